@@ -1,0 +1,71 @@
+//! Decodes all questions of a data set.
+
+use rayon::prelude::*;
+
+use super::{DecodeOptions, Decoded, Window, decode_question};
+use crate::{Features, SquadData};
+
+/// The logits of all features of a data set, one buffer each for starts and ends. Features
+/// may be filled in any order.
+#[derive(Clone, Debug)]
+pub struct SpanLogits {
+    starts: Vec<usize>,
+    start: Vec<f32>,
+    end: Vec<f32>,
+}
+
+impl SpanLogits {
+    /// Room for the logits of `features`, all 0.
+    pub fn new(features: &Features) -> SpanLogits {
+        let mut starts = Vec::with_capacity(features.len() + 1);
+        let mut rows = 0;
+        starts.push(rows);
+        for index in 0..features.len() {
+            rows += features.rows_of(index);
+            starts.push(rows);
+        }
+        SpanLogits { starts, start: vec![0.0; rows], end: vec![0.0; rows] }
+    }
+
+    /// Start and end logits of a feature, one a row.
+    pub fn feature(&self, index: usize) -> (&[f32], &[f32]) {
+        let rows = self.starts[index]..self.starts[index + 1];
+        (&self.start[rows.clone()], &self.end[rows])
+    }
+
+    /// Start and end logits of a feature, to be filled.
+    pub fn feature_mut(&mut self, index: usize) -> (&mut [f32], &mut [f32]) {
+        let rows = self.starts[index]..self.starts[index + 1];
+        (&mut self.start[rows.clone()], &mut self.end[rows])
+    }
+}
+
+/// Decodes every question of `data`, in its order. `features` must have been built of it.
+pub fn decode_all(
+    data: &SquadData,
+    features: &Features,
+    logits: &SpanLogits,
+    options: &DecodeOptions,
+) -> Vec<Decoded> {
+    data.questions
+        .par_iter()
+        .enumerate()
+        .map(|(index, question)| {
+            let windows: Vec<Window<'_>> = features
+                .features_of(index)
+                .map(|index| {
+                    let feature = features.feature(index);
+                    let (start_logits, end_logits) = logits.feature(index);
+                    Window {
+                        start_logits,
+                        end_logits,
+                        first_row: feature.first_context_row(),
+                        window_start: feature.window_start,
+                        offsets: &features.offsets(feature.paragraph)[feature.window()],
+                    }
+                })
+                .collect();
+            decode_question(data.context(question), &windows, options)
+        })
+        .collect()
+}

@@ -1,0 +1,47 @@
+//! Questions and contexts in, answers and scores out: everything about the data of
+//! extractive question answering, and nothing about models.
+//!
+//! The crate reads SQuAD files, tokenises them once, cuts contexts into windows, keeps the
+//! result in a mapped cache, deals it out in ragged batches, turns a model's logits back
+//! into slices of the original text, and scores those. It does not know what a model is:
+//! logits come in as plain slices.
+//!
+//! # Layout
+//! * [`squad`]: the data itself, SQuAD 1.1 and 2.0 files.
+//! * [`tokenizer`]: `tokenizer.json` or `vocab.txt`, with byte offsets into the text.
+//! * [`features`]: windows with their labels, built in parallel, owned or mapped.
+//! * [`batch`] and [`order`]: ragged batches, and which features go into which batch.
+//! * [`decode`]: logits to answers; the one decoder of every command.
+//! * [`metrics`]: one metric a file.
+//! * [`predictions`]: the prediction files; [`error_report`]: where a model goes wrong.
+//! * [`files`]: whole replacement of files; [`random`]: the generator behind every shuffle.
+//!
+//! All offsets inside the crate are byte offsets. Code points appear at its edges only:
+//! `answer_start` of SQuAD files, `start` and `end` of candidates.
+
+pub mod batch;
+pub mod decode;
+pub mod demo;
+pub mod error_report;
+pub mod features;
+pub mod files;
+pub mod metrics;
+pub mod order;
+pub mod predictions;
+pub mod random;
+pub mod squad;
+pub mod tokenizer;
+
+mod error;
+mod text;
+
+#[cfg(test)]
+mod testing;
+
+pub use batch::Batch;
+pub use decode::{DecodeOptions, Decoded};
+pub use error::DataError;
+pub use features::{BuildReport, DocStrideMeaning, Feature, FeatureOptions, Features, Purpose};
+pub use order::BatchOrder;
+pub use squad::{Answer, Paragraph, Question, SquadData};
+pub use tokenizer::{Encoded, Tokenizer};

@@ -1,0 +1,68 @@
+//! Scores of predictions. One metric a file: a function from data and predictions to
+//! [`Metrics`]; another metric is another file.
+//!
+//! # Layout
+//! * [`squad`]: `exact`, `f1` and the best thresholds, as SQuAD 2.0's script gives them.
+//! * [`squad_v1`]: `exact_match` and `f1`, as SQuAD 1.1's script gives them.
+//! * [`text`]: the normalisation and the token overlap that both rest on.
+
+use std::collections::HashMap;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+pub mod squad;
+pub mod squad_v1;
+pub mod text;
+
+pub use squad::SquadMetrics;
+
+/// The text predicted for each question, by its id.
+pub type Predictions = HashMap<String, String>;
+
+/// Named scores in a fixed order, written as a JSON object.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Metrics(Vec<(String, f64)>);
+
+impl Metrics {
+    /// Appends a score.
+    pub fn push(&mut self, key: impl Into<String>, value: f64) {
+        self.0.push((key.into(), value));
+    }
+
+    /// The score named `key`.
+    pub fn get(&self, key: &str) -> Option<f64> {
+        self.0.iter().find(|(name, _)| name == key).map(|&(_, value)| value)
+    }
+
+    /// All scores, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, f64)> {
+        self.0.iter().map(|(key, value)| (key.as_str(), *value))
+    }
+}
+
+impl Serialize for Metrics {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        // Counts are whole numbers in the files of other scripts, so they are here.
+        #[derive(Serialize)]
+        #[serde(untagged)]
+        enum Number {
+            Count(u64),
+            Score(f64),
+        }
+        serializer.collect_map(self.iter().map(|(key, value)| {
+            let is_count = key == "total" || key.ends_with("_total");
+            (key, if is_count { Number::Count(value as u64) } else { Number::Score(value) })
+        }))
+    }
+}
+
+impl<'de> Deserialize<'de> for Metrics {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let fields = serde_json::Map::deserialize(deserializer)?;
+        let number = |(key, value): (String, serde_json::Value)| match value.as_f64() {
+            Some(number) => Ok((key, number)),
+            None => Err(serde::de::Error::custom(format!("{key:?} is not a number"))),
+        };
+        fields.into_iter().map(number).collect::<Result<_, _>>().map(Metrics)
+    }
+}

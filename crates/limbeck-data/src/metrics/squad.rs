@@ -1,0 +1,325 @@
+//! `exact` and `f1` as the evaluation script of SQuAD 2.0 and `squad_evaluate` of
+//! Transformers give them, for SQuAD 1.1 and 2.0 alike.
+
+use std::collections::HashMap;
+
+use super::{Metrics, Predictions, text};
+use crate::{DataError, Question, SquadData};
+
+/// The scores, in percent, and what could not be scored.
+///
+/// Keys: `exact`, `f1`, `total`; the same with `HasAns_` and `NoAns_` over the questions that
+/// have an answer and those that have none, where there are any; with null odds also
+/// `best_exact`, `best_exact_thresh`, `best_f1`, `best_f1_thresh`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SquadMetrics {
+    /// The scores, as they belong into `metrics.json`.
+    pub metrics: Metrics,
+    /// Questions without a prediction. As in the official script they count neither for nor
+    /// against the model: `total` is the number of questions that were scored.
+    pub missing: Vec<String>,
+}
+
+/// How sure a model is that questions have no answer.
+#[derive(Clone, Copy, Debug)]
+pub struct NullOdds<'a> {
+    /// The null score's lead over the best answer, by question id.
+    pub odds: &'a HashMap<String, f64>,
+    /// A question counts as unanswered where its odds exceed this. With infinity,
+    /// predictions are taken as they are.
+    pub threshold: f64,
+}
+
+/// One question's scores, before any threshold.
+struct Scored {
+    has_answer: bool,
+    predicts: bool,
+    exact: f64,
+    f1: f64,
+    odds: f64,
+}
+
+/// The best `exact` and `f1` of a prediction over the gold answers, each 0 to 1.
+///
+/// Gold answers that are empty once normalised are left out; where none is left, the right
+/// prediction is no text at all. Where one side has no words, both must have none.
+pub fn score(question: &Question, prediction: &str) -> (f64, f64) {
+    let mut answers = question
+        .answers
+        .iter()
+        .map(|answer| answer.text.as_str())
+        .filter(|answer| !text::normalise(answer).is_empty())
+        .peekable();
+    if answers.peek().is_none() {
+        let none = text::exact("", prediction);
+        return (none, none);
+    }
+    answers.fold((0.0, 0.0), |(exact, f1), answer| {
+        (text::exact(answer, prediction).max(exact), text::f1(answer, prediction).max(f1))
+    })
+}
+
+/// Scores predictions. With null odds, give the best answers as predictions, also where "no
+/// answer" was chosen, together with the threshold that it was chosen by: so the search for
+/// the best thresholds sees what would have been answered at each of them.
+///
+/// # Errors
+/// When a predicted question has no null odds, or they are not a number.
+pub fn evaluate(
+    data: &SquadData,
+    predictions: &Predictions,
+    null_odds: Option<NullOdds<'_>>,
+) -> Result<SquadMetrics, DataError> {
+    let mut missing = Vec::new();
+    let mut scored = Vec::with_capacity(data.questions.len());
+    for question in &data.questions {
+        let Some(prediction) = predictions.get(&question.id) else {
+            missing.push(question.id.clone());
+            continue;
+        };
+        let (exact, f1) = score(question, prediction);
+        let odds = match null_odds {
+            Some(null_odds) => odds_of(question, null_odds.odds)?,
+            None => 0.0,
+        };
+        scored.push(Scored {
+            has_answer: !question.answers.is_empty(),
+            predicts: !prediction.is_empty(),
+            exact,
+            f1,
+            odds,
+        });
+    }
+    let threshold = null_odds.map_or(f64::INFINITY, |null_odds| null_odds.threshold);
+    let mut metrics = Metrics::default();
+    let all = scored.iter().filter(|_| true);
+    push_means(&mut metrics, "", all, threshold);
+    push_means(&mut metrics, "HasAns_", scored.iter().filter(|s| s.has_answer), threshold);
+    push_means(&mut metrics, "NoAns_", scored.iter().filter(|s| !s.has_answer), threshold);
+    if null_odds.is_some() && !scored.is_empty() {
+        // The sort is stable: equal odds stay in the data's order.
+        scored.sort_by(|a, b| a.odds.total_cmp(&b.odds));
+        for (name, of) in [("exact", (|s| s.exact) as fn(&Scored) -> f64), ("f1", |s| s.f1)] {
+            let (best, threshold) = best_threshold(&scored, of);
+            metrics.push(format!("best_{name}"), best);
+            metrics.push(format!("best_{name}_thresh"), threshold);
+        }
+    }
+    Ok(SquadMetrics { metrics, missing })
+}
+
+fn odds_of(question: &Question, odds: &HashMap<String, f64>) -> Result<f64, DataError> {
+    let error = |message: &str| {
+        Err(DataError::Question { id: question.id.clone(), message: message.to_owned() })
+    };
+    match odds.get(&question.id) {
+        Some(odds) if odds.is_nan() => error("its null odds are not a number"),
+        Some(&odds) => Ok(odds),
+        None => error("it has a prediction but no null odds; give both for every question"),
+    }
+}
+
+/// Appends the means of a group of questions; nothing for a group without questions, except
+/// for the group of all.
+fn push_means<'a>(
+    metrics: &mut Metrics,
+    prefix: &str,
+    group: impl Iterator<Item = &'a Scored>,
+    threshold: f64,
+) {
+    let (mut exact, mut f1, mut total) = (0.0, 0.0, 0.0);
+    for scored in group {
+        // A question that counts as unanswered is right exactly when it has no answer.
+        let unanswered = scored.odds > threshold;
+        let right = f64::from(u8::from(!scored.has_answer));
+        exact += if unanswered { right } else { scored.exact };
+        f1 += if unanswered { right } else { scored.f1 };
+        total += 1.0;
+    }
+    if total == 0.0 && !prefix.is_empty() {
+        return;
+    }
+    let percent = |sum: f64| if total > 0.0 { 100.0 * sum / total } else { 0.0 };
+    metrics.push(format!("{prefix}exact"), percent(exact));
+    metrics.push(format!("{prefix}f1"), percent(f1));
+    metrics.push(format!("{prefix}total"), total);
+}
+
+/// The highest score, in percent, that any threshold on the null odds would give, and that
+/// threshold (`find_best_thresh` of the official script).
+///
+/// `scored` is sorted by odds. At first nothing is answered. Then each question in turn is:
+/// an answer adds its score, a text where there is no answer takes 1 away.
+fn best_threshold(scored: &[Scored], of: impl Fn(&Scored) -> f64) -> (f64, f64) {
+    let mut current = scored.iter().filter(|scored| !scored.has_answer).count() as f64;
+    let (mut best, mut threshold) = (current, 0.0);
+    for scored in scored {
+        current += match (scored.has_answer, scored.predicts) {
+            (true, _) => of(scored),
+            (false, true) => -1.0,
+            (false, false) => 0.0,
+        };
+        if current > best {
+            best = current;
+            threshold = scored.odds;
+        }
+    }
+    (100.0 * best / scored.len() as f64, threshold)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Answer, Paragraph};
+
+    /// Scores and thresholds below were computed by the formulas of the official script.
+    fn data() -> SquadData {
+        let question = |id: &str, answers: &[&str]| Question {
+            id: id.into(),
+            is_impossible: answers.is_empty(),
+            answers: answers.iter().map(|&text| Answer { text: text.into(), start: 0 }).collect(),
+            ..Question::default()
+        };
+        SquadData {
+            version: "v2.0".into(),
+            paragraphs: vec![Paragraph::default()],
+            questions: vec![
+                question("q1", &["the red dog"]),
+                question("q2", &["in 1895"]),
+                question("q3", &[]),
+                question("q4", &[]),
+                question("q5", &["Rome", "the city of Rome"]),
+                question("q6", &["a"]),
+            ],
+        }
+    }
+
+    fn predictions() -> Predictions {
+        [
+            ("q1", "red dog"),
+            ("q2", "1895"),
+            ("q3", "something"),
+            ("q4", ""),
+            ("q5", "city Rome"),
+            ("q6", "b"),
+        ]
+        .map(|(id, text)| (id.to_owned(), text.to_owned()))
+        .into()
+    }
+
+    fn odds() -> HashMap<String, f64> {
+        [("q1", -5.5), ("q2", -1.0), ("q3", 0.25), ("q4", 3.0), ("q5", 1.5), ("q6", -7.0)]
+            .map(|(id, odds)| (id.to_owned(), odds))
+            .into()
+    }
+
+    fn evaluate_at(threshold: f64) -> Vec<(String, f64)> {
+        let odds = odds();
+        let null_odds = Some(NullOdds { odds: &odds, threshold });
+        let result = evaluate(&data(), &predictions(), null_odds).unwrap();
+        result.metrics.iter().map(|(key, value)| (key.to_owned(), value)).collect()
+    }
+
+    fn named(pairs: &[(&str, f64)]) -> Vec<(String, f64)> {
+        pairs.iter().map(|&(key, value)| (key.to_owned(), value)).collect()
+    }
+
+    #[test]
+    fn scores_equal_those_of_the_official_script_in_its_order() {
+        let expected = [
+            ("exact", 33.333333333333336),
+            ("f1", 57.77777777777778),
+            ("total", 6.0),
+            ("HasAns_exact", 25.0),
+            ("HasAns_f1", 61.66666666666667),
+            ("HasAns_total", 4.0),
+            ("NoAns_exact", 50.0),
+            ("NoAns_f1", 50.0),
+            ("NoAns_total", 2.0),
+            ("best_exact", 50.0),
+            ("best_exact_thresh", -5.5),
+            ("best_f1", 61.11111111111111),
+            ("best_f1_thresh", -1.0),
+        ];
+        assert_eq!(evaluate_at(f64::INFINITY), named(&expected));
+        let without = evaluate(&data(), &predictions(), None).unwrap();
+        let without: Vec<_> =
+            without.metrics.iter().map(|(key, value)| (key.to_owned(), value)).collect();
+        assert_eq!(without, named(&expected[..9]));
+    }
+
+    #[test]
+    fn above_the_threshold_a_question_counts_as_unanswered() {
+        let metrics = evaluate_at(0.0);
+        let expected = [
+            ("exact", 50.0),
+            ("f1", 61.11111111111111),
+            ("total", 6.0),
+            ("HasAns_exact", 25.0),
+            ("HasAns_f1", 41.666666666666664),
+            ("HasAns_total", 4.0),
+            ("NoAns_exact", 100.0),
+            ("NoAns_f1", 100.0),
+        ];
+        assert_eq!(metrics[..8], named(&expected)[..]);
+    }
+
+    #[test]
+    fn a_question_without_answer_scores_one_when_nothing_is_predicted() {
+        let question = Question::default();
+        assert_eq!(score(&question, ""), (1.0, 1.0));
+        assert_eq!(score(&question, "The!"), (1.0, 1.0));
+        assert_eq!(score(&question, "cat"), (0.0, 0.0));
+    }
+
+    #[test]
+    fn gold_answers_without_words_are_left_out() {
+        let mut data = data();
+        data.questions[0].answers.push(Answer { text: "the".into(), start: 0 });
+        assert_eq!(score(&data.questions[0], "the"), (0.0, 0.0));
+        assert_eq!(score(&data.questions[5], "the"), (1.0, 1.0));
+    }
+
+    #[test]
+    fn missing_predictions_are_reported_and_not_scored() {
+        let mut predictions = predictions();
+        predictions.remove("q1");
+        predictions.remove("q4");
+        predictions.insert("unknown".into(), "x".into());
+        let result = evaluate(&data(), &predictions, None).unwrap();
+        assert_eq!(result.missing, ["q1", "q4"]);
+        assert_eq!(result.metrics.get("total"), Some(4.0));
+        assert_eq!(result.metrics.get("HasAns_total"), Some(3.0));
+    }
+
+    #[test]
+    fn a_predicted_question_needs_null_odds_that_are_a_number() {
+        let mut odds = odds();
+        odds.insert("q2".into(), f64::NAN);
+        for message in ["not a number", "no null odds"] {
+            let null_odds = Some(NullOdds { odds: &odds, threshold: 0.0 });
+            let error = evaluate(&data(), &predictions(), null_odds).unwrap_err().to_string();
+            assert!(error.contains("q2") && error.contains(message), "{error}");
+            odds.remove("q2");
+        }
+    }
+
+    #[test]
+    fn data_without_questions_scores_nothing() {
+        let odds = HashMap::new();
+        let null_odds = Some(NullOdds { odds: &odds, threshold: 0.0 });
+        let result = evaluate(&SquadData::default(), &Predictions::new(), null_odds).unwrap();
+        let metrics: Vec<_> = result.metrics.iter().collect();
+        assert_eq!(metrics, [("exact", 0.0), ("f1", 0.0), ("total", 0.0)]);
+    }
+
+    #[test]
+    fn the_file_has_counts_as_whole_numbers_and_is_read_back() {
+        let metrics = evaluate(&data(), &predictions(), None).unwrap().metrics;
+        let json = serde_json::to_string(&metrics).unwrap();
+        assert!(json.starts_with(r#"{"exact":33.333333333333336,"f1":57.77777777777778,"#));
+        assert!(json.contains(r#""total":6,"#) && json.contains(r#""HasAns_total":4,"#), "{json}");
+        assert_eq!(serde_json::from_str::<Metrics>(&json).unwrap(), metrics);
+        assert!(serde_json::from_str::<Metrics>(r#"{"f1": "high"}"#).is_err());
+    }
+}

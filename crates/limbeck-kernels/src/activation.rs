@@ -1,0 +1,167 @@
+//! The activations between the two products of a feed-forward layer.
+
+use crate::isa::for_each_isa;
+use crate::math;
+use crate::reduce::Partials;
+use crate::threads::Shared;
+
+/// A non-linear function of one value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Activation {
+    /// `x · Φ(x)`, by the error function (Hendrycks and Gimpel, 2016).
+    Gelu,
+    /// The approximation of the same by a hyperbolic tangent, as in Google's BERT.
+    GeluTanh,
+    /// `max(x, 0)`
+    Relu,
+}
+
+const SQRT_2_OVER_PI: f32 = 0.797_884_6;
+const CUBIC: f32 = 0.044_715;
+
+for_each_isa! {
+    fn gelu<FMA>(inputs: &[f32], outputs: &mut [f32]) {
+        for (output, &x) in outputs.iter_mut().zip(inputs) {
+            *output = x * math::normal::<FMA>(x).0;
+        }
+    }
+}
+
+for_each_isa! {
+    fn gelu_tanh<FMA>(inputs: &[f32], outputs: &mut [f32]) {
+        for (output, &x) in outputs.iter_mut().zip(inputs) {
+            let inner = SQRT_2_OVER_PI * (x + CUBIC * x * x * x);
+            *output = 0.5 * x * (1.0 + math::tanh::<FMA>(inner));
+        }
+    }
+}
+
+for_each_isa! {
+    fn relu<FMA>(inputs: &[f32], outputs: &mut [f32]) {
+        for (output, &x) in outputs.iter_mut().zip(inputs) {
+            *output = x.max(0.0);
+        }
+    }
+}
+
+for_each_isa! {
+    fn gelu_backward<FMA>(inputs: &[f32], gradient: &mut [f32]) {
+        for (gradient, &x) in gradient.iter_mut().zip(inputs) {
+            let (cumulative, density) = math::normal::<FMA>(x);
+            *gradient *= math::mul_add::<FMA>(x, density, cumulative);
+        }
+    }
+}
+
+for_each_isa! {
+    fn gelu_tanh_backward<FMA>(inputs: &[f32], gradient: &mut [f32]) {
+        for (gradient, &x) in gradient.iter_mut().zip(inputs) {
+            let t = math::tanh::<FMA>(SQRT_2_OVER_PI * (x + CUBIC * x * x * x));
+            let inner = SQRT_2_OVER_PI * (1.0 + 3.0 * CUBIC * x * x);
+            *gradient *= 0.5 * (1.0 + t) + 0.5 * x * (1.0 - t * t) * inner;
+        }
+    }
+}
+
+for_each_isa! {
+    fn relu_backward<FMA>(inputs: &[f32], gradient: &mut [f32]) {
+        for (gradient, &x) in gradient.iter_mut().zip(inputs) {
+            *gradient = if x > 0.0 { *gradient } else { 0.0 };
+        }
+    }
+}
+
+for_each_isa! {
+    fn add_row<FMA>(row: &[f32], sums: &mut [f32]) {
+        for (sum, &value) in sums.iter_mut().zip(row) {
+            *sum += value;
+        }
+    }
+}
+
+impl Activation {
+    /// `outputs = activation(inputs)`, on this thread.
+    pub(crate) fn forward_here(self, inputs: &[f32], outputs: &mut [f32]) {
+        match self {
+            Activation::Gelu => gelu(inputs, outputs),
+            Activation::GeluTanh => gelu_tanh(inputs, outputs),
+            Activation::Relu => relu(inputs, outputs),
+        }
+    }
+
+    /// Turns the gradient of the outputs into that of the inputs, in place, and adds
+    /// its sum over the rows to `bias_gradient` (`[columns]`): the inputs are a product
+    /// plus a bias, so both come in one pass.
+    ///
+    /// `inputs` and `gradient` are `[rows, columns]`.
+    pub fn backward(
+        self,
+        inputs: &[f32],
+        gradient: &mut [f32],
+        bias_gradient: &mut [f32],
+        scratch: &mut Partials,
+    ) {
+        let columns = bias_gradient.len();
+        let rows = inputs.len() / columns;
+        let gradient = Shared::new(gradient);
+        scratch.fill(rows, columns, |block, partial| {
+            for row in block {
+                let range = row * columns..(row + 1) * columns;
+                let inputs = &inputs[range.clone()];
+                // SAFETY: each row belongs to one block.
+                let gradient = unsafe { gradient.range(range) };
+                match self {
+                    Activation::Gelu => gelu_backward(inputs, gradient),
+                    Activation::GeluTanh => gelu_tanh_backward(inputs, gradient),
+                    Activation::Relu => relu_backward(inputs, gradient),
+                }
+                add_row(gradient, partial);
+            }
+        });
+        scratch.add_to(&mut [bias_gradient]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{assert_close, assert_gradient, numbers, weighted};
+
+    #[test]
+    fn backward_is_the_derivative_of_forward() {
+        let (rows, columns) = (70, 9);
+        // Away from zero, where ReLU has no derivative.
+        let inputs: Vec<f32> =
+            numbers(rows * columns, 1).into_iter().map(|x| 2.0 * x + 0.05 * x.signum()).collect();
+        let weights = numbers(rows * columns, 2);
+        for activation in [Activation::Gelu, Activation::GeluTanh, Activation::Relu] {
+            let mut gradient = weights.clone();
+            let mut bias_gradient = vec![0.0; columns];
+            activation.backward(
+                &inputs,
+                &mut gradient,
+                &mut bias_gradient,
+                &mut Partials::default(),
+            );
+            assert_gradient(&inputs, &gradient, &format!("{activation:?}"), |inputs| {
+                let mut outputs = vec![0.0; inputs.len()];
+                activation.forward_here(inputs, &mut outputs);
+                weighted(&outputs, &weights)
+            });
+            let sums: Vec<f32> =
+                (0..columns).map(|c| gradient.iter().skip(c).step_by(columns).sum()).collect();
+            assert_close(&bias_gradient, &sums, 1e-4, "bias");
+        }
+    }
+
+    #[test]
+    fn gelu_has_the_values_of_the_error_function() {
+        // torch.nn.functional.gelu at these points
+        let inputs = [-3.0, -1.0, -0.5, 0.0, 0.5, 1.0, 3.0];
+        let want =
+            [-0.004_049_69, -0.158_655_26, -0.154_268_77, 0.0, 0.345_731_23, 0.841_344_7, 2.995_95];
+        let mut outputs = [0.0; 7];
+        Activation::Gelu.forward_here(&inputs, &mut outputs);
+        assert_close(&outputs, &want, 1e-6, "gelu");
+    }
+}

@@ -1,0 +1,89 @@
+//! Losses over one softmax, such as that over the tokens of a sequence.
+//!
+//! Sequences are short and their logits few, so these run in `f64` and on one thread.
+
+/// The logarithm of the sum of `exp(logit / temperature)`.
+fn log_sum_exp(logits: &[f32], temperature: f64) -> f64 {
+    let scaled = |logit: f32| f64::from(logit) / temperature;
+    let maximum = logits.iter().map(|&l| scaled(l)).fold(f64::NEG_INFINITY, f64::max);
+    maximum + logits.iter().map(|&l| (scaled(l) - maximum).exp()).sum::<f64>().ln()
+}
+
+/// Cross-entropy of a softmax against one right index: `-log softmax(logits)[target]`.
+///
+/// Adds `weight` times its gradient, `softmax(logits) - onehot(target)`, to
+/// `gradient`, and returns `weight` times the loss.
+///
+/// # Panics
+/// When `target` is not an index of `logits`.
+pub fn cross_entropy(logits: &[f32], target: usize, weight: f64, gradient: &mut [f32]) -> f64 {
+    let total = log_sum_exp(logits, 1.0);
+    for (gradient, &logit) in gradient.iter_mut().zip(logits) {
+        *gradient += (weight * (f64::from(logit) - total).exp()) as f32;
+    }
+    gradient[target] -= weight as f32;
+    weight * (total - f64::from(logits[target]))
+}
+
+/// `T² · KL(softmax(teacher / T) ‖ softmax(logits / T))` (Hinton, Vinyals and Dean,
+/// 2015, §2: the factor `T²` keeps the size of the gradient when `T` changes).
+///
+/// Adds `weight` times its gradient, `T · (softmax(logits / T) - softmax(teacher / T))`,
+/// to `gradient`, and returns `weight` times the loss.
+pub fn divergence(
+    logits: &[f32],
+    teacher: &[f32],
+    temperature: f64,
+    weight: f64,
+    gradient: &mut [f32],
+) -> f64 {
+    let own_total = log_sum_exp(logits, temperature);
+    let teacher_total = log_sum_exp(teacher, temperature);
+    let mut loss = 0.0;
+    for ((gradient, &logit), &teacher) in gradient.iter_mut().zip(logits).zip(teacher) {
+        let own = f64::from(logit) / temperature - own_total;
+        let wanted = f64::from(teacher) / temperature - teacher_total;
+        loss += wanted.exp() * (wanted - own);
+        *gradient += (weight * temperature * (own.exp() - wanted.exp())) as f32;
+    }
+    weight * temperature * temperature * loss
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{assert_gradient, numbers};
+
+    #[test]
+    fn gradients_are_derivatives() {
+        let logits: Vec<f32> = numbers(23, 1).iter().map(|v| 3.0 * v).collect();
+        let teacher: Vec<f32> = numbers(23, 2).iter().map(|v| 3.0 * v).collect();
+        let mut gradient = vec![0.0; 23];
+        cross_entropy(&logits, 4, 0.7, &mut gradient);
+        assert_gradient(&logits, &gradient, "cross-entropy", |logits| {
+            cross_entropy(logits, 4, 0.7, &mut [0.0; 23])
+        });
+        for temperature in [1.0, 2.0, 7.5] {
+            let mut gradient = vec![0.0; 23];
+            divergence(&logits, &teacher, temperature, 1.3, &mut gradient);
+            assert_gradient(&logits, &gradient, "divergence", |logits| {
+                divergence(logits, &teacher, temperature, 1.3, &mut [0.0; 23])
+            });
+        }
+    }
+
+    #[test]
+    fn a_student_that_equals_its_teacher_has_no_loss() {
+        let logits = numbers(9, 1);
+        let shifted: Vec<f32> = logits.iter().map(|v| v + 5.0).collect();
+        assert!(divergence(&logits, &shifted, 2.0, 1.0, &mut [0.0; 9]).abs() < 1e-9);
+    }
+
+    #[test]
+    fn large_logits_neither_overflow_nor_hide_a_nan() {
+        let mut gradient = [0.0; 3];
+        let loss = cross_entropy(&[1e30, -1e30, 0.0], 0, 1.0, &mut gradient);
+        assert_eq!((loss, gradient), (0.0, [0.0; 3]));
+        assert!(cross_entropy(&[f32::NAN, 0.0], 1, 1.0, &mut [0.0; 2]).is_nan());
+    }
+}

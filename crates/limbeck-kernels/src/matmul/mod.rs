@@ -1,0 +1,300 @@
+//! Matrix products `C = A · B` or `C += A · B`, after the scheme of Goto and van de
+//! Geijn (2008): `B` is packed once into panels that a register-blocked micro-kernel
+//! reads in order; rows of `C` are shared out among the threads.
+//!
+//! Compared with a general library this leaves out what the engine does not need and
+//! gives it three things: a `B` that stays packed between calls ([`Packed`]), work on
+//! rows of `C` while they are still in cache (`epilogue`), and no allocation once the
+//! threads' packing buffers have grown.
+
+mod kernel;
+mod pack;
+
+use std::cell::RefCell;
+
+use crate::threads::{self, Shared};
+use kernel::Shape;
+pub use pack::Packed;
+use pack::{Panels, pack_left};
+
+/// Most values of `k` taken at once: a panel of `B` this deep stays in the first
+/// cache, next to the rows of `A` that meet it.
+const BLOCK_DEPTH: usize = 256;
+
+/// Most rows of `C` that one task takes: with the rows' part of `A` they stay in the
+/// second cache.
+const TASK_ROWS: usize = 192;
+
+/// A matrix in memory, by rows or by columns.
+#[derive(Debug, Clone, Copy)]
+pub struct Matrix<'a> {
+    data: &'a [f32],
+    rows: usize,
+    columns: usize,
+    row_stride: usize,
+    column_stride: usize,
+}
+
+impl<'a> Matrix<'a> {
+    /// `data` as `[rows, columns]`, one row after the other.
+    pub fn new(data: &'a [f32], rows: usize, columns: usize) -> Self {
+        Self::with_stride(data, rows, columns, columns)
+    }
+
+    /// Rows that begin `stride` values apart.
+    ///
+    /// # Panics
+    /// When `data` is too short for the shape.
+    pub fn with_stride(data: &'a [f32], rows: usize, columns: usize, stride: usize) -> Self {
+        let needed = if rows == 0 { 0 } else { (rows - 1) * stride + columns };
+        assert!(columns <= stride && data.len() >= needed, "matrix [{rows}, {columns}]/{stride}");
+        Self { data, rows, columns, row_stride: stride, column_stride: 1 }
+    }
+
+    /// The same memory with rows and columns exchanged.
+    #[must_use]
+    pub fn transposed(self) -> Self {
+        Self {
+            data: self.data,
+            rows: self.columns,
+            columns: self.rows,
+            row_stride: self.column_stride,
+            column_stride: self.row_stride,
+        }
+    }
+
+    /// Number of rows.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Number of columns.
+    pub fn columns(&self) -> usize {
+        self.columns
+    }
+}
+
+/// Whether a product replaces what is in its target or adds to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Write {
+    /// `C = A · B`
+    Replace,
+    /// `C += A · B`
+    Add,
+}
+
+/// The right side of a product: as it lies in memory, or packed before.
+#[derive(Debug, Clone, Copy)]
+pub enum Right<'a> {
+    /// To be packed for this product only.
+    Plain(Matrix<'a>),
+    /// Packed once for many products.
+    Packed(&'a Packed),
+}
+
+/// `C = A · B` or `C += A · B` on all threads; `c` is `[a.rows, b.columns]`.
+pub fn matmul(a: Matrix<'_>, b: Matrix<'_>, c: &mut [f32], write: Write) {
+    matmul_then(a, Right::Plain(b), c, write, |_, _| {});
+}
+
+/// As [`matmul`]; then calls `epilogue(first_row, rows)` once for every stretch of
+/// finished rows of `C`, on the thread that finished them.
+pub fn matmul_then(
+    a: Matrix<'_>,
+    b: Right<'_>,
+    c: &mut [f32],
+    write: Write,
+    epilogue: impl Fn(usize, &mut [f32]) + Sync + Send,
+) {
+    match b {
+        Right::Packed(packed) => multiply(a, packed.panels(), c, write, epilogue),
+        Right::Plain(b) => {
+            thread_local! {
+                static BUFFER: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
+            }
+            // Taken out, not borrowed: while this thread waits for the others it may
+            // be given another product to run.
+            let mut buffer = BUFFER.take();
+            multiply(a, pack::pack_parallel(b, &mut buffer), c, write, epilogue);
+            BUFFER.set(buffer);
+        }
+    }
+}
+
+fn multiply(
+    a: Matrix<'_>,
+    b: Panels<'_>,
+    c: &mut [f32],
+    write: Write,
+    epilogue: impl Fn(usize, &mut [f32]) + Sync + Send,
+) {
+    let (rows, columns) = (a.rows, b.columns);
+    assert_eq!(a.columns, b.depth, "inner sizes of a product");
+    assert_eq!(c.len(), rows * columns, "size of a product");
+    if c.is_empty() {
+        return;
+    }
+    let unit = Shape::of_isa().rows;
+    // A multiple of the threads, so that all finish together.
+    let tasks = threads::count() * rows.div_ceil(threads::count() * TASK_ROWS);
+    let tasks = tasks.min(rows.div_ceil(unit));
+    let c = Shared::new(c);
+    threads::run(tasks, |task| {
+        let range = threads::part_of(rows, tasks, task, unit);
+        if range.is_empty() {
+            return;
+        }
+        // SAFETY: the tasks' ranges of rows do not overlap.
+        let part = unsafe { c.range(range.start * columns..range.end * columns) };
+        multiply_rows(a, range.clone(), b, part, columns, write);
+        epilogue(range.start, part);
+    });
+}
+
+/// The product of one stretch of `A`'s rows, on this thread. Rows of `c` begin
+/// `c_stride` values apart.
+fn multiply_rows(
+    a: Matrix<'_>,
+    rows: std::ops::Range<usize>,
+    b: Panels<'_>,
+    c: &mut [f32],
+    c_stride: usize,
+    write: Write,
+) {
+    assert!(c.len() >= (rows.len() - 1) * c_stride + b.columns && c_stride >= b.columns);
+    if b.depth == 0 {
+        if write == Write::Replace {
+            (0..rows.len()).for_each(|r| c[r * c_stride..][..b.columns].fill(0.0));
+        }
+        return;
+    }
+    thread_local! {
+        static BUFFER: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
+    }
+    BUFFER.with_borrow_mut(|buffer| {
+        for (k, depth) in b.blocks() {
+            let left = if a.column_stride == 1 {
+                // SAFETY: row `rows.start`, column `k` lies inside `a`.
+                let data = unsafe { a.data.as_ptr().add(rows.start * a.row_stride + k) };
+                kernel::Left::Strided { data, stride: a.row_stride }
+            } else {
+                kernel::Left::Panels(pack_left(a, rows.clone(), k, depth, buffer))
+            };
+            let add = write == Write::Add || k > 0;
+            for panel in b.panels_of(k, depth) {
+                // SAFETY: `left` covers `rows` and `depth`, the panel has `depth` rows,
+                // and `c` was checked to hold the rows at its stride.
+                unsafe {
+                    kernel::stripe(left, rows.len(), depth, panel, c.as_mut_ptr(), c_stride, add);
+                }
+            }
+        }
+    });
+}
+
+/// A product on this thread alone, for tasks that are parallel outside. Rows of `c`
+/// begin `c_stride` values apart.
+pub(crate) fn matmul_here(a: Matrix<'_>, b: &Packed, c: &mut [f32], c_stride: usize, write: Write) {
+    assert_eq!(a.columns, b.panels().depth, "inner sizes of a product");
+    if a.rows > 0 && b.panels().columns > 0 {
+        multiply_rows(a, 0..a.rows, b.panels(), c, c_stride, write);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{assert_close, numbers};
+
+    fn naive(a: &[f32], b: &[f32], m: usize, n: usize, k: usize) -> Vec<f32> {
+        let mut c = vec![0.0; m * n];
+        for i in 0..m {
+            for j in 0..n {
+                let sum: f64 =
+                    (0..k).map(|l| f64::from(a[i * k + l]) * f64::from(b[l * n + j])).sum();
+                c[i * n + j] = sum as f32;
+            }
+        }
+        c
+    }
+
+    fn transpose(x: &[f32], rows: usize, columns: usize) -> Vec<f32> {
+        (0..columns * rows).map(|i| x[i % rows * columns + i / rows]).collect()
+    }
+
+    #[test]
+    fn products_of_all_shapes_and_layouts_are_right() {
+        for (m, n, k) in [
+            (1, 1, 1),
+            (1, 2, 384),
+            (3, 5, 7),
+            (8, 48, 256),
+            (9, 49, 257),
+            (15, 33, 31),
+            (64, 32, 32),
+            (161, 161, 32),
+            (401, 70, 520),
+            (0, 4, 4),
+            (4, 4, 0),
+        ] {
+            let (a, b) = (numbers(m * k, 1), numbers(k * n, 2));
+            let want = naive(&a, &b, m, n, k);
+            let (at, bt) = (transpose(&a, m, k), transpose(&b, k, n));
+            for (left, right) in [
+                (Matrix::new(&a, m, k), Matrix::new(&b, k, n)),
+                (Matrix::new(&at, k, m).transposed(), Matrix::new(&b, k, n)),
+                (Matrix::new(&a, m, k), Matrix::new(&bt, n, k).transposed()),
+                (Matrix::new(&at, k, m).transposed(), Matrix::new(&bt, n, k).transposed()),
+            ] {
+                let mut c = vec![f32::NAN; m * n];
+                matmul(left, right, &mut c, Write::Replace);
+                assert_close(&c, &want, 1e-4, &format!("{m}x{n}x{k}"));
+                matmul(left, right, &mut c, Write::Add);
+                let twice: Vec<f32> = want.iter().map(|v| 2.0 * v).collect();
+                assert_close(&c, &twice, 2e-4, &format!("{m}x{n}x{k} twice"));
+                let packed = Packed::new(right);
+                let mut c = vec![f32::NAN; m * n];
+                matmul_then(left, Right::Packed(&packed), &mut c, Write::Replace, |_, _| {});
+                assert_close(&c, &want, 1e-4, &format!("{m}x{n}x{k} packed"));
+            }
+        }
+    }
+
+    #[test]
+    fn the_epilogue_sees_each_row_once_when_it_is_finished() {
+        let (m, n, k) = (700, 48, 300);
+        let (a, b) = (numbers(m * k, 1), numbers(k * n, 2));
+        let mut c = vec![0.0; m * n];
+        matmul_then(
+            Matrix::new(&a, m, k),
+            Right::Plain(Matrix::new(&b, k, n)),
+            &mut c,
+            Write::Replace,
+            |first, rows| {
+                for (i, row) in rows.chunks_exact_mut(n).enumerate() {
+                    row.iter_mut().for_each(|v| *v = *v * 2.0 + (first + i) as f32);
+                }
+            },
+        );
+        let mut want = naive(&a, &b, m, n, k);
+        for (i, row) in want.chunks_exact_mut(n).enumerate() {
+            row.iter_mut().for_each(|v| *v = *v * 2.0 + i as f32);
+        }
+        assert_close(&c, &want, 1e-4, "epilogue");
+    }
+
+    #[test]
+    fn a_product_does_not_depend_on_how_its_rows_are_shared_out() {
+        let (m, n, k) = (530, 100, 900);
+        let (a, b) = (numbers(m * k, 1), numbers(k * n, 2));
+        let mut whole = vec![0.0; m * n];
+        matmul(Matrix::new(&a, m, k), Matrix::new(&b, k, n), &mut whole, Write::Replace);
+        let packed = Packed::new(Matrix::new(&b, k, n));
+        for first in [0, 7, 333] {
+            let mut part = vec![0.0; 60 * n];
+            let rows = Matrix::new(&a[first * k..], 60, k);
+            matmul_here(rows, &packed, &mut part, n, Write::Replace);
+            assert_eq!(part, whole[first * n..(first + 60) * n]);
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! Packing: rearranging a matrix so that the micro-kernel reads it in order.
+
+use super::{BLOCK_DEPTH, Matrix, kernel::Shape};
+use crate::threads::{self, Shared};
+
+/// The right side of a product, packed. Depth is cut into blocks, columns into panels
+/// of a few vectors; inside a panel, the columns of one `k` lie together, filled up
+/// with zeros to whole vectors.
+#[derive(Debug, Default)]
+pub struct Packed {
+    data: Vec<f32>,
+    depth: usize,
+    columns: usize,
+}
+
+impl Packed {
+    /// Packs `b` on all threads.
+    pub fn new(b: Matrix<'_>) -> Self {
+        let mut packed = Self::default();
+        pack_parallel(b, &mut packed.data);
+        (packed.depth, packed.columns) = (b.rows, b.columns);
+        packed
+    }
+
+    /// Packs `b` on this thread, into the memory that is there.
+    pub(crate) fn refill(&mut self, b: Matrix<'_>) {
+        (self.depth, self.columns) = (b.rows, b.columns);
+        resize(&mut self.data, Panels::size(self.depth, self.columns));
+        for (k, depth) in self.panels().blocks() {
+            for panel in 0..Columns::of(self.columns).count {
+                let range = Columns::of(self.columns).range_in(k, depth, panel);
+                pack_panel(b, k, depth, panel, &mut self.data[range]);
+            }
+        }
+    }
+
+    pub(super) fn panels(&self) -> Panels<'_> {
+        Panels { data: &self.data, depth: self.depth, columns: self.columns }
+    }
+}
+
+/// Grows a buffer to `len` without clearing what will be overwritten.
+fn resize(data: &mut Vec<f32>, len: usize) {
+    if data.len() < len {
+        data.resize(len, 0.0);
+    }
+}
+
+/// How columns are cut into panels of nearly equal width, in vectors.
+#[derive(Clone, Copy)]
+struct Columns {
+    lanes: usize,
+    vectors: usize,
+    count: usize,
+}
+
+impl Columns {
+    fn of(columns: usize) -> Self {
+        let shape = Shape::of_isa();
+        let vectors = columns.div_ceil(shape.lanes);
+        Self { lanes: shape.lanes, vectors, count: vectors.div_ceil(shape.vectors) }
+    }
+
+    /// The vector at which a panel begins.
+    fn start(self, panel: usize) -> usize {
+        self.vectors * panel / self.count
+    }
+
+    /// Columns, filled up, of one panel.
+    fn width(self, panel: usize) -> usize {
+        (self.start(panel + 1) - self.start(panel)) * self.lanes
+    }
+
+    /// Where a panel of the block `k..k + depth` lies.
+    fn range_in(self, k: usize, depth: usize, panel: usize) -> std::ops::Range<usize> {
+        let start = k * self.vectors * self.lanes + depth * self.start(panel) * self.lanes;
+        start..start + depth * self.width(panel)
+    }
+}
+
+/// A view of packed columns.
+#[derive(Clone, Copy)]
+pub(super) struct Panels<'a> {
+    data: &'a [f32],
+    pub depth: usize,
+    pub columns: usize,
+}
+
+/// One panel of one block of depth.
+#[derive(Clone, Copy)]
+pub(super) struct Panel<'a> {
+    /// `[depth, vectors * lanes]`
+    pub data: &'a [f32],
+    pub vectors: usize,
+    /// The first column of `C` that it makes.
+    pub first_column: usize,
+    /// The columns of `C` that it makes; the rest is filling.
+    pub columns: usize,
+}
+
+impl<'a> Panels<'a> {
+    fn size(depth: usize, columns: usize) -> usize {
+        let shape = Shape::of_isa();
+        depth * columns.div_ceil(shape.lanes) * shape.lanes
+    }
+
+    /// The blocks of depth: where each begins and how deep it is.
+    pub fn blocks(self) -> impl Iterator<Item = (usize, usize)> + use<> {
+        let (depth, count) = (self.depth, self.depth.div_ceil(BLOCK_DEPTH));
+        (0..count).map(move |i| {
+            let range = threads::part_of(depth, count, i, 1);
+            (range.start, range.len())
+        })
+    }
+
+    pub fn panels_of(self, k: usize, depth: usize) -> impl Iterator<Item = Panel<'a>> {
+        let cut = Columns::of(self.columns);
+        (0..cut.count).map(move |panel| {
+            let first_column = cut.start(panel) * cut.lanes;
+            Panel {
+                data: &self.data[cut.range_in(k, depth, panel)],
+                vectors: cut.width(panel) / cut.lanes,
+                first_column,
+                columns: cut.width(panel).min(self.columns - first_column),
+            }
+        })
+    }
+}
+
+/// Packs `b` into `buffer`, on all threads.
+pub(super) fn pack_parallel<'a>(b: Matrix<'_>, buffer: &'a mut Vec<f32>) -> Panels<'a> {
+    resize(buffer, Panels::size(b.rows, b.columns));
+    let cut = Columns::of(b.columns);
+    let blocks = b.rows.div_ceil(BLOCK_DEPTH);
+    let shared = Shared::new(buffer);
+    let tasks = blocks * cut.count;
+    // Small matrices are packed faster than a second thread wakes up.
+    let parts = if b.rows * b.columns < 1 << 14 { 1 } else { tasks.min(4 * threads::count()) };
+    threads::run(parts.min(tasks), |part| {
+        for task in threads::part_of(tasks, parts, part, 1) {
+            let block = threads::part_of(b.rows, blocks, task / cut.count, 1);
+            let (k, depth, panel) = (block.start, block.len(), task % cut.count);
+            // SAFETY: every panel of every block is packed by one task only.
+            let target = unsafe { shared.range(cut.range_in(k, depth, panel)) };
+            pack_panel(b, k, depth, panel, target);
+        }
+    });
+    Panels { data: buffer, depth: b.rows, columns: b.columns }
+}
+
+fn pack_panel(b: Matrix<'_>, k: usize, depth: usize, panel: usize, target: &mut [f32]) {
+    let cut = Columns::of(b.columns);
+    let (first, width) = (cut.start(panel) * cut.lanes, cut.width(panel));
+    let columns = width.min(b.columns - first);
+    if columns < width {
+        target.fill(0.0);
+    }
+    if b.column_stride == 1 {
+        for (row, target) in target.chunks_exact_mut(width).enumerate() {
+            let start = (k + row) * b.row_stride + first;
+            target[..columns].copy_from_slice(&b.data[start..start + columns]);
+        }
+    } else {
+        // Eight columns at a time: each is read in order, and what is written stays
+        // in cache until its line is full.
+        for group in (0..columns).step_by(8) {
+            let in_group = (columns - group).min(8);
+            let column = |i: usize| {
+                let start = (first + group + i) * b.column_stride + k * b.row_stride;
+                &b.data[start..start + (depth - 1) * b.row_stride + 1]
+            };
+            if in_group == 8 && b.row_stride == 1 {
+                let sources: [&[f32]; 8] = std::array::from_fn(column);
+                for (row, target) in target.chunks_exact_mut(width).enumerate() {
+                    let target = &mut target[group..group + 8];
+                    for (value, source) in target.iter_mut().zip(sources) {
+                        *value = source[row];
+                    }
+                }
+            } else {
+                for i in 0..in_group {
+                    let source = column(i);
+                    for row in 0..depth {
+                        target[row * width + group + i] = source[row * b.row_stride];
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Packs the rows `rows` and columns `k..k + depth` of `a` into panels of as many
+/// rows as the micro-kernel takes; inside a panel, the rows of one column lie
+/// together. The last panel is filled up with zeros.
+pub(super) fn pack_left(
+    a: Matrix<'_>,
+    rows: std::ops::Range<usize>,
+    k: usize,
+    depth: usize,
+    buffer: &mut Vec<f32>,
+) -> *const f32 {
+    let unit = Shape::of_isa().rows;
+    let panels = rows.len().div_ceil(unit);
+    resize(buffer, panels * unit * depth);
+    for (panel, target) in buffer.chunks_exact_mut(unit * depth).take(panels).enumerate() {
+        let first = rows.start + panel * unit;
+        let count = unit.min(rows.end - first);
+        for (column, target) in target.chunks_exact_mut(unit).enumerate() {
+            let start = first * a.row_stride + (k + column) * a.column_stride;
+            if a.row_stride == 1 && count == unit {
+                target.copy_from_slice(&a.data[start..start + unit]);
+            } else {
+                target.fill(0.0);
+                for (row, value) in target[..count].iter_mut().enumerate() {
+                    *value = a.data[start + row * a.row_stride];
+                }
+            }
+        }
+    }
+    buffer.as_ptr()
+}

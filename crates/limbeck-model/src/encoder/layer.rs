@@ -1,0 +1,253 @@
+//! One transformer layer: attention and feed-forward, each with a residual and a norm.
+//!
+//! With `x` the layer's input, forward computes
+//! ```text
+//! qkv    = x · Wqkvᵀ + bqkv
+//! c      = attention(qkv)
+//! a      = norm(dropout(c · Waᵀ + ba) + x)
+//! f      = activation(a · Wiᵀ + bi)
+//! output = norm(dropout(f · Woᵀ + bo) + a)
+//! ```
+//! and backward walks the same lines from the last to the first.
+
+use std::ops::Range;
+
+use limbeck_kernels::activation::Activation as ActivationKernel;
+use limbeck_kernels::attention::{self, Heads};
+use limbeck_kernels::dropout::Dropout;
+use limbeck_kernels::linear::{self, Weight};
+use limbeck_kernels::matmul::Write;
+use limbeck_kernels::norm::{Norm, NormGradients, residual_norm, residual_norm_backward};
+use limbeck_kernels::reduce::add_column_sums;
+
+use super::Mode;
+use super::buffers::{BackwardBuffers, LayerActivations, grown};
+use super::weights::PackedLayer;
+use crate::config::{Activation, ModelConfig};
+use crate::layout::LayerSlots;
+use crate::model::Model;
+
+/// Names of the streams of random bits below a layer's key.
+mod stream {
+    pub const PROBABILITIES: u64 = 0;
+    pub const ATTENTION_OUTPUT: u64 = 1;
+    pub const OUTPUT: u64 = 2;
+}
+
+/// One layer of a model.
+#[derive(Clone, Copy)]
+pub(super) struct View<'a> {
+    config: &'a ModelConfig,
+    slots: &'a LayerSlots,
+    parameters: &'a [f32],
+    packed: Option<&'a PackedLayer>,
+}
+
+impl<'a> View<'a> {
+    pub fn new(model: &'a Model, slots: &'a LayerSlots, packed: Option<&'a PackedLayer>) -> Self {
+        View { config: &model.config, slots, parameters: &model.parameters, packed }
+    }
+
+    fn get(&self, range: &Range<usize>) -> &'a [f32] {
+        &self.parameters[range.clone()]
+    }
+
+    fn heads(&self) -> Heads {
+        Heads { count: self.slots.heads, size: self.slots.head_size }
+    }
+
+    fn width(&self) -> usize {
+        self.slots.heads * self.slots.head_size
+    }
+
+    fn norm(&self, weight: &Range<usize>, bias: &Range<usize>) -> Norm<'a> {
+        Norm { weight: self.get(weight), bias: self.get(bias), epsilon: self.config.layer_norm_eps }
+    }
+
+    fn attention_norm(&self) -> Norm<'a> {
+        self.norm(&self.slots.attention_norm_weight, &self.slots.attention_norm_bias)
+    }
+
+    fn output_norm(&self) -> Norm<'a> {
+        self.norm(&self.slots.output_norm_weight, &self.slots.output_norm_bias)
+    }
+
+    fn activation(&self) -> ActivationKernel {
+        match self.config.hidden_act {
+            Activation::Gelu => ActivationKernel::Gelu,
+            Activation::GeluTanh => ActivationKernel::GeluTanh,
+            Activation::Relu => ActivationKernel::Relu,
+        }
+    }
+
+    fn probability_dropout(&self, mode: Mode) -> Dropout {
+        mode.dropout(self.config.attention_dropout, stream::PROBABILITIES)
+    }
+
+    fn attention_dropout(&self, mode: Mode) -> Dropout {
+        mode.dropout(self.config.hidden_dropout, stream::ATTENTION_OUTPUT)
+    }
+
+    fn output_dropout(&self, mode: Mode) -> Dropout {
+        mode.dropout(self.config.hidden_dropout, stream::OUTPUT)
+    }
+}
+
+/// Slices of different tensors of one buffer.
+///
+/// # Panics
+/// Never for ranges of one layout, whose tensors do not overlap.
+pub(super) fn disjoint<'a, const N: usize>(
+    buffer: &'a mut [f32],
+    ranges: [&Range<usize>; N],
+) -> [&'a mut [f32]; N] {
+    buffer.get_disjoint_mut(ranges.map(Clone::clone)).expect("tensors of a layout are disjoint")
+}
+
+/// `x` (`[rows, hidden]`) to `output` (`[rows, hidden]`).
+pub(super) fn forward(
+    view: View<'_>,
+    x: &[f32],
+    starts: &[usize],
+    mode: Mode,
+    kept: &mut LayerActivations,
+    output: &mut Vec<f32>,
+) {
+    let slots = view.slots;
+    let hidden = view.config.hidden_size;
+    let rows = x.len() / hidden;
+    let weight = |range: &Range<usize>, pick: fn(&PackedLayer) -> &_| match view.packed {
+        Some(packed) => Weight::Packed(pick(packed)),
+        None => Weight::Plain(view.get(range)),
+    };
+
+    let qkv = grown(&mut kept.qkv, rows * 3 * view.width());
+    let qkv_weight = weight(&slots.qkv_weight, |packed| &packed.qkv);
+    linear::forward(x, hidden, qkv_weight, view.get(&slots.qkv_bias), qkv);
+
+    let context = grown(&mut kept.context, rows * view.width());
+    attention::forward(qkv, starts, view.heads(), view.probability_dropout(mode), context);
+
+    let product = grown(&mut kept.attention_normalised, rows * hidden);
+    let attention_weight =
+        weight(&slots.attention_output_weight, |packed| &packed.attention_output);
+    linear::product(context, view.width(), attention_weight, hidden, product);
+    let attention_output = grown(&mut kept.attention_output, rows * hidden);
+    residual_norm(
+        product,
+        view.get(&slots.attention_output_bias),
+        x,
+        view.attention_dropout(mode),
+        view.attention_norm(),
+        grown(&mut kept.attention_reciprocals, rows),
+        attention_output,
+    );
+
+    let after = grown(&mut kept.after_activation, rows * slots.intermediate_size);
+    linear::forward_activation(
+        attention_output,
+        hidden,
+        weight(&slots.intermediate_weight, |packed| &packed.intermediate),
+        view.get(&slots.intermediate_bias),
+        view.activation(),
+        grown(&mut kept.before_activation, rows * slots.intermediate_size),
+        after,
+    );
+
+    let product = grown(&mut kept.output_normalised, rows * hidden);
+    let output_weight = weight(&slots.output_weight, |packed| &packed.output);
+    linear::product(after, slots.intermediate_size, output_weight, hidden, product);
+    residual_norm(
+        product,
+        view.get(&slots.output_bias),
+        attention_output,
+        view.output_dropout(mode),
+        view.output_norm(),
+        grown(&mut kept.output_reciprocals, rows),
+        grown(output, rows * hidden),
+    );
+}
+
+/// Turns `buffers.hidden_gradient` from the gradient of the layer's output into that of
+/// its input `x`, and adds the gradients of its parameters to `gradients`.
+pub(super) fn backward(
+    view: View<'_>,
+    x: &[f32],
+    starts: &[usize],
+    mode: Mode,
+    kept: &LayerActivations,
+    buffers: &mut BackwardBuffers,
+    gradients: &mut [f32],
+) {
+    let slots = view.slots;
+    let (hidden, inner, width) = (view.config.hidden_size, slots.intermediate_size, view.width());
+    let rows = x.len() / hidden;
+    let size = rows * hidden;
+    let d_hidden = &mut buffers.hidden_gradient[..size];
+    let d_product = grown(&mut buffers.product, size);
+
+    let d_attention_output = grown(&mut buffers.middle, size);
+    let [weight, bias, product_bias] = disjoint(
+        gradients,
+        [&slots.output_norm_weight, &slots.output_norm_bias, &slots.output_bias],
+    );
+    residual_norm_backward(
+        d_hidden,
+        &kept.output_normalised[..size],
+        &kept.output_reciprocals[..rows],
+        view.output_norm(),
+        view.output_dropout(mode),
+        d_attention_output,
+        d_product,
+        NormGradients { weight, bias, product_bias },
+        &mut buffers.partials,
+    );
+    let after = &kept.after_activation[..rows * inner];
+    let output_weight = &mut gradients[slots.output_weight.clone()];
+    linear::backward_weight(d_product, hidden, after, inner, output_weight);
+    let d_inner = grown(&mut buffers.intermediate, rows * inner);
+    let output_weight = view.get(&slots.output_weight);
+    linear::backward_input(d_product, hidden, output_weight, inner, d_inner, Write::Replace);
+
+    let before = &kept.before_activation[..rows * inner];
+    let inner_bias = &mut gradients[slots.intermediate_bias.clone()];
+    view.activation().backward(before, d_inner, inner_bias, &mut buffers.partials);
+    let attention_output = &kept.attention_output[..size];
+    let inner_weight = &mut gradients[slots.intermediate_weight.clone()];
+    linear::backward_weight(d_inner, inner, attention_output, hidden, inner_weight);
+    let inner_weight = view.get(&slots.intermediate_weight);
+    linear::backward_input(d_inner, inner, inner_weight, hidden, d_attention_output, Write::Add);
+
+    let [weight, bias, product_bias] = disjoint(
+        gradients,
+        [&slots.attention_norm_weight, &slots.attention_norm_bias, &slots.attention_output_bias],
+    );
+    residual_norm_backward(
+        d_attention_output,
+        &kept.attention_normalised[..size],
+        &kept.attention_reciprocals[..rows],
+        view.attention_norm(),
+        view.attention_dropout(mode),
+        d_hidden,
+        d_product,
+        NormGradients { weight, bias, product_bias },
+        &mut buffers.partials,
+    );
+    let context = &kept.context[..rows * width];
+    let attention_weight = &mut gradients[slots.attention_output_weight.clone()];
+    linear::backward_weight(d_product, hidden, context, width, attention_weight);
+    let d_context = grown(&mut buffers.context, rows * width);
+    let attention_weight = view.get(&slots.attention_output_weight);
+    linear::backward_input(d_product, hidden, attention_weight, width, d_context, Write::Replace);
+
+    let d_qkv = grown(&mut buffers.qkv, rows * 3 * width);
+    let qkv = &kept.qkv[..rows * 3 * width];
+    let dropout = view.probability_dropout(mode);
+    attention::backward(qkv, starts, view.heads(), dropout, d_context, d_qkv);
+    let qkv_bias = &mut gradients[slots.qkv_bias.clone()];
+    add_column_sums(d_qkv, 3 * width, qkv_bias, &mut buffers.partials);
+    let qkv_weight = &mut gradients[slots.qkv_weight.clone()];
+    linear::backward_weight(d_qkv, 3 * width, x, hidden, qkv_weight);
+    let qkv_weight = view.get(&slots.qkv_weight);
+    linear::backward_input(d_qkv, 3 * width, qkv_weight, hidden, d_hidden, Write::Add);
+}

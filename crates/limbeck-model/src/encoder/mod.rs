@@ -1,0 +1,226 @@
+//! The encoder: embeddings and transformer layers (Devlin et al., 2019; post-norm), on
+//! ragged rows.
+//!
+//! `forward` leaves what `backward` needs in [`Activations`]; there is no tape. Both
+//! reuse their buffers, so a step allocates nothing once it has seen its largest
+//! batch.
+//!
+//! # Layout
+//! - `buffers`: the memory of forward and backward
+//! - `layer`: one transformer layer, forward and backward side by side
+//! - `weights`: plain weights for training, packed ones for inference
+
+mod buffers;
+mod layer;
+mod weights;
+
+use limbeck_kernels::dropout::Dropout;
+use limbeck_kernels::embedding::{self, TableGradients, Tables};
+use limbeck_kernels::norm::Norm;
+use limbeck_kernels::random::Key;
+
+pub use buffers::{Activations, BackwardBuffers};
+pub use limbeck_kernels::embedding::Tokens;
+pub use weights::PackedWeights;
+
+use crate::model::Model;
+use buffers::{LayerActivations, grown};
+
+/// Names of the streams of random bits below a step's key.
+mod stream {
+    pub const EMBEDDINGS: u64 = 0;
+    pub const HEAD: u64 = 1;
+    pub const FIRST_LAYER: u64 = 2;
+}
+
+/// Whether a forward pass drops values, and with which random bits.
+#[derive(Debug, Clone, Copy)]
+pub enum Mode {
+    /// Nothing is dropped.
+    Evaluate,
+    /// Dropout at the configuration's rates, from the streams of this key: one for
+    /// each step.
+    Train(Key),
+}
+
+impl Mode {
+    fn dropout(self, rate: f32, name: u64) -> Dropout {
+        match self {
+            Mode::Evaluate => Dropout::none(),
+            Mode::Train(key) => Dropout::new(rate, key.child(name)),
+        }
+    }
+
+    /// The key of one layer's streams.
+    fn layer(self, layer: usize) -> Mode {
+        match self {
+            Mode::Evaluate => Mode::Evaluate,
+            Mode::Train(key) => Mode::Train(key.child(stream::FIRST_LAYER + layer as u64)),
+        }
+    }
+
+    pub(crate) fn head_dropout(self, rate: f32) -> Dropout {
+        self.dropout(rate, stream::HEAD)
+    }
+}
+
+fn embedding_norm(model: &Model) -> Norm<'_> {
+    let (slots, parameters) = (&model.layout.slots, &model.parameters);
+    Norm {
+        weight: &parameters[slots.embedding_norm_weight.clone()],
+        bias: &parameters[slots.embedding_norm_bias.clone()],
+        epsilon: model.config.layer_norm_eps,
+    }
+}
+
+fn embed(
+    model: &Model,
+    tokens: Tokens<'_>,
+    mode: Mode,
+    normalised: &mut Vec<f32>,
+    reciprocals: &mut Vec<f32>,
+    out: &mut Vec<f32>,
+) {
+    let (slots, parameters) = (&model.layout.slots, &model.parameters);
+    let rows = tokens.input_ids.len();
+    let size = rows * model.config.hidden_size;
+    embedding::forward(
+        tokens,
+        Tables {
+            words: &parameters[slots.word_embeddings.clone()],
+            positions: &parameters[slots.position_embeddings.clone()],
+            token_types: slots.token_type_embeddings.clone().map(|range| &parameters[range]),
+        },
+        embedding_norm(model),
+        mode.dropout(model.config.hidden_dropout, stream::EMBEDDINGS),
+        grown(normalised, size),
+        grown(reciprocals, rows),
+        grown(out, size),
+    );
+}
+
+/// Runs the encoder and keeps what [`backward`] needs. The hidden states are in
+/// `activations`.
+///
+/// # Panics
+/// When a token id, a segment or a sequence's length is beyond the model's tables:
+/// callers check them, see [`Model::check_tokens`].
+pub fn forward(model: &Model, tokens: Tokens<'_>, mode: Mode, activations: &mut Activations) {
+    let rows = tokens.input_ids.len();
+    activations.prepare(model, rows);
+    embed(
+        model,
+        tokens,
+        mode,
+        &mut activations.embedding_normalised,
+        &mut activations.embedding_reciprocals,
+        &mut activations.hidden[0],
+    );
+    for (index, slots) in model.layout.slots.layers.iter().enumerate() {
+        let (before, after) = activations.hidden.split_at_mut(index + 1);
+        layer::forward(
+            layer::View::new(model, slots, None),
+            &before[index][..rows * model.config.hidden_size],
+            tokens.starts,
+            mode.layer(index),
+            &mut activations.layers[index],
+            &mut after[0],
+        );
+    }
+}
+
+/// The memory of [`infer`]: one layer's, whatever the depth.
+#[derive(Debug, Default)]
+pub struct InferenceBuffers {
+    layer: LayerActivations,
+    reciprocals: Vec<f32>,
+    hidden: [Vec<f32>; 2],
+}
+
+/// Runs the encoder for its last hidden state only, `[rows, hidden]`. `packed` holds
+/// the weights of `model` packed once; without it they are packed for every batch.
+///
+/// # Panics
+/// As [`forward`].
+pub fn infer<'a>(
+    model: &Model,
+    packed: Option<&PackedWeights>,
+    tokens: Tokens<'_>,
+    buffers: &'a mut InferenceBuffers,
+) -> &'a [f32] {
+    let rows = tokens.input_ids.len();
+    let size = rows * model.config.hidden_size;
+    let [hidden, next] = &mut buffers.hidden;
+    embed(model, tokens, Mode::Evaluate, next, &mut buffers.reciprocals, hidden);
+    for (index, slots) in model.layout.slots.layers.iter().enumerate() {
+        layer::forward(
+            layer::View::new(model, slots, packed.map(|packed| &packed.layers[index])),
+            &hidden[..size],
+            tokens.starts,
+            Mode::Evaluate,
+            &mut buffers.layer,
+            next,
+        );
+        std::mem::swap(hidden, next);
+    }
+    &hidden[..size]
+}
+
+/// From the gradient of the last hidden state to those of all parameters of the
+/// encoder, which are added to `gradients` (laid out as the parameters).
+///
+/// `buffers.hidden_gradient` (`[rows, hidden]`) holds the gradient of the last hidden
+/// state and is used up. `tokens` and `mode` must be those of the [`forward`] that
+/// filled `activations`.
+pub fn backward(
+    model: &Model,
+    tokens: Tokens<'_>,
+    mode: Mode,
+    activations: &Activations,
+    buffers: &mut BackwardBuffers,
+    gradients: &mut [f32],
+) {
+    let rows = tokens.input_ids.len();
+    let size = rows * model.config.hidden_size;
+    for (index, slots) in model.layout.slots.layers.iter().enumerate().rev() {
+        layer::backward(
+            layer::View::new(model, slots, None),
+            &activations.hidden[index][..size],
+            tokens.starts,
+            mode.layer(index),
+            &activations.layers[index],
+            buffers,
+            gradients,
+        );
+    }
+    let slots = &model.layout.slots;
+    // Ranges of different tensors: they never overlap, and those that are missing are
+    // empty.
+    let token_types = slots.token_type_embeddings.clone().unwrap_or(0..0);
+    let [words, positions, types, norm_weight, norm_bias] = layer::disjoint(
+        gradients,
+        [
+            &slots.word_embeddings,
+            &slots.position_embeddings,
+            &token_types,
+            &slots.embedding_norm_weight,
+            &slots.embedding_norm_bias,
+        ],
+    );
+    embedding::backward(
+        tokens,
+        embedding_norm(model),
+        mode.dropout(model.config.hidden_dropout, stream::EMBEDDINGS),
+        &activations.embedding_normalised[..size],
+        &activations.embedding_reciprocals[..rows],
+        &mut buffers.hidden_gradient[..size],
+        TableGradients {
+            words,
+            positions,
+            token_types: slots.token_type_embeddings.as_ref().map(|_| types),
+        },
+        norm_weight,
+        norm_bias,
+        &mut buffers.partials,
+    );
+}

@@ -1,0 +1,213 @@
+//! A model from a folder.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::names::{may_be_missing, normalise};
+use super::safetensors::SafetensorsFile;
+use super::{CONFIG_FILE, WEIGHTS_FILE, read_json};
+use crate::config::{Architecture, ModelConfig};
+use crate::error::{ModelError, Result};
+use crate::initialise;
+use crate::layout::Layout;
+use crate::model::Model;
+
+/// Name of the table of shards in a model folder.
+const INDEX_FILE: &str = "model.safetensors.index.json";
+
+/// Name of the weights in the older, unsafe format.
+const PICKLE_FILE: &str = "pytorch_model.bin";
+
+/// The seed of tensors that a folder lacks, where the caller names none.
+pub const DEFAULT_SEED: u64 = 42;
+
+/// Where a folder and the model made of it differ.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct LoadReport {
+    /// Tensors the folder lacks; they were newly initialised from the seed.
+    pub missing: Vec<String>,
+    /// Tensors of the folder that the model has no place for, under the names of the
+    /// file: poolers, heads of other tasks.
+    pub unused: Vec<String>,
+}
+
+impl ModelConfig {
+    /// Reads the `config.json` of a model folder.
+    ///
+    /// # Errors
+    /// If there is none, or naming the key that cannot be used.
+    pub fn open(dir: &Path) -> Result<ModelConfig> {
+        let path = dir.join(CONFIG_FILE);
+        if !path.is_file() {
+            return Err(ModelError::file(dir, "not a model folder: it has no config.json"));
+        }
+        let json: serde_json::Value = read_json(&path)?;
+        ModelConfig::from_json(&json).map_err(|error| error.in_file(&path))
+    }
+}
+
+impl Model {
+    /// Reads a model folder.
+    ///
+    /// A span head that is absent is newly initialised, from [`DEFAULT_SEED`].
+    ///
+    /// # Errors
+    /// One line that names the file and the key or tensor that cannot be used.
+    pub fn open(dir: &Path) -> Result<Model> {
+        Model::open_reporting(dir).map(|(model, _)| model)
+    }
+
+    /// Like [`Model::open`], and reports tensors that are missing or unused.
+    ///
+    /// # Errors
+    /// As [`Model::open`].
+    pub fn open_reporting(dir: &Path) -> Result<(Model, LoadReport)> {
+        Model::open_with_seed(dir, DEFAULT_SEED)
+    }
+
+    /// Like [`Model::open_reporting`], with a seed for what is missing.
+    ///
+    /// # Errors
+    /// As [`Model::open`].
+    pub fn open_with_seed(dir: &Path, seed: u64) -> Result<(Model, LoadReport)> {
+        let config = ModelConfig::open(dir)?;
+        Model::open_as(dir, config, seed)
+    }
+
+    /// Reads the weights of a model folder into a model of a given configuration
+    /// rather than the folder's own, as for a DistilBERT that is given segments.
+    ///
+    /// # Errors
+    /// As [`Model::open`].
+    pub fn open_as(dir: &Path, config: ModelConfig, seed: u64) -> Result<(Model, LoadReport)> {
+        config.validate()?;
+        let weights = Weights::find(dir, config.architecture)?;
+        // Everything is checked before memory is taken for it.
+        let layout = Layout::new(&config);
+        let report = weights.compare(&config, &layout)?;
+
+        let mut model = Model { config, parameters: vec![0.0; layout.len], layout };
+        for tensor in &model.layout.tensors {
+            let values = &mut model.parameters[tensor.range()];
+            match weights.locate(&tensor.name) {
+                Some((file, name)) => file.read_into(name, values)?,
+                None => initialise::fill(&model.config, tensor, seed, values),
+            }
+        }
+        Ok((model, report))
+    }
+}
+
+/// The weights of a folder: one file or several.
+struct Weights {
+    architecture: Architecture,
+    dir: PathBuf,
+    files: Vec<SafetensorsFile>,
+    /// Normalised name to the file, by its place in `files`, and the name in it.
+    places: BTreeMap<String, (usize, String)>,
+}
+
+#[derive(Deserialize)]
+struct Index {
+    weight_map: BTreeMap<String, String>,
+}
+
+impl Weights {
+    fn find(dir: &Path, architecture: Architecture) -> Result<Weights> {
+        let single = dir.join(WEIGHTS_FILE);
+        let index = dir.join(INDEX_FILE);
+        let mut weights = Weights {
+            architecture,
+            dir: dir.to_owned(),
+            files: Vec::new(),
+            places: BTreeMap::new(),
+        };
+        if single.is_file() {
+            weights.add_file(&single, None)?;
+        } else if index.is_file() {
+            weights.add_shards(&index)?;
+        } else {
+            return Err(no_weights(dir));
+        }
+        Ok(weights)
+    }
+
+    fn add_shards(&mut self, index: &Path) -> Result<()> {
+        let map = read_json::<Index>(index)?.weight_map;
+        let shards: BTreeSet<_> = map.values().collect();
+        for shard in shards {
+            // A shard lies beside its index. Anything else would let a model read files
+            // from elsewhere.
+            if Path::new(shard).file_name() != Some(shard.as_ref()) {
+                let reason = format!("shard {shard:?} is not the name of a file");
+                return Err(ModelError::file(index, reason));
+            }
+            let names = map.iter().filter(|(_, file)| *file == shard).map(|(name, _)| name);
+            self.add_file(&self.dir.join(shard), Some(names.cloned().collect()))?;
+        }
+        Ok(())
+    }
+
+    /// Adds a file: all its tensors, or those of them that an index gives to it.
+    fn add_file(&mut self, path: &Path, names: Option<Vec<String>>) -> Result<()> {
+        let file = SafetensorsFile::open(path)?;
+        let names = names.unwrap_or_else(|| file.names().map(str::to_owned).collect());
+        for name in names {
+            let normalised = normalise(self.architecture, &name);
+            let place = (self.files.len(), name);
+            if let Some((_, other)) = self.places.get(&normalised) {
+                let reason = format!("and tensor `{other}` are the same tensor under two names");
+                return Err(ModelError::tensor(path, &place.1, reason));
+            }
+            self.places.insert(normalised, place);
+        }
+        self.files.push(file);
+        Ok(())
+    }
+
+    /// The file that holds a tensor of the layout, and its name there.
+    fn locate(&self, name: &str) -> Option<(&SafetensorsFile, &str)> {
+        let (file, name) = self.places.get(&normalise(self.architecture, name))?;
+        Some((&self.files[*file], name))
+    }
+
+    /// Checks that what the model needs is there in the right shapes.
+    fn compare(&self, config: &ModelConfig, layout: &Layout) -> Result<LoadReport> {
+        let mut report = LoadReport::default();
+        let mut unused: BTreeSet<&str> =
+            self.places.values().map(|(_, name)| name.as_str()).collect();
+        for tensor in &layout.tensors {
+            if let Some((file, name)) = self.locate(&tensor.name) {
+                file.expect(name, &tensor.shape)?;
+                unused.remove(name);
+            } else if may_be_missing(config, &tensor.name) {
+                report.missing.push(tensor.name.clone());
+            } else {
+                let reason = "is missing; config.json and weights do not belong together";
+                return Err(ModelError::tensor(&self.dir, &tensor.name, reason));
+            }
+        }
+        report.unused = unused.into_iter().map(str::to_owned).collect();
+        Ok(report)
+    }
+}
+
+/// The error for a folder without weights that can be read.
+fn no_weights(dir: &Path) -> ModelError {
+    if !dir.join(PICKLE_FILE).is_file() {
+        return ModelError::file(dir, format!("has no {WEIGHTS_FILE}"));
+    }
+    let command = format!(
+        "cd {dir:?} && python3 -c \"import torch, safetensors.torch as s; \
+         s.save_file({{k: v.clone().contiguous() for k, v in torch.load('{PICKLE_FILE}', \
+         map_location='cpu', weights_only=True).items()}}, '{WEIGHTS_FILE}', \
+         {{'format': 'pt'}})\"",
+    );
+    let reason = format!("has its weights in {PICKLE_FILE} only; convert them with: {command}");
+    ModelError::file(dir, reason)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,340 @@
+//! Files of named tensors in the safetensors format.
+//!
+//! A file is the length of its header as 8 bytes (little-endian), the header as JSON
+//! (name to number type, shape and range of bytes), and the tensors end to end.
+//! Tensors are read and written piece by piece: memory holds no second copy of them.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use serde_json::{Map, json};
+
+use super::aside::Aside;
+use crate::error::{ModelError, Result};
+
+/// The header of the largest model supported here is a tenth of this.
+const MAX_HEADER_BYTES: u64 = 16 << 20;
+
+/// How many floats are converted at a time.
+const PIECE: usize = 16 << 10;
+
+/// A tensor to be written.
+#[derive(Clone, Copy, Debug)]
+pub struct NamedValues<'a> {
+    /// Its name in the file.
+    pub name: &'a str,
+    /// Its dimensions, row-major.
+    pub shape: &'a [usize],
+    /// Its floats.
+    pub values: &'a [f32],
+}
+
+/// Writes tensors and free text entries as a safetensors file, which replaces an old
+/// one whole. Equal input gives equal bytes.
+///
+/// # Errors
+/// Names the tensor whose shape does not fit its values or whose name came before, or
+/// the file that cannot be written.
+pub fn write_safetensors(
+    path: &Path,
+    tensors: &[NamedValues],
+    metadata: &[(&str, &str)],
+) -> Result<()> {
+    write_safetensors_aside(path, tensors, metadata)?.publish()
+}
+
+/// Like [`write_safetensors`], but leaves it to the caller to publish the file.
+pub(super) fn write_safetensors_aside(
+    path: &Path,
+    tensors: &[NamedValues],
+    metadata: &[(&str, &str)],
+) -> Result<Aside> {
+    let mut header = Map::new();
+    if !metadata.is_empty() {
+        header.insert("__metadata__".into(), metadata.iter().copied().collect());
+    }
+    let mut end = 0;
+    for tensor in tensors {
+        if tensor.shape.iter().product::<usize>() != tensor.values.len() {
+            let reason = format!("has shape {:?} but {} values", tensor.shape, tensor.values.len());
+            return Err(ModelError::tensor(path, tensor.name, reason));
+        }
+        let begin = end;
+        end += size_of_val(tensor.values);
+        let entry = json!({ "dtype": "F32", "shape": tensor.shape, "data_offsets": [begin, end] });
+        if header.insert(tensor.name.to_owned(), entry).is_some() {
+            return Err(ModelError::tensor(path, tensor.name, "is given twice"));
+        }
+    }
+    let mut header = serde_json::Value::Object(header).to_string().into_bytes();
+    // The tensors begin at a multiple of 8 bytes, as readers that map the file expect.
+    header.resize(header.len().next_multiple_of(8), b' ');
+
+    Aside::write(path, |file| {
+        file.write_all(&(header.len() as u64).to_le_bytes())?;
+        file.write_all(&header)?;
+        let mut bytes = Vec::with_capacity(PIECE * size_of::<f32>());
+        for tensor in tensors {
+            for piece in tensor.values.chunks(PIECE) {
+                bytes.clear();
+                bytes.extend(piece.iter().flat_map(|value| value.to_le_bytes()));
+                file.write_all(&bytes)?;
+            }
+        }
+        Ok(())
+    })
+}
+
+/// What the header says of a tensor.
+#[derive(Debug, Deserialize)]
+struct Entry {
+    dtype: String,
+    shape: Vec<u64>,
+    data_offsets: [u64; 2],
+}
+
+#[derive(Deserialize)]
+struct Header {
+    #[serde(default, rename = "__metadata__")]
+    metadata: Option<BTreeMap<String, String>>,
+    #[serde(flatten)]
+    tensors: BTreeMap<String, Entry>,
+}
+
+/// A safetensors file whose header was read and found sound. Tensors are read when
+/// asked for.
+#[derive(Debug)]
+pub struct SafetensorsFile {
+    path: PathBuf,
+    file: File,
+    /// Where the tensors begin.
+    data: u64,
+    entries: BTreeMap<String, Entry>,
+    metadata: BTreeMap<String, String>,
+}
+
+impl SafetensorsFile {
+    /// Opens a file and checks its header.
+    ///
+    /// # Errors
+    /// If the file cannot be read, is cut short, or has a header in which sizes,
+    /// shapes and offsets do not fit each other and the file's length.
+    pub fn open(path: &Path) -> Result<SafetensorsFile> {
+        let mut file = File::open(path).map_err(ModelError::io("read", path))?;
+        let length = file.metadata().map_err(ModelError::io("read", path))?.len();
+        let error = |reason: String| ModelError::file(path, reason);
+
+        let mut prefix = [0; 8];
+        if length < prefix.len() as u64 {
+            return Err(error(format!("{length} bytes are too few for a safetensors file")));
+        }
+        file.read_exact(&mut prefix).map_err(ModelError::io("read", path))?;
+        let header_length = u64::from_le_bytes(prefix);
+        let after_prefix = length - prefix.len() as u64;
+        if header_length > after_prefix.min(MAX_HEADER_BYTES) {
+            return Err(error(format!(
+                "its header would be {header_length} bytes long: cut short, or not a \
+                 safetensors file"
+            )));
+        }
+        // In bounds of memory: at most `MAX_HEADER_BYTES`.
+        let mut header = vec![0; header_length as usize];
+        file.read_exact(&mut header).map_err(ModelError::io("read", path))?;
+        let header: Header = serde_json::from_slice(&header)
+            .map_err(|cause| error(format!("its header is damaged: {cause}")))?;
+
+        let opened = SafetensorsFile {
+            path: path.to_owned(),
+            file,
+            data: prefix.len() as u64 + header_length,
+            entries: header.tensors,
+            metadata: header.metadata.unwrap_or_default(),
+        };
+        opened.check(after_prefix - header_length)?;
+        Ok(opened)
+    }
+
+    /// Checks that the tensors lie end to end and fill the `available` bytes exactly.
+    fn check(&self, available: u64) -> Result<()> {
+        let mut order: Vec<_> = self.entries.iter().collect();
+        order.sort_by_key(|(_, entry)| entry.data_offsets);
+        let mut reached = 0;
+        for (name, entry) in order {
+            let error = |reason: String| Err(ModelError::tensor(&self.path, name, reason));
+            let [begin, end] = entry.data_offsets;
+            if begin != reached || end < begin {
+                return error(format!(
+                    "is said to take bytes {begin} to {end}, but should begin at {reached}"
+                ));
+            }
+            if end > available {
+                return error(format!("ends at byte {end} of {available}: the file is cut short"));
+            }
+            if let Some(size) = entry.number_size()
+                && entry.count().and_then(|count| count.checked_mul(size)) != Some(end - begin)
+            {
+                return error(format!(
+                    "of shape {:?} and type {} cannot take {} bytes",
+                    entry.shape,
+                    entry.dtype,
+                    end - begin
+                ));
+            }
+            reached = end;
+        }
+        if reached != available {
+            let reason = format!("{} bytes follow its last tensor", available - reached);
+            return Err(ModelError::file(&self.path, reason));
+        }
+        Ok(())
+    }
+
+    /// The file's path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The names of all tensors, in alphabetical order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.entries.keys().map(String::as_str)
+    }
+
+    /// The free text entries of the header.
+    pub fn metadata(&self) -> &BTreeMap<String, String> {
+        &self.metadata
+    }
+
+    /// Checks that a tensor is in the file with this shape and can be read as floats.
+    ///
+    /// # Errors
+    /// Names the tensor and what is wrong with it.
+    pub fn expect(&self, name: &str, shape: &[usize]) -> Result<()> {
+        let entry = self.entry(name)?;
+        if !entry.shape.iter().copied().eq(shape.iter().map(|&size| size as u64)) {
+            let reason = format!("has shape {:?}, expected {shape:?}", entry.shape);
+            return Err(ModelError::tensor(&self.path, name, reason));
+        }
+        self.number(name, entry).map(|_| ())
+    }
+
+    /// Reads a tensor of float32, float16 or bfloat16 numbers.
+    ///
+    /// # Errors
+    /// If the file has no such tensor, it holds other numbers or another count of them
+    /// than `values`, or reading fails.
+    pub fn read_into(&self, name: &str, values: &mut [f32]) -> Result<()> {
+        let entry = self.entry(name)?;
+        let number = self.number(name, entry)?;
+        if entry.count() != Some(values.len() as u64) {
+            let reason = format!("has shape {:?}, expected {} values", entry.shape, values.len());
+            return Err(ModelError::tensor(&self.path, name, reason));
+        }
+        let read_error = || ModelError::io("read", &self.path);
+        let mut file = &self.file;
+        let begin = self.data + entry.data_offsets[0];
+        file.seek(SeekFrom::Start(begin)).map_err(read_error())?;
+        let mut bytes = vec![0; number.size() * PIECE.min(values.len())];
+        for piece in values.chunks_mut(PIECE) {
+            let bytes = &mut bytes[..number.size() * piece.len()];
+            file.read_exact(bytes).map_err(read_error())?;
+            number.convert(bytes, piece);
+        }
+        Ok(())
+    }
+
+    fn entry(&self, name: &str) -> Result<&Entry> {
+        self.entries
+            .get(name)
+            .ok_or_else(|| ModelError::tensor(&self.path, name, "is not in the file"))
+    }
+
+    fn number(&self, name: &str, entry: &Entry) -> Result<Number> {
+        match entry.dtype.as_str() {
+            "F32" => Ok(Number::Float32),
+            "F16" => Ok(Number::Float16),
+            "BF16" => Ok(Number::Bfloat16),
+            other => {
+                let reason = format!("holds numbers of type {other}, not F32, F16 or BF16");
+                Err(ModelError::tensor(&self.path, name, reason))
+            }
+        }
+    }
+}
+
+impl Entry {
+    /// How many numbers the shape makes, unless that overflows.
+    fn count(&self) -> Option<u64> {
+        self.shape.iter().try_fold(1_u64, |count, &size| count.checked_mul(size))
+    }
+
+    /// Bytes of a number; `None` for types too new or too narrow to be known here, which
+    /// no model supported here has.
+    fn number_size(&self) -> Option<u64> {
+        match self.dtype.as_str() {
+            "BOOL" | "U8" | "I8" => Some(1),
+            "U16" | "I16" | "F16" | "BF16" => Some(2),
+            "U32" | "I32" | "F32" => Some(4),
+            "U64" | "I64" | "F64" => Some(8),
+            _ => None,
+        }
+    }
+}
+
+/// The types of numbers that weights come in.
+#[derive(Clone, Copy)]
+enum Number {
+    Float32,
+    Float16,
+    Bfloat16,
+}
+
+impl Number {
+    fn size(self) -> usize {
+        match self {
+            Number::Float32 => 4,
+            Number::Float16 | Number::Bfloat16 => 2,
+        }
+    }
+
+    /// Turns little-endian bytes into floats; there are as many of the one as the other.
+    fn convert(self, bytes: &[u8], values: &mut [f32]) {
+        match self {
+            Number::Float32 => {
+                for (value, bytes) in values.iter_mut().zip(bytes.as_chunks().0) {
+                    *value = f32::from_le_bytes(*bytes);
+                }
+            }
+            Number::Float16 => {
+                for (value, bytes) in values.iter_mut().zip(bytes.as_chunks().0) {
+                    *value = float16(u16::from_le_bytes(*bytes));
+                }
+            }
+            Number::Bfloat16 => {
+                for (value, bytes) in values.iter_mut().zip(bytes.as_chunks().0) {
+                    *value = f32::from_bits(u32::from(u16::from_le_bytes(*bytes)) << 16);
+                }
+            }
+        }
+    }
+}
+
+/// The value of an IEEE 754 half-precision number, exactly.
+fn float16(bits: u16) -> f32 {
+    let sign = u32::from(bits >> 15) << 31;
+    let exponent = u32::from(bits >> 10) & 0x1F;
+    let fraction = u32::from(bits) & 0x3FF;
+    match exponent {
+        // Zero and subnormal numbers: a multiple of 2^-24.
+        0 => f32::from_bits(sign | (fraction as f32 / 16_777_216.0).to_bits()),
+        // Infinity and NaN.
+        0x1F => f32::from_bits(sign | 0x7F80_0000 | (fraction << 13)),
+        // The exponents' biases are 15 and 127.
+        _ => f32::from_bits(sign | ((exponent + 112) << 23) | (fraction << 13)),
+    }
+}
+
+#[cfg(test)]
+mod tests;

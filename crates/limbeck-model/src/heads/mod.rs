@@ -1,0 +1,3 @@
+//! What stands on the encoder and turns hidden states into logits.
+
+pub mod span;

@@ -1,0 +1,127 @@
+//! What a model is made of: sizes, non-zeros and multiply-adds.
+
+use serde::Serialize;
+
+use crate::config::ModelConfig;
+use crate::model::Model;
+
+/// The sizes of a model, for people and as JSON.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Inspection {
+    /// `bert` or `distilbert`.
+    pub architecture: String,
+    /// All parameters.
+    pub parameters: usize,
+    /// Parameters that are not zero.
+    pub nonzero_parameters: usize,
+    /// Sequence length in tokens for which `macs` holds.
+    pub length: usize,
+    /// Multiply-adds of one sequence, see [`macs`].
+    pub macs: u64,
+    /// The encoder, first layer first.
+    pub layers: Vec<LayerInspection>,
+    /// All tensors, in the order of the flat buffer.
+    pub tensors: Vec<TensorInspection>,
+}
+
+/// The sizes of one encoder layer.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct LayerInspection {
+    /// Heads left after pruning.
+    pub heads: usize,
+    /// Width of a head.
+    pub head_size: usize,
+    /// Width of the feed-forward part.
+    pub intermediate_size: usize,
+}
+
+/// One tensor.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct TensorInspection {
+    /// Its name in `model.safetensors`.
+    pub name: String,
+    /// Its dimensions.
+    pub shape: Vec<usize>,
+    /// How many of its floats are not zero.
+    pub nonzero: usize,
+}
+
+impl Inspection {
+    /// Inspects a model; `length` is the sequence length to count multiply-adds for.
+    pub fn new(model: &Model, length: usize) -> Inspection {
+        let tensors: Vec<_> = (model.layout.tensors.iter())
+            .map(|tensor| TensorInspection {
+                name: tensor.name.clone(),
+                shape: tensor.shape.clone(),
+                nonzero: model.values(tensor).iter().filter(|&&value| value != 0.0).count(),
+            })
+            .collect();
+        let layers = (model.layout.slots.layers.iter())
+            .map(|layer| LayerInspection {
+                heads: layer.heads,
+                head_size: layer.head_size,
+                intermediate_size: layer.intermediate_size,
+            })
+            .collect();
+        Inspection {
+            architecture: model.config.architecture.to_string(),
+            parameters: model.layout.parameters(),
+            nonzero_parameters: tensors.iter().map(|tensor| tensor.nonzero).sum(),
+            length,
+            macs: macs(&model.config, length),
+            layers,
+            tensors,
+        }
+    }
+}
+
+/// Multiply-adds of the forward pass over one sequence of `n` tokens: those of linear
+/// layers and of attention's two products. With hidden size `h`, feed-forward size `f`
+/// and `w` = heads × head size of a layer:
+///
+/// ```text
+/// sum over layers of  n·(3·h·w + w·h + 2·h·f) + 2·n²·w,   plus  2·n·h  for the span head
+/// ```
+///
+/// Embeddings, norms, softmax and activations are not counted; zeros are.
+pub fn macs(config: &ModelConfig, n: usize) -> u64 {
+    // Sizes of a valid model are far below 2^32; only an absurd length can saturate.
+    let [n, h, f] = [n, config.hidden_size, config.intermediate_size].map(|size| size as u128);
+    let layers = (0..config.num_hidden_layers).map(|layer| {
+        let w = (config.heads_of(layer) * config.head_size()) as u128;
+        let per_token = 4 * h * w + 2 * h * f;
+        n.saturating_mul(per_token).saturating_add(n.saturating_mul(n).saturating_mul(2 * w))
+    });
+    let total = layers.fold(n.saturating_mul(2 * h), u128::saturating_add);
+    u64::try_from(total).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing;
+
+    #[test]
+    fn multiply_adds_follow_the_formula() {
+        let mut config = testing::bert();
+        // Per token 4·8·8 + 2·8·12 = 448 in each of three layers, 16 in the head;
+        // attention adds 2·5²·8 = 400 a layer.
+        assert_eq!(macs(&config, 5), 3 * (5 * 448 + 400) + 5 * 16);
+        config.pruned_heads.insert(1, vec![0]);
+        // The second layer loses half of w = 8.
+        assert_eq!(macs(&config, 5), 3 * (5 * 448 + 400) + 5 * 16 - 5 * 128 - 200);
+        assert_eq!(macs(&config, usize::MAX), u64::MAX);
+    }
+
+    #[test]
+    fn zeros_are_told_from_parameters_and_padding_counts_as_neither() {
+        let mut model = Model::initialise(testing::bert(), 1);
+        model.parameters.fill(1.0);
+        let tensor = model.layout.slots.layers[0].output_weight.clone();
+        model.parameters[tensor.start..tensor.start + 7].fill(0.0);
+        let inspection = Inspection::new(&model, 5);
+        assert_eq!(inspection.parameters, model.layout.parameters());
+        assert_eq!(inspection.nonzero_parameters, inspection.parameters - 7);
+        assert!(inspection.parameters < model.layout.len);
+    }
+}

@@ -1,0 +1,194 @@
+//! The encoder agrees with Hugging Face Transformers, number by number.
+//!
+//! `tools/golden.py` made the values: a small model of each architecture with random
+//! weights, sequences of several lengths, hidden states, logits, losses and gradients.
+
+use std::path::{Path, PathBuf};
+
+use limbeck_kernels::loss;
+use limbeck_model::Model;
+use limbeck_model::encoder::{self, Activations, BackwardBuffers, Mode, Tokens};
+use limbeck_model::heads::span::{self, SpanGradients, SpanLogits};
+use safetensors::SafeTensors;
+use safetensors::tensor::TensorView;
+
+const ARCHITECTURES: [&str; 2] = ["bert", "distilbert"];
+
+struct Golden {
+    model: Model,
+    bytes: Vec<u8>,
+}
+
+impl Golden {
+    fn open(name: &str) -> Self {
+        let folder: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
+        let bytes = std::fs::read(folder.join("expected.safetensors")).unwrap();
+        Golden { model: Model::open(&folder).unwrap(), bytes }
+    }
+
+    fn with<T>(&self, name: &str, read: impl FnOnce(TensorView<'_>) -> T) -> T {
+        read(SafeTensors::deserialize(&self.bytes).unwrap().tensor(name).unwrap())
+    }
+
+    fn floats(&self, name: &str) -> Vec<f32> {
+        let read = |chunk: &[u8]| f32::from_le_bytes(chunk.try_into().unwrap());
+        self.with(name, |view| view.data().chunks_exact(4).map(read).collect())
+    }
+
+    fn integers(&self, name: &str) -> Vec<usize> {
+        self.with(name, |view| {
+            let width = view.dtype().bitsize() / 8;
+            let read = |chunk: &[u8]| {
+                let mut word = [0; 8];
+                word[..width].copy_from_slice(chunk);
+                u64::from_le_bytes(word) as usize
+            };
+            view.data().chunks_exact(width).map(read).collect()
+        })
+    }
+}
+
+struct Batch {
+    input_ids: Vec<u32>,
+    token_type_ids: Vec<u8>,
+    starts: Vec<usize>,
+}
+
+impl Batch {
+    fn of(golden: &Golden) -> Self {
+        Batch {
+            input_ids: golden.integers("input_ids").iter().map(|&id| id as u32).collect(),
+            token_type_ids: golden.integers("token_type_ids").iter().map(|&id| id as u8).collect(),
+            starts: golden.integers("starts"),
+        }
+    }
+
+    fn tokens(&self) -> Tokens<'_> {
+        Tokens {
+            input_ids: &self.input_ids,
+            token_type_ids: &self.token_type_ids,
+            starts: &self.starts,
+        }
+    }
+}
+
+#[track_caller]
+fn assert_close(got: &[f32], want: &[f32], tolerance: f32, what: &str) {
+    assert_eq!(got.len(), want.len(), "{what}: lengths");
+    let largest = want.iter().fold(0.0f32, |a, v| a.max(v.abs()));
+    for (i, (g, w)) in got.iter().zip(want).enumerate() {
+        let error = (g - w).abs();
+        assert!(error <= tolerance * largest.max(1e-3), "{what}[{i}]: {g}, expected {w}");
+    }
+}
+
+#[test]
+fn hidden_states_and_logits_agree_with_transformers() {
+    for name in ARCHITECTURES {
+        let golden = Golden::open(name);
+        let batch = Batch::of(&golden);
+        let mut activations = Activations::default();
+        encoder::forward(&golden.model, batch.tokens(), Mode::Evaluate, &mut activations);
+        for layer in 0..=golden.model.config.num_hidden_layers {
+            let want = golden.floats(&format!("hidden_states.{layer}"));
+            assert_close(activations.hidden_state(layer), &want, 1e-5, &format!("hidden {layer}"));
+        }
+        let mut logits = SpanLogits::default();
+        let hidden = activations.last_hidden_state();
+        span::forward(&golden.model, hidden, Mode::Evaluate, &mut logits);
+        assert_close(&logits.start, &golden.floats("start_logits"), 1e-5, "start logits");
+        assert_close(&logits.end, &golden.floats("end_logits"), 1e-5, "end logits");
+    }
+}
+
+#[test]
+fn packed_inference_gives_the_logits_of_training() {
+    for name in ARCHITECTURES {
+        let golden = Golden::open(name);
+        let batch = Batch::of(&golden);
+        let packed = encoder::PackedWeights::new(&golden.model);
+        for packed in [None, Some(&packed)] {
+            let mut buffers = encoder::InferenceBuffers::default();
+            let hidden = encoder::infer(&golden.model, packed, batch.tokens(), &mut buffers);
+            let layers = golden.model.config.num_hidden_layers;
+            let want = golden.floats(&format!("hidden_states.{layers}"));
+            assert_close(hidden, &want, 1e-5, "hidden");
+        }
+    }
+}
+
+/// Loss and parameter gradients of one batch, from the given loss of one sequence's
+/// logits: `(sequence, end of the answer?, logits, gradient) -> loss`.
+fn step(
+    golden: &Golden,
+    mut sequence_loss: impl FnMut(usize, bool, &[f32], &mut [f32]) -> f64,
+) -> (f64, Vec<f32>) {
+    let batch = Batch::of(golden);
+    let model = &golden.model;
+    let mut activations = Activations::default();
+    let mut logits = SpanLogits::default();
+    let mut d_logits = SpanGradients::default();
+    encoder::forward(model, batch.tokens(), Mode::Evaluate, &mut activations);
+    let hidden = activations.last_hidden_state();
+    span::forward(model, hidden, Mode::Evaluate, &mut logits);
+    d_logits.clear(batch.input_ids.len());
+    let mut loss = 0.0;
+    for (sequence, pair) in batch.starts.windows(2).enumerate() {
+        let range = pair[0]..pair[1];
+        let start = &mut d_logits.start[range.clone()];
+        loss += sequence_loss(sequence, false, &logits.start[range.clone()], start);
+        let end = &mut d_logits.end[range.clone()];
+        loss += sequence_loss(sequence, true, &logits.end[range], end);
+    }
+    let mut gradients = vec![0.0; model.layout.len];
+    let mut buffers = BackwardBuffers::default();
+    let mode = Mode::Evaluate;
+    span::backward(model, hidden, mode, &logits, &mut d_logits, &mut buffers, &mut gradients);
+    encoder::backward(model, batch.tokens(), mode, &activations, &mut buffers, &mut gradients);
+    (loss, gradients)
+}
+
+#[track_caller]
+fn assert_gradients(golden: &Golden, gradients: &[f32], prefix: &str) {
+    for tensor in &golden.model.layout.tensors {
+        let want = golden.floats(&format!("{prefix}{}", tensor.name));
+        assert_close(&gradients[tensor.range()], &want, 2e-4, &tensor.name);
+    }
+}
+
+#[test]
+fn the_loss_and_every_gradient_agree_with_transformers() {
+    for name in ARCHITECTURES {
+        let golden = Golden::open(name);
+        let positions = [golden.integers("start_positions"), golden.integers("end_positions")];
+        let weight = 0.5 / positions[0].len() as f64;
+        let (loss, gradients) = step(&golden, |sequence, end, logits, gradient| {
+            let target = positions[usize::from(end)][sequence];
+            loss::cross_entropy(logits, target, weight, gradient)
+        });
+        let want = f64::from(golden.floats("loss")[0]);
+        assert!((loss - want).abs() < 1e-5 * want, "loss {loss}, expected {want}");
+        assert_gradients(&golden, &gradients, "grad.");
+    }
+}
+
+#[test]
+fn the_distillation_loss_and_every_gradient_agree_with_pytorch() {
+    for name in ARCHITECTURES {
+        let golden = Golden::open(name);
+        let positions = [golden.integers("start_positions"), golden.integers("end_positions")];
+        let teachers = [golden.floats("teacher_start_logits"), golden.floats("teacher_end_logits")];
+        let starts = golden.integers("starts");
+        let weight = 0.5 / positions[0].len() as f64;
+        let (loss, gradients) = step(&golden, |sequence, end, logits, gradient| {
+            let end = usize::from(end);
+            let teacher = &teachers[end][starts[sequence]..starts[sequence + 1]];
+            let target = positions[end][sequence];
+            loss::divergence(logits, teacher, 2.0, 0.7 * weight, gradient)
+                + loss::cross_entropy(logits, target, 0.3 * weight, gradient)
+        });
+        let want = f64::from(golden.floats("distill_loss")[0]);
+        assert!((loss - want).abs() < 1e-5 * want, "loss {loss}, expected {want}");
+        assert_gradients(&golden, &gradients, "distill_grad.");
+    }
+}

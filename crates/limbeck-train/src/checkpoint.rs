@@ -1,0 +1,120 @@
+//! The state of a run between two steps: everything that the rest of it depends on.
+//!
+//! It is one file, replaced whole, so there is always a complete one. Random numbers
+//! and the order of batches follow from the seed and the step, so they need no state.
+
+use std::path::{Path, PathBuf};
+
+use limbeck_model::folder::{NamedValues, SafetensorsFile, write_safetensors};
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Result, TrainError};
+use crate::learner::Learner;
+
+/// What a run knows beside parameters and moments.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Progress {
+    /// Optimiser steps done.
+    pub step: usize,
+    /// The step of the last evaluation.
+    pub evaluated_at: usize,
+    /// The best score of an evaluation so far.
+    pub best_score: Option<f64>,
+    /// The step of that evaluation.
+    pub best_step: usize,
+    /// Evaluations since then.
+    pub evaluations_since_best: usize,
+    /// Sums since the last line of `train.jsonl`.
+    pub window: Window,
+}
+
+/// Sums over the steps since the last line of `train.jsonl`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Window {
+    /// How many steps.
+    pub steps: usize,
+    /// Of the weighted losses.
+    pub loss: f64,
+    /// Of each loss by itself.
+    pub parts: Vec<f64>,
+    /// Of the gradients' norms.
+    pub gradient_norm: f64,
+    /// Of the batches' tokens.
+    pub tokens: usize,
+    /// Of the steps' seconds.
+    pub seconds: f64,
+}
+
+fn path(folder: &Path) -> PathBuf {
+    folder.join("checkpoint").join("state.safetensors")
+}
+
+/// Writes the state of a run into its folder.
+///
+/// # Errors
+/// When the disk is full or the folder cannot be written; the last state is kept.
+pub fn save(folder: &Path, learner: &Learner, progress: &Progress) -> Result<()> {
+    let path = path(folder);
+    let parent = path.parent().unwrap_or(folder);
+    std::fs::create_dir_all(parent).map_err(TrainError::io("create", parent))?;
+    let text = serde_json::to_string(progress)
+        .map_err(|error| TrainError::File { path: path.clone(), reason: error.to_string() })?;
+    let shape = [learner.model.parameters.len()];
+    let named = |name, values| NamedValues { name, shape: &shape, values };
+    write_safetensors(
+        &path,
+        &[
+            named("parameters", &learner.model.parameters),
+            named("first_moments", &learner.optimizer.first_moments),
+            named("second_moments", &learner.optimizer.second_moments),
+        ],
+        &[("progress", &text)],
+    )?;
+    Ok(())
+}
+
+/// Brings `learner` to the state in the folder; `None` when there is none yet.
+///
+/// # Errors
+/// When the file is damaged or of a model of another size.
+pub fn load(folder: &Path, learner: &mut Learner) -> Result<Option<Progress>> {
+    let path = path(folder);
+    if !path.is_file() {
+        return Ok(None);
+    }
+    let file = SafetensorsFile::open(&path)?;
+    let progress: Progress = file
+        .metadata()
+        .get("progress")
+        .and_then(|text| serde_json::from_str(text).ok())
+        .ok_or_else(|| TrainError::File {
+            path: path.clone(),
+            reason: "has no readable progress; start afresh with --overwrite".into(),
+        })?;
+    let shape = [learner.model.parameters.len()];
+    for name in ["parameters", "first_moments", "second_moments"] {
+        file.expect(name, &shape)?;
+    }
+    file.read_into("parameters", &mut learner.model.parameters)?;
+    file.read_into("first_moments", &mut learner.optimizer.first_moments)?;
+    file.read_into("second_moments", &mut learner.optimizer.second_moments)?;
+    learner.optimizer.steps = progress.step;
+    Ok(Some(progress))
+}
+
+/// Removes the state of a finished run: three times its model's size.
+///
+/// # Errors
+/// When the file is there and cannot be removed.
+pub fn remove(folder: &Path) -> Result<()> {
+    let path = path(folder);
+    let parent = path.parent().unwrap_or(folder);
+    match std::fs::remove_dir_all(parent) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(TrainError::io("remove", parent)(error))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,91 @@
+//! From logits to answers to metrics, on a whole data set.
+
+use limbeck_data::decode::{self, DecodeOptions, Decoded, SpanLogits};
+use limbeck_data::metrics::Metrics;
+use limbeck_data::metrics::squad::{self, NullOdds};
+use limbeck_data::{Features, SquadData, predictions};
+use limbeck_model::Model;
+
+use crate::error::Result;
+use crate::inference::span_logits;
+use crate::observer::Observer;
+
+/// Data to evaluate on, with its features and the rules of decoding.
+#[derive(Debug)]
+pub struct EvaluationSet {
+    /// Questions with gold answers.
+    pub data: SquadData,
+    /// Built of `data` for prediction.
+    pub features: Features,
+    /// How logits become answers.
+    pub decode: DecodeOptions,
+    /// Where questions may have no answer: choose them by the threshold that gives the
+    /// best `f1` here, not by that of `decode`.
+    pub tune_threshold: bool,
+}
+
+/// What a model did on a data set.
+#[derive(Debug)]
+pub struct Evaluation {
+    /// `exact`, `f1`, ... as percentages.
+    pub metrics: Metrics,
+    /// One for each question, in the data's order.
+    pub decoded: Vec<Decoded>,
+    /// The threshold of null scores that the answers were chosen by, where questions may
+    /// have none.
+    pub threshold: Option<f64>,
+}
+
+impl EvaluationSet {
+    /// Evaluates a model; `None` when the observer asked to stop.
+    ///
+    /// # Errors
+    /// When the features do not fit the model.
+    pub fn evaluate(
+        &self,
+        model: &Model,
+        observer: &mut dyn Observer,
+    ) -> Result<Option<Evaluation>> {
+        observer.stage("evaluating", Some(self.features.len() as u64));
+        let logits = span_logits(model, &self.features, observer)?;
+        logits.map(|logits| self.score(&logits)).transpose()
+    }
+
+    /// Evaluates logits that are there already.
+    ///
+    /// # Errors
+    /// When a score is not a number.
+    pub fn score(&self, logits: &SpanLogits) -> Result<Evaluation> {
+        let mut decoded = decode::decode_all(&self.data, &self.features, logits, &self.decode);
+        if !self.decode.allow_null {
+            let texts = predictions::texts(&self.data, &decoded);
+            let metrics = squad::evaluate(&self.data, &texts, None)?.metrics;
+            return Ok(Evaluation { metrics, decoded, threshold: None });
+        }
+        let odds = predictions::null_odds(&self.data, &decoded);
+        let best_texts = predictions::best_texts(&self.data, &decoded);
+        let evaluate = |threshold| -> Result<Metrics> {
+            let null_odds = Some(NullOdds { odds: &odds, threshold });
+            Ok(squad::evaluate(&self.data, &best_texts, null_odds)?.metrics)
+        };
+        let mut threshold = self.decode.null_score_diff_threshold;
+        let mut metrics = evaluate(threshold)?;
+        if let (true, Some(best)) = (self.tune_threshold, metrics.get("best_f1_thresh")) {
+            threshold = best;
+            metrics = evaluate(threshold)?;
+            for decoded in &mut decoded {
+                decoded.apply_threshold(threshold);
+            }
+        }
+        Ok(Evaluation { metrics, decoded, threshold: Some(threshold) })
+    }
+}
+
+impl Evaluation {
+    /// The number by which models of one run are compared: the best `f1` that any
+    /// threshold gives where questions may have no answer, else `f1`.
+    pub fn score(&self) -> f64 {
+        let of = |key| self.metrics.get(key);
+        of("best_f1").or_else(|| of("f1")).unwrap_or(0.0)
+    }
+}

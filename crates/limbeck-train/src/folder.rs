@@ -1,0 +1,244 @@
+//! The output folder of a run: who may write to it, and how far it has come.
+
+use std::fs::{self, File, TryLockError};
+use std::path::{Path, PathBuf};
+
+use limbeck_data::files;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::error::{Result, TrainError};
+
+const RECORD: &str = "run.json";
+const LOCK: &str = ".lock";
+
+/// What a run leaves in its folder, all of which `overwrite` takes away.
+const OWN_FILES: [&str; 14] = [
+    RECORD,
+    "config.json",
+    "model.safetensors",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "vocab.txt",
+    "limbeck.json",
+    "metrics.json",
+    "predictions.json",
+    "nbest_predictions.json",
+    "null_odds.json",
+    "train.jsonl",
+    "report.html",
+];
+const OWN_FOLDERS: [&str; 3] = ["checkpoint", "last", "tensorboard"];
+
+/// `run.json`: what the folder was made for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Record {
+    version: String,
+    finished: bool,
+    configuration: Value,
+}
+
+/// How far the run in a folder has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Found {
+    /// Nothing is there yet.
+    Fresh,
+    /// An earlier run of the same configuration was stopped.
+    Unfinished,
+    /// A run of the same configuration has finished.
+    Finished,
+}
+
+/// A folder that this process alone writes to, for as long as the value lives.
+#[derive(Debug)]
+pub struct RunFolder {
+    path: PathBuf,
+    record: Record,
+    _lock: File,
+}
+
+impl RunFolder {
+    /// Opens or creates the folder for a run of this configuration.
+    ///
+    /// `overwrite` takes away what an earlier run left, whatever its configuration.
+    ///
+    /// # Errors
+    /// When another process runs into the folder, when it holds a run of another
+    /// configuration or files that are not a run's, or cannot be written.
+    pub fn open(path: &Path, configuration: Value, overwrite: bool) -> Result<(Self, Found)> {
+        fs::create_dir_all(path).map_err(TrainError::io("create", path))?;
+        let lock = lock(path)?;
+        if overwrite {
+            clear(path)?;
+        }
+        let record_path = path.join(RECORD);
+        let record =
+            Record { version: env!("CARGO_PKG_VERSION").into(), finished: false, configuration };
+        let (record, found) = match fs::read(&record_path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                if let Some(name) = OWN_FILES.iter().find(|name| path.join(name).exists()) {
+                    return refuse(
+                        path,
+                        format!(
+                            "holds a {name} that no run left there; give another --out, or --overwrite"
+                        ),
+                    );
+                }
+                (record, Found::Fresh)
+            }
+            Err(error) => return Err(TrainError::io("read", &record_path)(error)),
+            Ok(bytes) => {
+                let old: Record = serde_json::from_slice(&bytes).map_err(|error| {
+                    TrainError::File { path: record_path.clone(), reason: error.to_string() }
+                })?;
+                if let Some(difference) =
+                    first_difference("", &old.configuration, &record.configuration)
+                {
+                    return refuse(
+                        path,
+                        format!(
+                            "holds a run of another configuration: {difference}; \
+                         give another --out, or --overwrite"
+                        ),
+                    );
+                }
+                let found = if old.finished { Found::Finished } else { Found::Unfinished };
+                (Record { finished: old.finished, ..record }, found)
+            }
+        };
+        let folder = RunFolder { path: path.to_owned(), record, _lock: lock };
+        if found == Found::Fresh {
+            folder.write_record()?;
+        }
+        Ok((folder, found))
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What the run was told.
+    pub fn configuration(&self) -> &Value {
+        &self.record.configuration
+    }
+
+    /// Marks the run as finished.
+    ///
+    /// # Errors
+    /// When the folder cannot be written.
+    pub fn finish(&mut self) -> Result<()> {
+        self.record.finished = true;
+        self.write_record()
+    }
+
+    fn write_record(&self) -> Result<()> {
+        write_json(&self.path.join(RECORD), &self.record)
+    }
+}
+
+/// Writes `value` as indented JSON, whole.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
+    let mut text = serde_json::to_string_pretty(value)
+        .map_err(|error| TrainError::File { path: path.to_owned(), reason: error.to_string() })?;
+    text.push('\n');
+    Ok(files::replace(path, text.as_bytes())?)
+}
+
+fn refuse<T>(path: &Path, reason: String) -> Result<T> {
+    Err(TrainError::Folder { path: path.to_owned(), reason })
+}
+
+fn lock(path: &Path) -> Result<File> {
+    let path_of_lock = path.join(LOCK);
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path_of_lock)
+        .map_err(TrainError::io("create", &path_of_lock))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            refuse(path, "another run is writing to this folder; wait for it or stop it".into())
+        }
+        Err(TryLockError::Error(error)) => Err(TrainError::io("lock", &path_of_lock)(error)),
+    }
+}
+
+fn clear(path: &Path) -> Result<()> {
+    let gone = |result: std::io::Result<()>, path: &Path| match result {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(TrainError::io("remove", path)(error))
+        }
+        _ => Ok(()),
+    };
+    // The record goes first: what is left without it is not taken for a run.
+    for name in OWN_FILES {
+        let path = path.join(name);
+        gone(fs::remove_file(&path), &path)?;
+    }
+    for name in OWN_FOLDERS {
+        let path = path.join(name);
+        gone(fs::remove_dir_all(&path), &path)?;
+    }
+    Ok(())
+}
+
+/// The first key at which two configurations differ, and both values.
+fn first_difference(path: &str, old: &Value, new: &Value) -> Option<String> {
+    match (old, new) {
+        (Value::Object(a), Value::Object(b)) => {
+            let keys = a.keys().chain(b.keys().filter(|key| !a.contains_key(*key)));
+            keys.into_iter().find_map(|key| {
+                let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                let of = |map: &serde_json::Map<String, Value>| {
+                    map.get(key).cloned().unwrap_or(Value::Null)
+                };
+                first_difference(&path, &of(a), &of(b))
+            })
+        }
+        _ if old == new => None,
+        _ => Some(format!("{path} is {old} there and {new} here")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_folder_remembers_what_it_was_made_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run");
+        let configuration = json!({"optim": {"learning_rate": 1e-3}, "seed": 1});
+        let (mut run, found) = RunFolder::open(&path, configuration.clone(), false).unwrap();
+        assert_eq!(found, Found::Fresh);
+        let second = RunFolder::open(&path, configuration.clone(), false).unwrap_err();
+        assert!(second.to_string().contains("another run is writing"), "{second}");
+        run.finish().unwrap();
+        drop(run);
+        let (run, found) = RunFolder::open(&path, configuration, false).unwrap();
+        assert_eq!(found, Found::Finished);
+        drop(run);
+        let other = json!({"optim": {"learning_rate": 2e-3}, "seed": 1});
+        let error = RunFolder::open(&path, other.clone(), false).unwrap_err().to_string();
+        assert!(error.contains("optim.learning_rate is 0.001 there and 0.002 here"), "{error}");
+        let (_, found) = RunFolder::open(&path, other, true).unwrap();
+        assert_eq!(found, Found::Fresh);
+    }
+
+    #[test]
+    fn a_folder_with_somebody_elses_model_is_not_written_to() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("model.safetensors"), b"precious").unwrap();
+        let error = RunFolder::open(folder.path(), json!({}), false).unwrap_err().to_string();
+        assert!(error.contains("model.safetensors"), "{error}");
+        assert_eq!(fs::read(folder.path().join("model.safetensors")).unwrap(), b"precious");
+    }
+}

@@ -1,0 +1,35 @@
+//! Training: what is minimised, by which steps, and how a run survives its own end.
+//!
+//! This crate takes a model, features and options, and leaves a better model in a
+//! folder. It knows the data of question answering through `limbeck-data` and the
+//! network through `limbeck-model`; it knows nothing of command lines, progress bars or
+//! searches.
+//!
+//! # Layout
+//! - [`options`]: what a run can be told
+//! - [`losses`]: one loss a file, and the weighted list of them that a run minimises
+//! - [`learner`]: one optimiser step: forward, losses, backward, update
+//! - [`optimizer`] and [`schedule`]: AdamW over the flat buffer, the learning rate
+//! - [`inference`]: logits of many features; [`teacher`]: those of a teacher, on disk
+//! - [`evaluation`]: logits to answers to metrics; [`answerer`]: one question at a time
+//! - [`run`]: the loop over steps; [`observer`]: what it tells while it runs
+//! - [`folder`] and [`checkpoint`]: the output folder, exact resume
+//! - [`trackers`]: `train.jsonl` and TensorBoard
+
+pub mod answerer;
+pub mod checkpoint;
+mod error;
+pub mod evaluation;
+pub mod folder;
+pub mod inference;
+pub mod learner;
+pub mod losses;
+pub mod observer;
+pub mod optimizer;
+pub mod options;
+pub mod run;
+pub mod schedule;
+pub mod teacher;
+pub mod trackers;
+
+pub use error::TrainError;

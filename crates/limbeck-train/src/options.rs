@@ -1,0 +1,223 @@
+//! What a training run can be told: the serde types that flags and recipes fill.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Result, TrainError};
+
+/// How the learning rate moves after warm-up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ScheduleKind {
+    /// Falls in a straight line to zero at the last step.
+    Linear,
+    /// Stays at the peak.
+    Constant,
+    /// Half a cosine from the peak to zero at the last step.
+    Cosine,
+}
+
+/// The learning rate over the steps of a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "snake_case")]
+pub struct ScheduleOptions {
+    /// The shape after warm-up.
+    pub kind: ScheduleKind,
+    /// Share of all steps over which the rate rises from zero (below 1), or a
+    /// count of steps (1 and above).
+    pub warmup: f64,
+    /// Google BERT's form: the decay line is drawn from step 0 and the peak is
+    /// rescaled to `rate / (1 - warmup share)`, so that both lines meet without a
+    /// jump.
+    pub rescale_after_warmup: bool,
+}
+
+impl Default for ScheduleOptions {
+    fn default() -> Self {
+        Self { kind: ScheduleKind::Linear, warmup: 0.0, rescale_after_warmup: false }
+    }
+}
+
+/// AdamW (Loshchilov and Hutter, 2019) and its variants.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OptimizerOptions {
+    /// The peak learning rate.
+    pub learning_rate: f64,
+    /// Decay of the first moment.
+    pub beta_1: f64,
+    /// Decay of the second moment.
+    pub beta_2: f64,
+    /// Keeps the denominator from zero.
+    pub epsilon: f64,
+    /// `true`: the denominator is `sqrt(v + epsilon²)`; `false`: `sqrt(v) + epsilon`.
+    pub epsilon_inside_root: bool,
+    /// Divide the moments by `1 - beta^t`, as in the paper.
+    pub bias_correction: bool,
+    /// Decoupled weight decay, of weights and embeddings only.
+    pub weight_decay: f64,
+    /// Gradients are scaled down to this global norm; 0 turns clipping off.
+    pub max_grad_norm: f64,
+}
+
+impl Default for OptimizerOptions {
+    fn default() -> Self {
+        Self {
+            learning_rate: 5e-5,
+            beta_1: 0.9,
+            beta_2: 0.999,
+            epsilon: 1e-8,
+            epsilon_inside_root: false,
+            bias_correction: true,
+            weight_decay: 0.01,
+            max_grad_norm: 1.0,
+        }
+    }
+}
+
+/// The length and rhythm of a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TrainOptions {
+    /// Passes over the training features; may be a fraction.
+    pub epochs: f64,
+    /// Optimiser steps, instead of `epochs`, when above 0.
+    pub max_steps: usize,
+    /// Features in one forward pass.
+    pub batch_size: usize,
+    /// Forward passes whose gradients are averaged into one optimiser step.
+    pub gradient_accumulation_steps: usize,
+    /// Fixes the order of the features, dropout and newly drawn weights.
+    pub seed: u64,
+    /// Dropout while training; `false` turns every dropout off.
+    pub dropout: bool,
+    /// Steps between two resumable checkpoints; 0 keeps only what evaluation saves
+    /// and the last.
+    pub save_steps: usize,
+    /// Steps between two evaluations on the development file; 0 evaluates after
+    /// every epoch.
+    pub eval_steps: usize,
+    /// Steps between two lines of `train.jsonl`.
+    pub logging_steps: usize,
+    /// Stop after this many evaluations without a better score; 0 never stops early.
+    pub early_stop_patience: usize,
+}
+
+impl Default for TrainOptions {
+    fn default() -> Self {
+        Self {
+            epochs: 2.0,
+            max_steps: 0,
+            batch_size: 16,
+            gradient_accumulation_steps: 1,
+            seed: 42,
+            dropout: true,
+            save_steps: 500,
+            eval_steps: 0,
+            logging_steps: 10,
+            early_stop_patience: 0,
+        }
+    }
+}
+
+/// What is learnt from teachers beside the labels.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DistillOptions {
+    /// Weight of the soft loss: `KL(teacher ‖ student) · T²`.
+    pub alpha_soft: f64,
+    /// Weight of the hard loss: cross-entropy against the labels.
+    pub alpha_hard: f64,
+    /// Temperature `T` on both sides of the soft loss.
+    pub temperature: f64,
+    /// Weights of the teachers, in their order; empty: all alike.
+    pub teacher_weights: Vec<f64>,
+}
+
+impl Default for DistillOptions {
+    fn default() -> Self {
+        Self { alpha_soft: 0.5, alpha_hard: 0.5, temperature: 2.0, teacher_weights: Vec::new() }
+    }
+}
+
+/// Refuses `option` unless `holds`.
+fn require(holds: bool, option: &'static str, reason: impl FnOnce() -> String) -> Result<()> {
+    if holds { Ok(()) } else { Err(TrainError::Option { option, reason: reason() }) }
+}
+
+impl OptimizerOptions {
+    /// Checks every value.
+    ///
+    /// # Errors
+    /// Names the first that cannot work.
+    pub fn validate(&self) -> Result<()> {
+        let number = |value: f64, option| {
+            let holds = value.is_finite() && value >= 0.0;
+            require(holds, option, || format!("{value} is not a number of 0 or more"))
+        };
+        number(self.learning_rate, "optim.learning_rate")?;
+        number(self.epsilon, "optim.epsilon")?;
+        number(self.weight_decay, "optim.weight_decay")?;
+        number(self.max_grad_norm, "optim.max_grad_norm")?;
+        for (beta, option) in [(self.beta_1, "optim.beta_1"), (self.beta_2, "optim.beta_2")] {
+            let holds = (0.0..1.0).contains(&beta);
+            require(holds, option, || format!("{beta} is not between 0 and 1"))?;
+        }
+        Ok(())
+    }
+}
+
+impl TrainOptions {
+    /// Checks every value.
+    ///
+    /// # Errors
+    /// Names the first that cannot work.
+    pub fn validate(&self) -> Result<()> {
+        let holds = self.epochs.is_finite() && self.epochs > 0.0;
+        require(holds || self.max_steps > 0, "train.epochs", || {
+            format!("{} is not a number above 0", self.epochs)
+        })?;
+        require(self.batch_size > 0, "train.batch_size", || "0 features make no batch".into())?;
+        require(self.gradient_accumulation_steps > 0, "train.gradient_accumulation_steps", || {
+            "0 batches make no step".into()
+        })
+    }
+}
+
+impl DistillOptions {
+    /// Checks every value, for this many teachers.
+    ///
+    /// # Errors
+    /// Names the first that cannot work.
+    pub fn validate(&self, teachers: usize) -> Result<()> {
+        for (alpha, option) in
+            [(self.alpha_soft, "distill.alpha_soft"), (self.alpha_hard, "distill.alpha_hard")]
+        {
+            let holds = alpha.is_finite() && alpha >= 0.0;
+            require(holds, option, || format!("{alpha} is not a number of 0 or more"))?;
+        }
+        require(self.alpha_soft + self.alpha_hard > 0.0, "distill.alpha_soft", || {
+            "both weights are 0: there is nothing to learn".into()
+        })?;
+        let holds = self.temperature.is_finite() && self.temperature > 0.0;
+        require(holds, "distill.temperature", || {
+            format!("{} is not a number above 0", self.temperature)
+        })?;
+        let weights = &self.teacher_weights;
+        let holds = weights.is_empty()
+            || weights.len() == teachers
+                && weights.iter().all(|w| w.is_finite() && *w >= 0.0)
+                && weights.iter().sum::<f64>() > 0.0;
+        require(holds, "distill.teacher_weights", || {
+            format!("{weights:?} does not give each of {teachers} teachers a weight of 0 or more")
+        })
+    }
+
+    /// The share of each of `teachers` in the soft loss; they add up to 1.
+    pub fn teacher_shares(&self, teachers: usize) -> Vec<f64> {
+        if self.teacher_weights.is_empty() {
+            return vec![1.0 / teachers as f64; teachers];
+        }
+        let total: f64 = self.teacher_weights.iter().sum();
+        self.teacher_weights.iter().map(|weight| weight / total).collect()
+    }
+}

@@ -1,0 +1,396 @@
+//! The loop over steps.
+
+use std::time::Instant;
+
+use limbeck_data::metrics::Metrics;
+use limbeck_data::{Batch, BatchOrder, Features, Tokenizer, predictions};
+use limbeck_kernels::random::Key;
+use limbeck_model::Model;
+use limbeck_model::folder::Limbeck;
+
+use crate::checkpoint::{self, Progress, Window};
+use crate::error::{Result, TrainError};
+use crate::evaluation::{Evaluation, EvaluationSet};
+use crate::folder::{RunFolder, write_json};
+use crate::learner::Learner;
+use crate::losses::Weighted;
+use crate::observer::{Observer, StepReport};
+use crate::options::{OptimizerOptions, ScheduleOptions, TrainOptions};
+use crate::schedule::Schedule;
+use crate::trackers::{JsonlTracker, TensorBoardTracker, Tracker, Trackers, now};
+
+/// All that a run needs.
+pub struct Run<'a> {
+    /// What is trained.
+    pub model: Model,
+    /// Goes into the output folder with the model.
+    pub tokenizer: &'a Tokenizer,
+    /// What it is trained on.
+    pub features: &'a Features,
+    /// What is minimised.
+    pub losses: Vec<Weighted>,
+    /// What it is evaluated on meanwhile; the best model is kept. Without, the last.
+    pub dev: Option<&'a EvaluationSet>,
+    /// Length and rhythm.
+    pub train: &'a TrainOptions,
+    /// How parameters move.
+    pub optim: &'a OptimizerOptions,
+    /// The learning rate over the steps.
+    pub schedule: &'a ScheduleOptions,
+    /// Where everything is written.
+    pub folder: &'a mut RunFolder,
+    /// What `limbeck.json` will say beside the metrics.
+    pub notes: Limbeck,
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub enum Outcome {
+    /// All steps are done, or it stopped early; the model lies in the folder.
+    Finished {
+        /// The trained model: the best where it was evaluated, else the last.
+        summary: Summary,
+    },
+    /// The observer asked to stop; the same run will go on from here.
+    Interrupted {
+        /// Steps done.
+        step: usize,
+        /// Steps of the whole run.
+        total_steps: usize,
+    },
+}
+
+/// What a finished run says.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct Summary {
+    /// Steps done.
+    pub steps: usize,
+    /// The step whose model was kept.
+    pub best_step: usize,
+    /// Its metrics, where it was evaluated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metrics: Option<Metrics>,
+}
+
+/// Names the stream of dropout's random bits below the seed.
+const DROPOUT_STREAM: u64 = 1;
+
+/// How many optimiser steps a run takes.
+pub fn total_steps(options: &TrainOptions, features: usize) -> usize {
+    if options.max_steps > 0 {
+        return options.max_steps;
+    }
+    let batches = features.div_ceil(options.batch_size.max(1)) as f64;
+    // A hair less, so that an epoch of exactly n batches is n steps whatever the
+    // rounding of the product.
+    let steps = options.epochs * batches / options.gradient_accumulation_steps.max(1) as f64;
+    (steps - 1e-9).ceil().max(0.0) as usize
+}
+
+impl Run<'_> {
+    /// Trains, from the beginning or from where an earlier run was stopped.
+    ///
+    /// # Errors
+    /// When options make no sense, the loss diverges or the folder cannot be written.
+    /// The last checkpoint is kept.
+    pub fn execute(self, observer: &mut dyn Observer) -> Result<Outcome> {
+        self.train.validate()?;
+        self.optim.validate()?;
+        if self.features.is_empty() {
+            return Err(TrainError::Option {
+                option: "data.train",
+                reason: "there is no feature to train on".into(),
+            });
+        }
+        let total_steps = total_steps(self.train, self.features.len());
+        let schedule = Schedule::new(self.schedule, self.optim.learning_rate, total_steps)?;
+        let mut learner = Learner::new(self.model, self.optim);
+        let resumed = checkpoint::load(self.folder.path(), &mut learner)?;
+        let progress = resumed.clone().unwrap_or_default();
+        if progress.step > 0 {
+            let message = format!("resuming after step {} of {total_steps}", progress.step);
+            observer.message(&message);
+        }
+        let mut loop_ = Loop {
+            trackers: trackers(self.folder.path(), resumed.as_ref().map(|p| p.step as u64))?,
+            batches: Batches::new(self.features, self.train),
+            tokenizer: self.tokenizer,
+            losses: self.losses,
+            dev: self.dev,
+            options: self.train,
+            total_steps,
+            schedule,
+            folder: self.folder,
+            notes: self.notes,
+            learner,
+            progress,
+        };
+        loop_.run(observer)
+    }
+}
+
+/// Opens the trackers of a run: anew, or after the step where it goes on.
+fn trackers(folder: &std::path::Path, step: Option<u64>) -> Result<Trackers> {
+    let (lines, board) = (folder.join("train.jsonl"), folder.join("tensorboard"));
+    Ok(match step {
+        None => Trackers(vec![
+            Box::new(JsonlTracker::create(&lines)?),
+            Box::new(TensorBoardTracker::create(&board)?),
+        ]),
+        Some(step) => Trackers(vec![
+            Box::new(JsonlTracker::resume(&lines, step)?),
+            Box::new(TensorBoardTracker::resume(&board, step)?),
+        ]),
+    })
+}
+
+struct Loop<'a> {
+    learner: Learner,
+    losses: Vec<Weighted>,
+    batches: Batches<'a>,
+    schedule: Schedule,
+    options: &'a TrainOptions,
+    dev: Option<&'a EvaluationSet>,
+    total_steps: usize,
+    progress: Progress,
+    trackers: Trackers,
+    folder: &'a mut RunFolder,
+    tokenizer: &'a Tokenizer,
+    notes: Limbeck,
+}
+
+impl Loop<'_> {
+    fn run(&mut self, observer: &mut dyn Observer) -> Result<Outcome> {
+        observer.stage("training", Some(self.total_steps as u64));
+        observer.advance(self.progress.step as u64);
+        loop {
+            if self.evaluation_is_due() {
+                if !self.evaluate(observer)? {
+                    return self.interrupt();
+                }
+                self.save()?;
+                observer.stage("training", Some(self.total_steps as u64));
+                observer.advance(self.progress.step as u64);
+            }
+            if self.progress.step >= self.total_steps || self.out_of_patience() {
+                return self.finish();
+            }
+            if observer.should_stop() {
+                return self.interrupt();
+            }
+            let report = self.step()?;
+            self.log(&report)?;
+            observer.step(&report);
+            observer.advance(1);
+            let every = self.options.save_steps;
+            if every > 0 && self.progress.step.is_multiple_of(every) {
+                self.save()?;
+            }
+        }
+    }
+
+    fn step(&mut self) -> Result<StepReport> {
+        let begun = Instant::now();
+        let micro_batches = self.options.gradient_accumulation_steps;
+        let share = 1.0 / micro_batches as f64;
+        let step = self.progress.step;
+        let key = Key::new(self.options.seed).child(DROPOUT_STREAM).child(step as u64);
+        let window = &mut self.progress.window;
+        window.parts.resize(self.losses.len(), 0.0);
+        let (mut loss, mut tokens) = (0.0, 0);
+        for micro_batch in 0..micro_batches {
+            let batch = self.batches.get(step * micro_batches + micro_batch);
+            tokens += batch.rows();
+            let key = self.options.dropout.then(|| key.child(micro_batch as u64));
+            let parts = &mut window.parts;
+            loss += share * self.learner.accumulate(batch, &mut self.losses, key, share, parts);
+        }
+        let learning_rate = self.schedule.rate(step);
+        let gradient_norm = self.learner.update(learning_rate);
+        for (what, value) in [("loss", loss), ("gradient norm", gradient_norm)] {
+            if !value.is_finite() {
+                return Err(TrainError::Diverged { step: step + 1, what, value });
+            }
+        }
+        self.progress.step += 1;
+        let seconds = begun.elapsed().as_secs_f64();
+        window.steps += 1;
+        window.loss += loss;
+        window.gradient_norm += gradient_norm;
+        window.tokens += tokens;
+        window.seconds += seconds;
+        Ok(StepReport {
+            step: self.progress.step,
+            total_steps: self.total_steps,
+            epoch: self.batches.epochs_after(self.progress.step * micro_batches),
+            loss,
+            gradient_norm,
+            learning_rate,
+            tokens,
+            seconds,
+        })
+    }
+
+    /// Reports the means since the last report.
+    fn log(&mut self, report: &StepReport) -> Result<()> {
+        let every = self.options.logging_steps.max(1);
+        if !report.step.is_multiple_of(every) && report.step != self.total_steps {
+            return Ok(());
+        }
+        let window = std::mem::take(&mut self.progress.window);
+        let steps = window.steps as f64;
+        let names: Vec<String> =
+            self.losses.iter().map(|l| format!("loss_{}", l.loss.name())).collect();
+        let mut values = vec![
+            ("epoch", report.epoch),
+            ("loss", window.loss / steps),
+            ("learning_rate", report.learning_rate),
+            ("gradient_norm", window.gradient_norm / steps),
+            ("tokens_per_second", window.tokens as f64 / window.seconds),
+        ];
+        values.extend(names.iter().zip(&window.parts).map(|(name, sum)| (&**name, sum / steps)));
+        self.trackers.scalars(report.step as u64, now(), &values)?;
+        self.progress.window = Window { parts: window.parts, ..Window::default() };
+        self.progress.window.parts.fill(0.0);
+        Ok(())
+    }
+
+    fn evaluation_is_due(&self) -> bool {
+        let step = self.progress.step;
+        if self.dev.is_none() || step == 0 || self.progress.evaluated_at == step {
+            return false;
+        }
+        let micro_batches = self.options.gradient_accumulation_steps;
+        let epochs = |steps: usize| self.batches.epochs_after(steps * micro_batches).floor();
+        step == self.total_steps
+            || match self.options.eval_steps {
+                0 => epochs(step) > epochs(step - 1),
+                every => step.is_multiple_of(every),
+            }
+    }
+
+    /// Evaluates and keeps the model if it is the best so far. `false` when the observer
+    /// asked to stop.
+    fn evaluate(&mut self, observer: &mut dyn Observer) -> Result<bool> {
+        let Some(dev) = self.dev else { return Ok(true) };
+        let Some(evaluation) = dev.evaluate(&self.learner.model, observer)? else {
+            return Ok(false);
+        };
+        let step = self.progress.step;
+        let values: Vec<(String, f64)> =
+            evaluation.metrics.iter().map(|(key, value)| (format!("eval_{key}"), value)).collect();
+        let values: Vec<(&str, f64)> = values.iter().map(|(key, value)| (&**key, *value)).collect();
+        self.trackers.scalars(step as u64, now(), &values)?;
+        observer.evaluated(step, &evaluation.metrics);
+        let score = evaluation.score();
+        self.progress.evaluated_at = step;
+        if self.progress.best_score.is_none_or(|best| score > best) {
+            self.progress.best_score = Some(score);
+            self.progress.best_step = step;
+            self.progress.evaluations_since_best = 0;
+            self.keep_evaluated(dev, &evaluation)?;
+        } else {
+            self.progress.evaluations_since_best += 1;
+        }
+        Ok(true)
+    }
+
+    fn keep_evaluated(&mut self, dev: &EvaluationSet, evaluation: &Evaluation) -> Result<()> {
+        let folder = self.folder.path().to_owned();
+        predictions::write(&folder, &dev.data, &evaluation.decoded)?;
+        write_json(&folder.join("metrics.json"), &evaluation.metrics)?;
+        self.notes.metrics = serde_json::to_value(&evaluation.metrics).unwrap_or_default();
+        self.notes.null_score_diff_threshold = evaluation.threshold.map(|t| t as f32);
+        self.keep(&folder)
+    }
+
+    /// Leaves the model as a Hugging Face folder.
+    fn keep(&self, folder: &std::path::Path) -> Result<()> {
+        std::fs::create_dir_all(folder).map_err(TrainError::io("create", folder))?;
+        self.tokenizer.save(folder)?;
+        self.notes.save(folder)?;
+        self.learner.model.save(folder)?;
+        Ok(())
+    }
+
+    fn out_of_patience(&self) -> bool {
+        let patience = self.options.early_stop_patience;
+        patience > 0 && self.progress.evaluations_since_best >= patience
+    }
+
+    fn save(&mut self) -> Result<()> {
+        self.trackers.flush()?;
+        checkpoint::save(self.folder.path(), &self.learner, &self.progress)
+    }
+
+    fn interrupt(&mut self) -> Result<Outcome> {
+        self.save()?;
+        Ok(Outcome::Interrupted { step: self.progress.step, total_steps: self.total_steps })
+    }
+
+    fn finish(&mut self) -> Result<Outcome> {
+        self.trackers.flush()?;
+        let folder = self.folder.path().to_owned();
+        let step = self.progress.step;
+        let (best_step, metrics) = if self.dev.is_some() {
+            if self.progress.best_step != step {
+                self.notes.metrics = serde_json::Value::Null;
+                self.keep(&folder.join("last"))?;
+            }
+            let path = folder.join("metrics.json");
+            let bytes = std::fs::read(&path).map_err(TrainError::io("read", &path))?;
+            let metrics = serde_json::from_slice(&bytes)
+                .map_err(|error| TrainError::File { path, reason: error.to_string() })?;
+            (self.progress.best_step, Some(metrics))
+        } else {
+            self.keep(&folder)?;
+            (step, None)
+        };
+        self.folder.finish()?;
+        checkpoint::remove(&folder)?;
+        Ok(Outcome::Finished { summary: Summary { steps: step, best_step, metrics } })
+    }
+}
+
+/// The batches of all epochs, in the order that the seed fixes.
+struct Batches<'a> {
+    features: &'a Features,
+    lengths: Vec<usize>,
+    batch_size: usize,
+    seed: u64,
+    epoch: usize,
+    order: BatchOrder,
+    batch: Batch,
+}
+
+impl<'a> Batches<'a> {
+    fn new(features: &'a Features, options: &TrainOptions) -> Self {
+        let lengths: Vec<usize> = (0..features.len()).map(|i| features.rows_of(i)).collect();
+        Batches {
+            order: BatchOrder::new(&lengths, options.batch_size, options.seed, 0),
+            features,
+            lengths,
+            batch_size: options.batch_size,
+            seed: options.seed,
+            epoch: 0,
+            batch: Batch::default(),
+        }
+    }
+
+    /// Epochs done after so many batches.
+    fn epochs_after(&self, batches: usize) -> f64 {
+        batches as f64 / self.order.len() as f64
+    }
+
+    /// Batch `index` of the run.
+    fn get(&mut self, index: usize) -> &Batch {
+        let epoch = index / self.order.len();
+        if epoch != self.epoch {
+            self.epoch = epoch;
+            self.order = BatchOrder::new(&self.lengths, self.batch_size, self.seed, epoch as u64);
+        }
+        let indices = &self.order.batches()[index % self.order.len()];
+        self.features.batch(indices, &mut self.batch);
+        &self.batch
+    }
+}

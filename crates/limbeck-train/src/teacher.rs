@@ -1,0 +1,149 @@
+//! A teacher's logits on disk: each feature goes through the teacher once, however many
+//! epochs a student takes and however often the run is killed.
+//!
+//! The file is the logits of all features, in order: for each, its start logits and
+//! then its end logits, as little-endian `f32`. Its name holds the key, which covers
+//! the teacher's weights and the features. While it grows it has another name; what is
+//! there is taken up again.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use limbeck_data::Features;
+use limbeck_model::Model;
+
+use crate::error::{Result, TrainError};
+use crate::inference::Predictor;
+use crate::observer::Observer;
+
+/// The logits of a teacher for every training feature.
+#[derive(Debug)]
+pub struct TeacherLogits {
+    /// Where each feature's rows begin, and the total.
+    starts: Vec<usize>,
+    /// For each feature its start logits, then its end logits.
+    logits: Vec<f32>,
+}
+
+impl TeacherLogits {
+    /// Start and end logits of a feature.
+    pub fn feature(&self, index: usize) -> (&[f32], &[f32]) {
+        let range = 2 * self.starts[index]..2 * self.starts[index + 1];
+        let rows = range.len() / 2;
+        self.logits[range].split_at(rows)
+    }
+
+    /// Reads the teacher's logits from `folder`, or computes what is missing there and
+    /// keeps it. `None` when the observer asked to stop: what is done is kept.
+    ///
+    /// # Errors
+    /// When the features do not fit the teacher, or the folder cannot be written.
+    pub fn open_or_compute(
+        folder: &Path,
+        teacher: &Model,
+        features: &Features,
+        observer: &mut dyn Observer,
+    ) -> Result<Option<TeacherLogits>> {
+        let starts = starts_of(features);
+        let path = folder.join(format!("teacher-{}.logits", key(teacher, features)));
+        if !path.is_file() && !compute(&path, teacher, features, &starts, observer)? {
+            return Ok(None);
+        }
+        let bytes = fs::read(&path).map_err(TrainError::io("read", &path))?;
+        let total = 2 * starts.last().copied().unwrap_or(0);
+        if bytes.len() != 4 * total {
+            return Err(TrainError::File {
+                path,
+                reason: "is damaged: delete it, it will be computed again".into(),
+            });
+        }
+        let read = |word: &[u8; 4]| f32::from_le_bytes(*word);
+        let logits = bytes.as_chunks().0.iter().map(read).collect();
+        Ok(Some(TeacherLogits { starts, logits }))
+    }
+}
+
+fn starts_of(features: &Features) -> Vec<usize> {
+    let mut rows = 0;
+    let ends = (0..features.len()).map(|index| {
+        rows += features.rows_of(index);
+        rows
+    });
+    std::iter::once(0).chain(ends).collect()
+}
+
+/// Names the teacher's weights and the features they are applied to.
+fn key(teacher: &Model, features: &Features) -> String {
+    let mut hash = blake3::Hasher::new();
+    hash.update(format!("{:?}", teacher.config).as_bytes());
+    hash.update(bytemuck::cast_slice(&teacher.parameters));
+    let mut batch = limbeck_data::Batch::default();
+    for index in 0..features.len() {
+        features.batch(&[index], &mut batch);
+        hash.update(bytemuck::cast_slice(&batch.input_ids));
+        hash.update(&batch.token_type_ids);
+        hash.update(&(batch.rows() as u64).to_le_bytes());
+    }
+    hash.finalize().to_hex()[..32].to_owned()
+}
+
+/// Writes the file at `path`, taking up an unfinished one. `false` when the observer
+/// asked to stop.
+fn compute(
+    path: &Path,
+    teacher: &Model,
+    features: &Features,
+    starts: &[usize],
+    observer: &mut dyn Observer,
+) -> Result<bool> {
+    let unfinished: PathBuf = path.with_extension("unfinished");
+    let folder = path.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(folder).map_err(TrainError::io("create", folder))?;
+    let mut file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .read(true)
+        .write(true)
+        .open(&unfinished)
+        .map_err(TrainError::io("write", &unfinished))?;
+    let done = whole_features(&mut file, starts).map_err(TrainError::io("read", &unfinished))?;
+    observer.stage("teacher", Some(features.len() as u64));
+    observer.advance(done as u64);
+    let mut bytes = Vec::new();
+    let finished = Predictor::new(teacher).each_batch(
+        features,
+        done..features.len(),
+        observer,
+        |_, batch, logits| {
+            bytes.clear();
+            for rows in batch.starts.windows(2) {
+                for side in [&logits.start, &logits.end] {
+                    bytes.extend(side[rows[0]..rows[1]].iter().flat_map(|v| v.to_le_bytes()));
+                }
+            }
+            file.write_all(&bytes).map_err(TrainError::io("write", &unfinished))
+        },
+    )?;
+    if finished {
+        file.sync_all().map_err(TrainError::io("write", &unfinished))?;
+        fs::rename(&unfinished, path).map_err(TrainError::io("rename", &unfinished))?;
+    }
+    Ok(finished)
+}
+
+/// How many features an unfinished file holds whole; cuts off what follows them.
+fn whole_features(file: &mut File, starts: &[usize]) -> std::io::Result<usize> {
+    let rows = file.metadata()?.len() / 8;
+    let done = starts.partition_point(|&start| start as u64 <= rows).saturating_sub(1);
+    // A file that another machine's crash filled with zeros would pass by its length.
+    let mut last = [0; 4];
+    if done > 0 {
+        file.seek(SeekFrom::Start(8 * starts[done] as u64 - 4))?;
+        file.read_exact(&mut last)?;
+    }
+    let done = if last == [0; 4] { 0 } else { done };
+    file.set_len(8 * starts[done] as u64)?;
+    file.seek(SeekFrom::End(0))?;
+    Ok(done)
+}

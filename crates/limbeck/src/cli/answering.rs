@@ -1,0 +1,101 @@
+//! The arguments of the commands that answer and score.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::settings::{Answering, Predicting, Settings};
+
+/// Answer every question of a file.
+///
+/// The file has SQuAD's form; answers in it are not looked at. With --out the folder
+/// gets predictions.json, nbest_predictions.json and null_odds.json.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  limbeck predict --model student --data questions.json --out predictions
+  limbeck predict --model student --data questions.json --json")]
+pub struct PredictArgs {
+    /// Model folder, or model id in the Hugging Face cache
+    #[arg(long, value_name = "MODEL")]
+    pub model: String,
+    /// Questions in SQuAD form
+    #[arg(long, value_name = "FILE")]
+    pub data: PathBuf,
+    /// Folder of the results
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Only the first N questions
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    pub limit: usize,
+    /// Flags that set keys.
+    #[command(flatten)]
+    pub settings: Settings<Predicting>,
+}
+
+/// Answer every question of a file and score the answers.
+///
+/// The scores have the names of the SQuAD scripts: exact, f1, total, HasAns_*, NoAns_*,
+/// best_*. With --out the folder gets predictions.json, nbest_predictions.json,
+/// null_odds.json, metrics.json and errors.json (scores by length and question word, and
+/// the worst questions).
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  limbeck evaluate --model student --data dev.json
+  limbeck evaluate --model student --data dev.json --out scores --json
+  limbeck evaluate --model student --data dev-v2.json --null-score-diff-threshold -1.5")]
+pub struct EvaluateArgs {
+    /// The same as for `predict`.
+    #[command(flatten)]
+    pub predict: PredictArgs,
+}
+
+/// Score a file of predictions.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  limbeck score --data dev.json --predictions predictions.json
+  limbeck score --data dev-v2.json --predictions predictions.json --null-odds null_odds.json --json")]
+pub struct ScoreArgs {
+    /// Questions with their right answers, in SQuAD form
+    #[arg(long, value_name = "FILE")]
+    pub data: PathBuf,
+    /// JSON object of question ids and answers; an empty answer means "no answer"
+    #[arg(long, value_name = "FILE")]
+    pub predictions: PathBuf,
+    /// JSON object of question ids and the lead of "no answer", for the best_* scores
+    #[arg(long, value_name = "FILE")]
+    pub null_odds: Option<PathBuf>,
+}
+
+/// Answer one question, or a stream of questions from standard input.
+///
+/// Without --question, standard input takes lines of JSON such as {"question": "...",
+/// "context": "..."}; each gives one line of JSON on standard output. A line that cannot
+/// be read gives {"error": "..."} and the command goes on; it then exits with 2 at the end.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  limbeck answer --model student --question 'Who wrote it?' --context 'Ada wrote it in 1843.'
+  limbeck answer --model student --question 'Who wrote it?' --context-file page.txt --json
+  limbeck answer --model student < questions.jsonl > answers.jsonl")]
+pub struct AnswerArgs {
+    /// Model folder, or model id in the Hugging Face cache
+    #[arg(long, value_name = "MODEL")]
+    pub model: String,
+    /// The question
+    #[arg(long, value_name = "TEXT")]
+    pub question: Option<String>,
+    /// The text that holds the answer
+    #[arg(long, value_name = "TEXT", requires = "question", conflicts_with = "context_file")]
+    pub context: Option<String>,
+    /// A file with the text that holds the answer
+    #[arg(long, value_name = "FILE", requires = "question")]
+    pub context_file: Option<PathBuf>,
+    /// Add the logits and offsets of the first window to the JSON
+    #[arg(long)]
+    pub logits: bool,
+    /// The task: squad_v2 may say "no answer"; without it the model's task
+    #[arg(long, value_name = "TASK", value_parser = ["squad", "squad_v2"])]
+    pub task: Option<String>,
+    /// Flags that set keys.
+    #[command(flatten)]
+    pub settings: Settings<Answering>,
+}

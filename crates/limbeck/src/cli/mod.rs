@@ -1,0 +1,90 @@
+//! The command line: what can be typed, and nothing of what it does.
+//!
+//! # Layout
+//! - [`training`], [`answering`], [`measuring`]: the arguments of the commands.
+//! - [`settings`]: flags made from the [table of settings](crate::config::settings).
+//! - [`spellings`]: the underscore spelling and older names of every flag.
+//! - [`usage`]: clap's errors on one line.
+//! - [`reference`]: the reference in Markdown.
+
+pub mod answering;
+pub mod measuring;
+pub mod reference;
+pub mod settings;
+pub mod spellings;
+pub mod training;
+pub mod usage;
+
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+
+/// Distils large BERT-family models into small, fast ones, and runs them.
+#[derive(Debug, Parser)]
+#[command(name = "limbeck", version, max_term_width = 100, disable_help_subcommand = true)]
+#[command(arg_required_else_help = true, subcommand_required = true)]
+#[command(after_help = "Examples:
+  limbeck finetune --task squad --model bert-base --train train.json --dev dev.json --out teacher
+  limbeck distill --task squad --teacher teacher --student-layers 0,2,5 --train train.json \\
+      --dev dev.json --out student
+  limbeck answer --model student --question 'Who wrote it?' --context-file page.txt")]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// What every command understands.
+    #[command(flatten)]
+    pub global: GlobalArgs,
+}
+
+/// What every command understands.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Everywhere")]
+pub struct GlobalArgs {
+    /// Write the result as one JSON object on standard output
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Use N threads; without it all cores
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub threads: Option<u16>,
+    /// Write neither messages nor progress to standard error
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    Run(training::RunArgs),
+    Finetune(training::FinetuneArgs),
+    Distill(training::DistillArgs),
+    Predict(answering::PredictArgs),
+    Evaluate(answering::EvaluateArgs),
+    Score(answering::ScoreArgs),
+    Answer(answering::AnswerArgs),
+    Inspect(measuring::InspectArgs),
+    #[command(subcommand)]
+    Bench(measuring::BenchCommand),
+    /// Print this reference in Markdown
+    #[command(hide = true)]
+    Docs,
+}
+
+/// The whole command line as clap sees it, with every spelling of every flag.
+pub fn command() -> clap::Command {
+    spellings::add(Cli::command())
+}
+
+/// Reads the command line of this process.
+///
+/// # Errors
+/// Help and version come as errors too; [`usage`] knows what to do with each.
+pub fn parse() -> Result<Cli, clap::Error> {
+    Cli::from_arg_matches(&command().try_get_matches()?)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_command_line_is_sound() {
+        super::command().debug_assert();
+    }
+}

@@ -1,0 +1,88 @@
+//! The arguments of the commands that train.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::settings::{Distilling, Finetuning, Settings};
+
+/// Run the experiments that recipes describe, one after another.
+///
+/// A recipe is a TOML file; the reference lists all its keys. Its `[[stage]]`s run in
+/// their order, and a later stage may name an earlier one as its model or teacher
+/// (`teacher = "stage:NAME"`). Each stage that was finished before is left as it is, an
+/// unfinished one goes on where it was. Relative paths start from the current folder.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  limbeck run recipes/distilbert-squared-small.toml
+  limbeck run recipes/distilbert-squared-small.toml --set data.max_train_questions=500 --out runs/try
+  limbeck run one.toml two.toml --set optim.learning_rate=3e-5
+  limbeck run recipes/distilbert-squared.toml --set stage.teacher.train.epochs=3 --print-config")]
+pub struct RunArgs {
+    /// The recipe files
+    #[arg(value_name = "RECIPE", required = true)]
+    pub recipes: Vec<PathBuf>,
+    /// Folder of the results; several recipes get a folder each in it
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// What every training command understands.
+    #[command(flatten)]
+    pub how: HowArgs,
+}
+
+/// Fine-tune a model on questions and answers.
+///
+/// Writes the final model, or with --dev the best one, to the folder that --out names,
+/// as a Hugging Face folder with its scores and `train.jsonl` beside it. The same
+/// command again goes on with an unfinished folder and leaves a finished one alone.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  limbeck finetune --task squad --model minilm --train train.json --dev dev.json --out teacher
+  limbeck finetune --task squad_v2 --model minilm --train train.json --out teacher \\
+      --epochs 3 --learning-rate 1e-4 --warmup 0.1 --seed 7
+  limbeck finetune --model minilm --train train.json --out try --max-train-questions 500 --json")]
+pub struct FinetuneArgs {
+    /// Flags that set keys.
+    #[command(flatten)]
+    pub settings: Settings<Finetuning>,
+    /// What every training command understands.
+    #[command(flatten)]
+    pub how: HowArgs,
+}
+
+/// Distil one teacher or several into a student.
+///
+/// The student learns from the teachers' logits (softened by a temperature) and from the
+/// labels. It starts from --student, or from chosen layers of the first teacher. What the
+/// teachers say is computed once and kept.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  limbeck distill --task squad --teacher teacher --student-layers 0,2,5 \\
+      --train train.json --dev dev.json --out student
+  limbeck distill --task squad --teacher teacher --student distilbert-base-uncased \\
+      --train train.json --out student --temperature 2 --alpha-soft 0.5 --alpha-hard 0.5
+  limbeck distill --task squad_v2 --teacher a --teacher b --teacher-weights 0.7,0.3 \\
+      --student small --train train.json --out student")]
+pub struct DistillArgs {
+    /// Flags that set keys.
+    #[command(flatten)]
+    pub settings: Settings<Distilling>,
+    /// What every training command understands.
+    #[command(flatten)]
+    pub how: HowArgs,
+}
+
+/// What every training command understands.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Run")]
+pub struct HowArgs {
+    /// Set a key of the configuration; several are possible
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub assignments: Vec<String>,
+    /// Print the resolved configuration and exit
+    #[arg(long)]
+    pub print_config: bool,
+    /// Remove what an earlier run left in the folder and start afresh
+    #[arg(long)]
+    pub overwrite: bool,
+}

@@ -1,0 +1,70 @@
+//! `limbeck inspect`: the sizes of a model.
+
+use anyhow::Result;
+use limbeck_model::Model;
+use limbeck_model::folder::resolve;
+use limbeck_model::inspect::Inspection;
+
+use crate::cli::measuring::InspectArgs;
+use crate::console::{Console, columns};
+use crate::exit::Ending;
+
+/// Runs the command.
+pub fn run(args: &InspectArgs, console: Console) -> Result<Ending> {
+    let (model, load) = Model::open_reporting(&resolve(&args.model)?)?;
+    if !load.missing.is_empty() {
+        console
+            .message(&format!("not in the folder, drawn at random: {}", load.missing.join(", ")));
+    }
+    if !load.unused.is_empty() {
+        console.message(&format!("in the folder, but not used: {}", load.unused.join(", ")));
+    }
+    let inspection = Inspection::new(&model, args.length);
+    console.result(&inspection, || as_text(&inspection))?;
+    Ok(Ending::Done)
+}
+
+fn as_text(inspection: &Inspection) -> String {
+    let Inspection { parameters, nonzero_parameters, length, macs, layers, .. } = inspection;
+    let zeros = 100.0 * (parameters - nonzero_parameters) as f64 / (*parameters).max(1) as f64;
+    let layers = layers.iter().enumerate().map(|(i, layer)| {
+        format!(
+            "  {i}: {} heads of {}, feed-forward {}",
+            layer.heads, layer.head_size, layer.intermediate_size
+        )
+    });
+    let rows = [
+        ("architecture", inspection.architecture.clone()),
+        ("parameters", grouped(*parameters as u64)),
+        ("not zero", format!("{} ({zeros:.1} % are zero)", grouped(*nonzero_parameters as u64))),
+        ("multiply-adds", format!("{} for {length} tokens", grouped(*macs))),
+        ("tensors", inspection.tensors.len().to_string()),
+        ("layers", layers.len().to_string()),
+    ];
+    columns(&rows) + &layers.collect::<Vec<_>>().join("\n")
+}
+
+/// A number with a comma before every three digits.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::grouped;
+
+    #[test]
+    fn numbers_are_grouped_by_thousands() {
+        assert_eq!(grouped(0), "0");
+        assert_eq!(grouped(999), "999");
+        assert_eq!(grouped(66_364_418), "66,364,418");
+    }
+}

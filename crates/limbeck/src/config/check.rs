@@ -1,0 +1,139 @@
+//! What the values of a configuration must keep to before anything is read or written.
+
+use anyhow::Result;
+
+use super::{RunConfig, settings};
+use crate::exit::InputError;
+
+/// Refuses a configuration that cannot run; `place` names the recipe or command.
+pub fn run(config: &RunConfig, place: &str) -> Result<()> {
+    let given = |present: bool, key: &str| if present { Ok(()) } else { Err(missing(key, place)) };
+    given(config.data.train.is_some(), "data.train")?;
+    if config.model.path.is_none() && !config.teacher.is_empty() {
+        let what = "neither a student nor its layers are given";
+        let advice = "give --student MODEL (`model.path`) or --student-layers (`model.layers`)";
+        return Err(InputError::new(what, place, advice).into());
+    }
+    given(config.model.path.is_some(), "model.path")?;
+    for (key, value, rule, holds) in rules(config) {
+        if !holds {
+            let what = format!("`{key}` is {value}");
+            return Err(InputError::new(what, place, format!("it must be {rule}")).into());
+        }
+    }
+    let weights = config.distill.teacher_weights.len();
+    if weights != 0 && weights != config.teacher.len() {
+        let what = format!("{weights} teacher weights for {} teachers", config.teacher.len());
+        return Err(
+            InputError::new(what, place, "give `distill.teacher_weights` one a teacher").into()
+        );
+    }
+    config.features.validate().map_err(|e| InputError::new(e.to_string(), place, ""))?;
+    Ok(())
+}
+
+/// The error of a key that has to be given.
+fn missing(key: &str, place: &str) -> InputError {
+    let flag = settings::find(key).map_or(key, |setting| setting.flag);
+    let advice = format!("give --{flag}, or `{key}` in a recipe or with --set");
+    InputError::new(format!("`{key}` is not given"), place, advice)
+}
+
+/// Key, value, the rule in words, and whether it holds.
+fn rules(config: &RunConfig) -> Vec<(&'static str, String, &'static str, bool)> {
+    let RunConfig { optim, schedule, train, distill, eval, .. } = config;
+    let from_one = |key, n: usize| (key, n.to_string(), "1 or more", n >= 1);
+    let from_zero = |key, x: f64| (key, x.to_string(), "0 or more", x >= 0.0 && x.is_finite());
+    let above_zero = |key, x: f64| (key, x.to_string(), "above 0", x > 0.0 && x.is_finite());
+    let below_one =
+        |key, x: f64| (key, x.to_string(), "from 0 to below 1", (0.0..1.0).contains(&x));
+    let mut rules = vec![
+        from_zero("optim.learning_rate", optim.learning_rate),
+        from_zero("optim.weight_decay", optim.weight_decay),
+        from_zero("optim.max_grad_norm", optim.max_grad_norm),
+        below_one("optim.beta_1", optim.beta_1),
+        below_one("optim.beta_2", optim.beta_2),
+        above_zero("optim.epsilon", optim.epsilon),
+        from_zero("schedule.warmup", schedule.warmup),
+        from_one("train.batch_size", train.batch_size),
+        from_one("train.gradient_accumulation_steps", train.gradient_accumulation_steps),
+        from_one("train.logging_steps", train.logging_steps),
+        from_one("eval.batch_size", eval.batch_size),
+        from_one("eval.n_best_size", eval.n_best_size),
+        from_one("eval.max_answer_length", eval.max_answer_length),
+    ];
+    if train.max_steps == 0 {
+        rules.push(above_zero("train.epochs", train.epochs));
+    }
+    if !config.teacher.is_empty() {
+        rules.push(from_zero("distill.alpha_soft", distill.alpha_soft));
+        rules.push(from_zero("distill.alpha_hard", distill.alpha_hard));
+        rules.push(above_zero("distill.temperature", distill.temperature));
+        let sum = distill.alpha_soft + distill.alpha_hard;
+        rules.push(above_zero("distill.alpha_soft + distill.alpha_hard", sum));
+        for &weight in &distill.teacher_weights {
+            rules.push(above_zero("distill.teacher_weights", weight));
+        }
+    }
+    rules
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn runnable() -> RunConfig {
+        let mut config = RunConfig::default();
+        config.model.path = Some("m".into());
+        config.data.train = Some("t".into());
+        config
+    }
+
+    fn refusal(change: impl FnOnce(&mut RunConfig)) -> String {
+        let mut config = runnable();
+        change(&mut config);
+        run(&config, "here").unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_model_and_data_are_enough() {
+        run(&runnable(), "here").unwrap();
+    }
+
+    #[test]
+    fn what_is_missing_is_named_with_its_flag() {
+        let message = refusal(|c| c.data.train = None);
+        assert!(message.starts_with("`data.train` is not given: here: give --train"), "{message}");
+        assert!(refusal(|c| c.model.path = None).contains("--model"));
+    }
+
+    #[test]
+    fn values_out_of_bounds_are_named_with_the_rule() {
+        assert_eq!(
+            refusal(|c| c.train.batch_size = 0),
+            "`train.batch_size` is 0: here: it must be 1 or more"
+        );
+        assert!(refusal(|c| c.optim.beta_1 = 1.0).contains("optim.beta_1"));
+        assert!(refusal(|c| c.optim.learning_rate = f64::NAN).contains("NaN"));
+        assert!(refusal(|c| c.train.epochs = 0.0).contains("train.epochs"));
+    }
+
+    #[test]
+    fn steps_make_epochs_unnecessary() {
+        let mut config = runnable();
+        config.train.epochs = 0.0;
+        config.train.max_steps = 5;
+        run(&config, "here").unwrap();
+    }
+
+    #[test]
+    fn distillation_needs_a_student_and_sound_weights() {
+        let teacher = |c: &mut RunConfig| c.teacher = vec!["t".into()];
+        assert!(refusal(|c| (teacher(c), c.model.path = None).0).contains("--student-layers"));
+        assert!(refusal(|c| (teacher(c), c.distill.temperature = 0.0).0).contains("temperature"));
+        assert!(
+            refusal(|c| (teacher(c), c.distill.teacher_weights = vec![1.0; 2]).0)
+                .contains("2 teacher weights")
+        );
+    }
+}

@@ -1,0 +1,174 @@
+//! The typed configuration of a run, and how it is put together.
+//!
+//! Recipes, `--set` and flags are [`Layer`]s over the defaults, in this order, the
+//! later ones winning. A layer may only hold keys that the [table of
+//! settings](settings) knows.
+//!
+//! # Layout
+//! - [`settings`]: every key with its flag, its kind of value and its meaning.
+//! - [`layer`]: partial configurations and how they are laid over one another.
+//! - [`recipe`]: reads recipe files, with the line of every error.
+//! - [`plan`]: recipes, `--set` and flags to the stages that will run.
+//! - [`check`]: what the values must keep to.
+//! - [`suggest`]: the nearest known key.
+
+pub mod check;
+pub mod layer;
+pub mod plan;
+pub mod recipe;
+pub mod settings;
+pub mod suggest;
+
+use std::path::PathBuf;
+
+use limbeck_data::FeatureOptions;
+use limbeck_train::options::{DistillOptions, OptimizerOptions, ScheduleOptions, TrainOptions};
+use serde::{Deserialize, Deserializer, Serialize};
+
+pub use layer::Layer;
+
+/// What is learnt and how it is scored.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Task {
+    /// SQuAD 1.1: every question has its answer in the paragraph.
+    #[default]
+    Squad,
+    /// SQuAD 2.0: some questions have none.
+    SquadV2,
+}
+
+/// Everything that decides the outcome of one run.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RunConfig {
+    /// What is learnt.
+    pub task: Task,
+    /// Folders or `stage:NAME`s of the teachers; with any, the run distils.
+    #[serde(deserialize_with = "one_or_many")]
+    pub teacher: Vec<String>,
+    /// Where the weights come from.
+    pub model: ModelSection,
+    /// The data files.
+    pub data: DataSection,
+    /// How questions and paragraphs become features.
+    pub features: FeatureOptions,
+    /// The optimiser.
+    pub optim: OptimizerOptions,
+    /// The learning rate over the steps.
+    pub schedule: ScheduleOptions,
+    /// Length and rhythm.
+    pub train: TrainOptions,
+    /// The losses against the teachers.
+    pub distill: DistillOptions,
+    /// Decoding and scoring.
+    pub eval: EvalSection,
+    /// Where results go.
+    pub output: OutputSection,
+}
+
+/// The model that a run starts from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ModelSection {
+    /// A model folder, a model id in the Hugging Face cache, or `stage:NAME`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// The layers to keep, counted from 0; empty keeps all.
+    pub layers: Vec<usize>,
+    /// Attention heads to keep in every layer; 0 keeps all.
+    pub heads: usize,
+    /// Chooses which heads go.
+    pub pruning_seed: u64,
+    /// Another activation than the one in `config.json`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hidden_act: Option<String>,
+    /// Another number of segment embeddings than in `config.json`; new ones are drawn
+    /// at random.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub type_vocab_size: Option<usize>,
+}
+
+impl Default for ModelSection {
+    fn default() -> Self {
+        Self {
+            path: None,
+            layers: Vec::new(),
+            heads: 0,
+            pruning_seed: 42,
+            hidden_act: None,
+            type_vocab_size: None,
+        }
+    }
+}
+
+/// The data files of a run.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DataSection {
+    /// Questions to learn from, in SQuAD form.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub train: Option<PathBuf>,
+    /// Questions to be evaluated on while training.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dev: Option<PathBuf>,
+    /// Only the first questions of the training file; 0 takes all.
+    pub max_train_questions: usize,
+    /// Only the first questions of the development file; 0 takes all.
+    pub max_dev_questions: usize,
+    /// Keeps tokenised features for the next start.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache: Option<PathBuf>,
+}
+
+/// How logits become answers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EvalSection {
+    /// Features in one forward pass.
+    pub batch_size: usize,
+    /// Candidates kept for a question.
+    pub n_best_size: usize,
+    /// The longest answer, in tokens.
+    pub max_answer_length: usize,
+    /// Say "no answer" when its score leads the best span's by more than this.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub null_score_diff_threshold: Option<f64>,
+    /// Take a token only from the window where it has the most context.
+    pub max_context: bool,
+}
+
+impl Default for EvalSection {
+    fn default() -> Self {
+        Self {
+            batch_size: 32,
+            n_best_size: 20,
+            max_answer_length: 30,
+            null_score_diff_threshold: None,
+            max_context: false,
+        }
+    }
+}
+
+/// Where the results of a run go.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OutputSection {
+    /// The folder of the results.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dir: Option<PathBuf>,
+}
+
+/// A list of strings, or one string alone.
+fn one_or_many<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "a string or a list of strings")]
+    enum OneOrMany {
+        One(String),
+        Many(Vec<String>),
+    }
+    Ok(match OneOrMany::deserialize(from)? {
+        OneOrMany::One(text) => vec![text],
+        OneOrMany::Many(texts) => texts,
+    })
+}

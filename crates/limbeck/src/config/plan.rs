@@ -1,0 +1,368 @@
+//! From recipes, `--set` and flags to the stages that will run.
+
+use std::env;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use serde::Serialize;
+
+use super::recipe::{Recipe, advice_for, unknown};
+use super::settings::{self, Kind};
+use super::suggest::nearest;
+use super::{Layer, RunConfig, check};
+use crate::exit::InputError;
+
+/// One run of a plan: its configuration with every path and reference resolved.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stage {
+    /// Its name in a recipe of several stages.
+    pub name: Option<String>,
+    /// What it does.
+    pub config: RunConfig,
+}
+
+/// The stages of one recipe or command, in the order in which they run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// At least one stage.
+    pub stages: Vec<Stage>,
+}
+
+/// One `--set KEY=VALUE`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Assignment {
+    /// Only for the stage of this name.
+    stage: Option<String>,
+    layer: Layer,
+}
+
+impl Assignment {
+    /// Reads `optim.learning_rate=3e-5` or `stage.NAME.optim.learning_rate=3e-5`.
+    pub fn parse(text: &str) -> Result<Assignment, InputError> {
+        let place = format!("--set {text}");
+        let Some((left, value)) = text.split_once('=') else {
+            return Err(InputError::new("no `=`", place, "write --set KEY=VALUE"));
+        };
+        let left = left.trim();
+        let (stage, key) = match left.strip_prefix("stage.").and_then(|rest| rest.split_once('.')) {
+            Some((name, key)) => (Some(name.to_owned()), key),
+            None => (None, left),
+        };
+        let Some(setting) = settings::find(key) else {
+            return Err(InputError::new(unknown(key), place, advice_for(key)));
+        };
+        let value = setting
+            .kind
+            .parse(value.trim())
+            .map_err(|expected| InputError::new(format!("`{key}`: {expected}"), place, ""))?;
+        let mut layer = Layer::default();
+        layer.set(key, value);
+        Ok(Assignment { stage, layer })
+    }
+}
+
+impl Plan {
+    /// The plan of a recipe. Its results go to `out`, or to its own `output.dir`, or to
+    /// `default_out`; a stage's results go to a folder of its name there.
+    ///
+    /// `place` names the recipe in errors.
+    pub fn of_recipe(
+        recipe: &Recipe,
+        assignments: &[Assignment],
+        out: Option<&Path>,
+        default_out: &Path,
+        place: &str,
+    ) -> Result<Plan> {
+        refuse_unknown_stages(recipe, assignments)?;
+        let names =
+            recipe.stages.iter().map(|stage| (Some(stage.name.as_str()), Some(&stage.layer)));
+        let single = recipe.stages.is_empty().then_some((None, None));
+        let mut stages: Vec<Stage> = Vec::new();
+        for (name, own) in names.chain(single) {
+            let mut layer = recipe.shared.clone();
+            if let Some(own) = own {
+                layer = layer.under(own);
+            }
+            for assignment in assignments {
+                if assignment.stage.is_none() || assignment.stage.as_deref() == name {
+                    layer = layer.under(&assignment.layer);
+                }
+            }
+            let place = match name {
+                Some(name) => format!("{place}: stage `{name}`"),
+                None => place.to_owned(),
+            };
+            let own_dir = own.and_then(|own| own.get("output.dir")).is_some();
+            let mut config = typed(layer, &place)?;
+            config.output.dir = Some(match (name, out, config.output.dir.take()) {
+                (Some(_), None, Some(dir)) if own_dir => dir,
+                (Some(name), Some(out), _) => out.join(name),
+                (Some(name), None, dir) => dir.unwrap_or_else(|| default_out.into()).join(name),
+                (None, Some(out), _) => out.to_owned(),
+                (None, None, dir) => dir.unwrap_or_else(|| default_out.into()),
+            });
+            resolve_references(&mut config, &stages, &place)?;
+            check::run(&config, &place)?;
+            stages.push(Stage { name: name.map(str::to_owned), config });
+        }
+        Ok(Plan { stages })
+    }
+
+    /// The plan of a command with flags; `command` names it in errors.
+    pub fn of_flags(flags: Layer, assignments: &[Assignment], command: &str) -> Result<Plan> {
+        let recipe = Recipe::default();
+        refuse_unknown_stages(&recipe, assignments)?;
+        let layer = assignments
+            .iter()
+            .fold(Layer::default(), |layer, assignment| layer.under(&assignment.layer))
+            .under(&flags);
+        let mut config = typed(layer, command)?;
+        resolve_references(&mut config, &[], command)?;
+        check::run(&config, command)?;
+        if config.output.dir.is_none() {
+            let what = "nowhere to write to";
+            return Err(InputError::new(what, command, "give --out DIR").into());
+        }
+        Ok(Plan { stages: vec![Stage { name: None, config }] })
+    }
+
+    /// The resolved plan as a recipe that gives the same plan again.
+    pub fn to_toml(&self) -> Result<String> {
+        #[derive(Serialize)]
+        struct Named<'a> {
+            name: &'a str,
+            #[serde(flatten)]
+            config: &'a RunConfig,
+        }
+        #[derive(Serialize)]
+        struct Stages<'a> {
+            stage: Vec<Named<'a>>,
+        }
+        match self.stages.as_slice() {
+            [Stage { name: None, config }] => Ok(toml::to_string(config)?),
+            stages => {
+                let named = stages.iter().map(|Stage { name, config }| {
+                    let name = name.as_deref().unwrap_or_default();
+                    Named { name, config }
+                });
+                Ok(toml::to_string(&Stages { stage: named.collect() })?)
+            }
+        }
+    }
+}
+
+fn refuse_unknown_stages(recipe: &Recipe, assignments: &[Assignment]) -> Result<(), InputError> {
+    let known = || recipe.stages.iter().map(|stage| stage.name.as_str());
+    for name in assignments.iter().filter_map(|assignment| assignment.stage.as_deref()) {
+        if !known().any(|stage| stage == name) {
+            return Err(no_such_stage(name, "--set", known()));
+        }
+    }
+    Ok(())
+}
+
+fn no_such_stage<'a>(
+    name: &str,
+    place: &str,
+    known: impl Iterator<Item = &'a str> + Clone,
+) -> InputError {
+    let advice = match nearest(name, known.clone()) {
+        Some(stage) => format!("did you mean `{stage}`?"),
+        None => match known.collect::<Vec<_>>().join(", ") {
+            none if none.is_empty() => "there are no stages before it".to_owned(),
+            stages => format!("the stages are {stages}"),
+        },
+    };
+    InputError::new(format!("no stage `{name}`"), place, advice)
+}
+
+/// The typed configuration of a layer, environment variables filled in.
+fn typed(layer: Layer, place: &str) -> Result<RunConfig> {
+    let mut filled = layer.clone();
+    for key in settings::keys() {
+        let is_path = settings::find(key).is_some_and(|setting| setting.kind == Kind::Path);
+        if let (true, Some(toml::Value::String(text))) =
+            (is_path || key == "teacher", layer.get(key))
+        {
+            filled.set(key, toml::Value::String(with_environment(text, key, place)?));
+        }
+        if let (true, Some(toml::Value::Array(texts))) = (key == "teacher", layer.get(key)) {
+            let texts = texts.iter().map(|text| match text {
+                toml::Value::String(text) => {
+                    Ok(toml::Value::String(with_environment(text, key, place)?))
+                }
+                other => Ok(other.clone()),
+            });
+            filled.set(key, toml::Value::Array(texts.collect::<Result<_, InputError>>()?));
+        }
+    }
+    Ok(filled
+        .into_table()
+        .try_into()
+        .map_err(|e: toml::de::Error| InputError::new(e.message(), place, ""))?)
+}
+
+/// Replaces `${NAME}` by the environment variable and `${NAME:-text}` by the variable
+/// or, where it is not set, by the text.
+fn with_environment(text: &str, key: &str, place: &str) -> Result<String, InputError> {
+    let mut filled = String::new();
+    let mut rest = text;
+    while let Some(start) = rest.find("${") {
+        let Some(length) = rest[start..].find('}') else { break };
+        filled.push_str(&rest[..start]);
+        let inside = &rest[start + 2..start + length];
+        let (name, otherwise) = match inside.split_once(":-") {
+            Some((name, otherwise)) => (name, Some(otherwise)),
+            None => (inside, None),
+        };
+        match (env::var(name), otherwise) {
+            (Ok(value), _) if !value.is_empty() => filled.push_str(&value),
+            (_, Some(otherwise)) => filled.push_str(otherwise),
+            _ => {
+                let what = format!("the environment variable `{name}` in `{key}` is not set");
+                let advice = format!("set it, or give another value with --set {key}=...");
+                return Err(InputError::new(what, place, advice));
+            }
+        }
+        rest = &rest[start + length + 1..];
+    }
+    filled.push_str(rest);
+    Ok(filled)
+}
+
+/// Replaces `stage:NAME` by the folder of that earlier stage, and takes the first
+/// teacher as the start of a student that names none.
+fn resolve_references(config: &mut RunConfig, earlier: &[Stage], place: &str) -> Result<()> {
+    let resolve = |reference: &mut String| -> Result<(), InputError> {
+        let Some(name) = reference.strip_prefix("stage:") else { return Ok(()) };
+        let found = earlier.iter().find(|stage| stage.name.as_deref() == Some(name));
+        let dir: Option<&PathBuf> = found.and_then(|stage| stage.config.output.dir.as_ref());
+        match dir {
+            Some(dir) => {
+                *reference = dir.to_string_lossy().into_owned();
+                Ok(())
+            }
+            None => {
+                let known = earlier.iter().filter_map(|stage| stage.name.as_deref());
+                Err(no_such_stage(name, place, known))
+            }
+        }
+    };
+    config.teacher.iter_mut().try_for_each(resolve)?;
+    config.model.path.iter_mut().try_for_each(resolve)?;
+    let cut = !config.model.layers.is_empty() || config.model.heads > 0;
+    if config.model.path.is_none() && cut {
+        config.model.path = config.teacher.first().cloned();
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TWO_STAGES: &str = r#"
+        [data]
+        train = "t.json"
+        [[stage]]
+        name = "teacher"
+        model.path = "big"
+        [[stage]]
+        name = "student"
+        teacher = "stage:teacher"
+        model.layers = [0, 2]
+        optim.learning_rate = 1e-3
+    "#;
+
+    fn plan(text: &str, sets: &[&str], out: Option<&str>) -> Result<Plan> {
+        let recipe = Recipe::parse(text, "r.toml")?;
+        let sets: Vec<_> =
+            sets.iter().map(|set| Assignment::parse(set)).collect::<Result<_, _>>()?;
+        Plan::of_recipe(&recipe, &sets, out.map(Path::new), Path::new("runs/r"), "r.toml")
+    }
+
+    fn refusal(text: &str, sets: &[&str]) -> String {
+        plan(text, sets, None).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn stages_share_the_keys_above_them_and_may_name_earlier_ones() {
+        let plan = plan(TWO_STAGES, &[], None).unwrap();
+        let [teacher, student] = plan.stages.as_slice() else { panic!("two stages") };
+        assert_eq!(teacher.config.output.dir, Some("runs/r/teacher".into()));
+        assert_eq!(student.config.data.train, Some("t.json".into()));
+        assert_eq!(student.config.teacher, ["runs/r/teacher"]);
+        assert_eq!(student.config.model.path.as_deref(), Some("runs/r/teacher"));
+        assert_eq!(student.config.optim.learning_rate, 1e-3);
+    }
+
+    #[test]
+    fn set_wins_over_the_file_for_all_stages_or_for_one() {
+        let sets = ["optim.learning_rate=3e-5", "stage.student.train.seed=7"];
+        let plan = plan(TWO_STAGES, &sets, Some("out")).unwrap();
+        assert_eq!(plan.stages[0].config.optim.learning_rate, 3e-5);
+        assert_eq!(plan.stages[1].config.optim.learning_rate, 3e-5);
+        assert_eq!(plan.stages[0].config.train.seed, 42);
+        assert_eq!(plan.stages[1].config.train.seed, 7);
+        assert_eq!(plan.stages[1].config.output.dir, Some("out/student".into()));
+    }
+
+    #[test]
+    fn the_printed_plan_is_a_recipe_for_the_same_plan() {
+        let first = plan(TWO_STAGES, &["train.epochs=1"], None).unwrap();
+        let again = plan(&first.to_toml().unwrap(), &[], None).unwrap();
+        assert_eq!(first, again);
+        let single = "model.path = 'm'\ndata.train = 't'";
+        let first = plan(single, &[], Some("elsewhere")).unwrap();
+        assert_eq!(first, plan(&first.to_toml().unwrap(), &[], None).unwrap());
+    }
+
+    #[test]
+    fn references_to_stages_that_come_later_or_not_at_all_are_refused() {
+        assert_eq!(
+            refusal("data.train='t'\n[[stage]]\nname='a'\nmodel.path='stage:a'", &[]),
+            "no stage `a`: r.toml: stage `a`: there are no stages before it"
+        );
+        assert_eq!(
+            refusal(TWO_STAGES, &["stage.studnet.train.seed=7"]),
+            "no stage `studnet`: --set: did you mean `student`?"
+        );
+    }
+
+    #[test]
+    fn a_bad_assignment_is_quoted() {
+        assert_eq!(
+            refusal(TWO_STAGES, &["optim.lr=3e-5"]),
+            "unknown key `optim.lr`: --set optim.lr=3e-5: `limbeck run --help` tells where all keys are listed"
+        );
+        assert!(refusal(TWO_STAGES, &["train.seed"]).contains("KEY=VALUE"));
+        assert!(refusal(TWO_STAGES, &["train.seed=x"]).contains("whole number"));
+    }
+
+    #[test]
+    fn flags_win_over_set() {
+        let mut flags = Layer::default();
+        flags.set("model.path", toml::Value::String("m".into()));
+        flags.set("data.train", toml::Value::String("t".into()));
+        flags.set("output.dir", toml::Value::String("o".into()));
+        flags.set("train.seed", toml::Value::Integer(3));
+        let sets = [
+            Assignment::parse("train.seed=5").unwrap(),
+            Assignment::parse("task=squad_v2").unwrap(),
+        ];
+        let plan = Plan::of_flags(flags, &sets, "finetune").unwrap();
+        assert_eq!(plan.stages[0].config.train.seed, 3);
+        assert_eq!(plan.stages[0].config.task, super::super::Task::SquadV2);
+    }
+
+    #[test]
+    fn environment_variables_fill_paths_only() {
+        let filled = |text| with_environment(text, "data.train", "r").map_err(|e| e.to_string());
+        let path = env::var("PATH").unwrap();
+        assert_eq!(filled("a/${PATH}/b"), Ok(format!("a/{path}/b")));
+        assert_eq!(filled("${LIMBECK_NOT_SET:-data}/x"), Ok("data/x".into()));
+        assert_eq!(filled("${open"), Ok("${open".into()));
+        assert_eq!(filled("é${LIMBECK_NOT_SET:-}é"), Ok("éé".into()));
+        assert!(filled("${LIMBECK_NOT_SET}").unwrap_err().contains("is not set"));
+    }
+}

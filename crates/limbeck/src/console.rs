@@ -1,0 +1,52 @@
+//! What goes to standard output (results) and to standard error (messages).
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+/// How a command speaks.
+#[derive(Debug, Clone, Copy)]
+pub struct Console {
+    /// Results as one JSON object on standard output.
+    pub json: bool,
+    /// No messages and no progress on standard error.
+    pub quiet: bool,
+}
+
+impl Console {
+    /// A message for the person in front of the terminal.
+    ///
+    /// It is lost without harm when nobody reads standard error.
+    pub fn message(&self, text: &str) {
+        if !self.quiet {
+            let _ = writeln!(io::stderr(), "{text}");
+        }
+    }
+
+    /// The result: `value` as one line of JSON with `--json`, else the text.
+    pub fn result(
+        &self,
+        value: &impl Serialize,
+        text: impl FnOnce() -> String,
+    ) -> anyhow::Result<()> {
+        let line = if self.json { serde_json::to_string(value)? } else { text() };
+        print(&line)
+    }
+}
+
+/// Writes `text` and a line break, unless it already ends in one, to standard output.
+pub fn print(text: &str) -> anyhow::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    if !text.ends_with('\n') {
+        out.write_all(b"\n")?;
+    }
+    out.flush()?;
+    Ok(())
+}
+
+/// Names and values one under the other, the values aligned.
+pub fn columns(rows: &[(&str, String)]) -> String {
+    let width = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+    rows.iter().map(|(name, value)| format!("{name:width$}  {value}\n")).collect()
+}

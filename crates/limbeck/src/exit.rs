@@ -1,0 +1,155 @@
+//! Exit codes and the one line on standard error that goes with them.
+
+use std::fmt;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use limbeck_data::DataError;
+use limbeck_model::ModelError;
+
+/// Something failed that the user did not cause.
+pub const FAILURE: u8 = 1;
+/// The user's input is wrong: flags, recipes, data, models.
+pub const INPUT: u8 = 2;
+/// Interrupted by Ctrl-C or a signal; what was under way is saved.
+pub const INTERRUPTED: u8 = 130;
+
+/// How a command that did not fail has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// All is done.
+    Done,
+    /// The command went through, but a part of the input was refused; each part was
+    /// reported where it stood.
+    PartlyRefused,
+    /// Stopped early on request, after saving.
+    Interrupted,
+}
+
+/// A mistake in what the user gave: what is wrong, where, and what to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InputError {
+    /// What is wrong.
+    pub what: String,
+    /// A file with its line, a key, a flag or a command.
+    pub place: String,
+    /// What to do about it; empty when `what` says it all.
+    pub advice: String,
+}
+
+impl InputError {
+    /// An error of the form `what: place: advice`.
+    pub fn new(
+        what: impl Into<String>,
+        place: impl Into<String>,
+        advice: impl Into<String>,
+    ) -> Self {
+        Self { what: what.into(), place: place.into(), advice: advice.into() }
+    }
+}
+
+impl fmt::Display for InputError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parts = [&self.what, &self.place, &self.advice];
+        for (i, part) in parts.into_iter().filter(|part| !part.is_empty()).enumerate() {
+            write!(f, "{}{part}", if i == 0 { "" } else { ": " })?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for InputError {}
+
+/// Says on one line of standard error what went wrong and returns the exit code.
+pub fn finish(result: anyhow::Result<Ending>) -> ExitCode {
+    let error = match result {
+        Ok(Ending::Done) => return ExitCode::SUCCESS,
+        Ok(Ending::PartlyRefused) => return ExitCode::from(INPUT),
+        Ok(Ending::Interrupted) => return ExitCode::from(INTERRUPTED),
+        Err(error) => error,
+    };
+    if is_broken_pipe(&error) {
+        return ExitCode::SUCCESS;
+    }
+    complain(&line_of(&error));
+    ExitCode::from(code_of(&error))
+}
+
+/// Writes `limbeck: {line}` to standard error; nobody reading it is no error.
+pub fn complain(line: &str) {
+    let _ = writeln!(io::stderr(), "limbeck: {line}");
+}
+
+/// The whole chain of an error on one line, without saying anything twice.
+pub fn line_of(error: &anyhow::Error) -> String {
+    let mut line = String::new();
+    for cause in error.chain() {
+        let text = one_line(&cause.to_string());
+        if !line.ends_with(&text) {
+            if !line.is_empty() {
+                line.push_str(": ");
+            }
+            line.push_str(&text);
+        }
+    }
+    line
+}
+
+/// Text with every line break and control character replaced by a space.
+pub fn one_line(text: &str) -> String {
+    let clean: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    clean.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Whether the reader of our output has gone away, which is how `| head` ends.
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
+    })
+}
+
+fn code_of(error: &anyhow::Error) -> u8 {
+    if error.chain().any(is_the_users) { INPUT } else { FAILURE }
+}
+
+/// Files that cannot be read or understood are the user's input; files that cannot be
+/// written are not.
+fn is_the_users(cause: &(dyn std::error::Error + 'static)) -> bool {
+    if let Some(error) = cause.downcast_ref::<DataError>() {
+        return !matches!(error, DataError::Io { action, .. } if *action != "read");
+    }
+    if let Some(error) = cause.downcast_ref::<ModelError>() {
+        return !matches!(error, ModelError::Io { action, .. } if *action != "read");
+    }
+    cause.is::<InputError>()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anyhow::{Context, anyhow};
+
+    #[test]
+    fn the_users_mistake_exits_with_2_even_under_context() {
+        let error = anyhow::Error::from(InputError::new("a", "b", "c")).context("reading");
+        assert_eq!(code_of(&error), INPUT);
+        assert_eq!(line_of(&error), "reading: a: b: c");
+    }
+
+    #[test]
+    fn anything_else_exits_with_1() {
+        assert_eq!(code_of(&anyhow!("the disk is full")), FAILURE);
+    }
+
+    #[test]
+    fn an_error_stays_on_one_line_and_repeats_nothing() {
+        let error = Err::<(), _>(anyhow!("b\nc")).context("a: b c").unwrap_err();
+        assert_eq!(line_of(&error), "a: b c");
+    }
+
+    #[test]
+    fn a_broken_pipe_is_success() {
+        let gone = io::Error::from(io::ErrorKind::BrokenPipe);
+        assert!(is_broken_pipe(&anyhow::Error::from(gone).context("writing the answer")));
+    }
+}

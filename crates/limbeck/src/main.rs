@@ -1,0 +1,29 @@
+//! The `limbeck` command: reads flags and recipes, calls the other crates, and shows
+//! what they do. It holds no domain logic of its own.
+//!
+//! # Layout
+//! - [`cli`]: what can be typed, and its reference.
+//! - [`config`]: the typed configuration that recipes, `--set` and flags fill.
+//! - [`commands`]: one file a command.
+//! - [`progress`]: what is shown of a run while it goes on.
+//! - [`report`]: `report.html`.
+//! - [`console`], [`exit`], [`interrupt`]: output, exit codes, Ctrl-C.
+
+mod cli;
+mod commands;
+mod config;
+mod console;
+mod exit;
+mod interrupt;
+
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    exit::finish(match cli::parse() {
+        Ok(cli) => commands::run(cli),
+        Err(error) => cli::usage::handle(&error),
+    })
+}

@@ -1,0 +1,120 @@
+//! Questions with the predicted answer marked in the context.
+
+use std::ops::Range;
+
+use super::html::escape;
+
+/// Questions to look at.
+#[derive(Debug, Clone, Default)]
+pub struct Examples {
+    /// The section's heading.
+    pub heading: String,
+    /// A sentence on how they were chosen; may be empty.
+    pub note: String,
+    /// The questions.
+    pub examples: Vec<Example>,
+}
+
+/// A question with what was predicted and what was right.
+#[derive(Debug, Clone, Default)]
+pub struct Example {
+    /// The question.
+    pub question: String,
+    /// The text that was searched.
+    pub context: String,
+    /// The predicted answer, as code points of the context; none when the model says
+    /// that there is no answer.
+    pub predicted: Option<Range<usize>>,
+    /// The model's probability of its prediction, from 0 to 1.
+    pub probability: Option<f64>,
+    /// The right answers; none when the context does not answer.
+    pub gold: Vec<String>,
+    /// Whether the prediction counts as exact.
+    pub exact: bool,
+}
+
+impl Examples {
+    pub(super) fn write(&self, page: &mut String) {
+        *page += &format!("<section>\n<h2>{}</h2>\n", escape(&self.heading));
+        if !self.note.is_empty() {
+            *page += &format!("<p class=\"note\">{}</p>\n", escape(&self.note));
+        }
+        for example in &self.examples {
+            example.write(page);
+        }
+        *page += "</section>\n";
+    }
+}
+
+impl Example {
+    fn write(&self, page: &mut String) {
+        let predicted = self.predicted.as_ref().and_then(|range| slice(&self.context, range));
+        let (class, verdict) = if self.exact { ("right", "exact") } else { ("wrong", "differs") };
+        let context = match &predicted {
+            Some([before, answer, after]) => {
+                format!("{}<mark>{}</mark>{}", escape(before), escape(answer), escape(after))
+            }
+            None => escape(&self.context),
+        };
+        let none = "<em>no answer</em>".to_owned();
+        let answer = predicted.map_or_else(|| none.clone(), |parts| escape(parts[1]));
+        let probability = self
+            .probability
+            .map(|share| format!(" <small>{:.0} %</small>", share * 100.0))
+            .unwrap_or_default();
+        let gold = if self.gold.is_empty() { none } else { escape(&self.gold.join(" · ")) };
+        *page += &format!(
+            "<article class=\"example {class}\">\n<h3>{}</h3>\n<p class=\"context\">{context}</p>\n\
+             <dl><div><dt>Predicted</dt><dd>{answer}{probability} \
+             <span class=\"verdict\">{verdict}</span></dd></div>\
+             <div><dt>Right</dt><dd>{gold}</dd></div></dl>\n</article>\n",
+            escape(&self.question)
+        );
+    }
+}
+
+/// The text before, in and after `range`, which counts code points; none when the
+/// range is empty or does not fit.
+fn slice<'a>(text: &'a str, range: &Range<usize>) -> Option<[&'a str; 3]> {
+    let byte_of = |count: usize| {
+        let ends = std::iter::once(text.len());
+        text.char_indices().map(|(byte, _)| byte).chain(ends).nth(count)
+    };
+    let (start, end) = (byte_of(range.start)?, byte_of(range.end)?);
+    (start < end).then(|| [&text[..start], &text[start..end], &text[end..]])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_counts_code_points() {
+        assert_eq!(slice("ä🦀 <b>!", &(3..6)), Some(["ä🦀 ", "<b>", "!"]));
+        assert_eq!(slice("abc", &(2..3)), Some(["ab", "c", ""]));
+    }
+
+    #[test]
+    fn a_range_that_does_not_fit_marks_nothing() {
+        for (start, end) in [(0, 4), (2, 2), (2, 1), (9, 12), (0, usize::MAX)] {
+            assert_eq!(slice("abc", &Range { start, end }), None);
+        }
+    }
+
+    #[test]
+    fn the_prediction_is_marked_and_the_gold_shown() {
+        let mut page = String::new();
+        let example = Example {
+            question: "Who?".into(),
+            context: "It was <Ann>.".into(),
+            predicted: Some(7..12),
+            probability: Some(0.934),
+            gold: vec!["Ann".into(), "<Ann>".into()],
+            exact: true,
+        };
+        example.write(&mut page);
+        assert!(page.contains("It was <mark>&lt;Ann&gt;</mark>."), "{page}");
+        assert!(page.contains("<dd>Ann · &lt;Ann&gt;</dd>"), "{page}");
+        assert!(page.contains("<small>93 %</small>"), "{page}");
+    }
+}

@@ -1,0 +1,81 @@
+//! Recipes, `--set` and flags.
+
+use std::fs;
+use std::path::Path;
+
+use crate::support::Folder;
+
+/// All recipes of the repository.
+fn recipes() -> Vec<String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../recipes");
+    let paths = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    paths.map(|path| path.to_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn every_recipe_of_the_repository_can_be_read() {
+    let recipes = recipes();
+    assert!(recipes.len() >= 4);
+    for recipe in recipes {
+        let printed = Folder::new().run(&["run", &recipe, "--print-config"]);
+        assert_eq!(printed.code, 0, "{}", printed.err);
+    }
+}
+
+#[test]
+fn the_printed_configuration_is_a_recipe_for_itself() {
+    for recipe in recipes() {
+        let folder = Folder::new();
+        let first = folder.run(&["run", &recipe, "--set", "train.seed=5", "--print-config"]);
+        folder.write("printed.toml", &first.out);
+        let second = folder.run(&["run", "printed.toml", "--print-config"]);
+        assert_eq!(second.code, 0, "{}", second.err);
+        assert_eq!(first.out, second.out);
+    }
+}
+
+#[test]
+fn unknown_keys_are_named_with_the_nearest_known_one() {
+    let folder = Folder::new();
+    folder.write("r.toml", "[model]\npath = 'm'\n[optim]\nlerning_rate = 1e-4\n");
+    folder.run(&["run", "r.toml"]).refused(&["`optim.lerning_rate`", "r.toml:4", "`optim.learning_rate`"]);
+    folder.write("ok.toml", "model.path = 'm'\ndata.train = 't'\n");
+    folder
+        .run(&["run", "ok.toml", "--set", "optim.weigth_decay=0"])
+        .refused(&["`optim.weigth_decay`", "--set", "`optim.weight_decay`"]);
+}
+
+#[test]
+fn values_that_cannot_be_are_named_with_their_place() {
+    let folder = Folder::new();
+    folder.write("type.toml", "model.path = 'm'\ndata.train = 't'\ntrain.epochs = 'two'\n");
+    folder.run(&["run", "type.toml"]).refused(&["type.toml:3", "two"]);
+    folder.write("zero.toml", "model.path = 'm'\ndata.train = 't'\ntrain.batch_size = 0\n");
+    folder.run(&["run", "zero.toml"]).refused(&["zero.toml", "`train.batch_size` is 0"]);
+    folder.write("none.toml", "task = 'squad'\n");
+    folder.run(&["run", "none.toml"]).refused(&["`data.train`", "--train"]);
+    folder.run(&["run", "absent.toml"]).refused(&["absent.toml"]);
+    folder.write("latin.toml", b"# caf\xe9");
+    folder.run(&["run", "latin.toml"]).refused(&["latin.toml"]);
+    folder.write("deep.toml", format!("x = {}", "[".repeat(100_000)));
+    folder.run(&["run", "deep.toml"]).refused(&["deep.toml"]);
+}
+
+#[test]
+fn flags_win_over_set_and_set_over_the_recipe() {
+    let folder = Folder::new();
+    folder.write("r.toml", "model.path = 'm'\ndata.train = 't'\n[train]\nseed = 1\nepochs = 1\n");
+    let run = folder.run(&["run", "r.toml", "--set", "train.seed=2", "--print-config"]);
+    assert!(run.out.contains("seed = 2\n") && run.out.contains("epochs = 1.0\n"), "{}", run.out);
+    let set = ["--set", "train.seed=2", "--set", "train.epochs=7"];
+    let flags = ["finetune", "--model=m", "--train=t", "--out=o", "--seed=3", "--print-config"];
+    let flags = folder.run(&[&flags[..], &set[..]].concat());
+    assert!(flags.out.contains("seed = 3\n") && flags.out.contains("epochs = 7.0\n"), "{}", flags.out);
+}
+
+#[test]
+fn an_environment_variable_that_is_not_set_is_named() {
+    let folder = Folder::new();
+    folder.write("r.toml", "model.path = 'm'\ndata.train = '${LIMBECK_TEST_NOT_SET}/t'\n");
+    folder.run(&["run", "r.toml"]).refused(&["`LIMBECK_TEST_NOT_SET`", "data.train"]);
+}

@@ -1,0 +1,9 @@
+//! Tests that drive the real binary.
+
+mod config;
+mod dependencies;
+mod help;
+mod inspect;
+mod reference;
+mod score;
+mod support;
