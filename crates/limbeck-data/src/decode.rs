@@ -5,14 +5,13 @@
 //! pooled. Only context tokens can begin or end an answer, and an answer is always a slice of
 //! the context as it was given.
 
+mod dataset;
 mod spans;
 
 use serde::{Deserialize, Serialize};
 
 use crate::text::code_point_of_byte;
 use spans::Span;
-
-mod dataset;
 
 pub use dataset::{SpanLogits, decode_all};
 

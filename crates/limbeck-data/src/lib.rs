@@ -14,6 +14,7 @@
 //! * [`decode`]: logits to answers; the one decoder of every command.
 //! * [`metrics`]: one metric a file.
 //! * [`predictions`]: the prediction files; [`error_report`]: where a model goes wrong.
+//! * [`demo`]: a small invented corpus with its own tokenizer.
 //! * [`files`]: whole replacement of files; [`random`]: the generator behind every shuffle.
 //!
 //! All offsets inside the crate are byte offsets. Code points appear at its edges only:

@@ -137,11 +137,7 @@ fn grown(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
     &mut buffer[..len]
 }
 
-fn run_tasks(
-    starts: &[usize],
-    heads: Heads,
-    work: impl Fn(usize, Task, &mut Scratch) + Sync + Send,
-) {
+fn run_tasks(starts: &[usize], heads: Heads, work: impl Fn(usize, Task, &mut Scratch) + Sync) {
     let sequences = starts.len().saturating_sub(1);
     threads::run(sequences * heads.count, |index| {
         let task = Task::all(starts, heads, index);

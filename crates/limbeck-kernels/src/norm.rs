@@ -133,7 +133,7 @@ pub fn residual_norm(
 }
 
 /// Calls `work` for every row, blocks of rows in parallel.
-pub(crate) fn each_block(rows: usize, work: impl Fn(usize) + Sync + Send) {
+pub(crate) fn each_block(rows: usize, work: impl Fn(usize) + Sync) {
     threads::run(rows.div_ceil(BLOCK_ROWS), |block| {
         (block * BLOCK_ROWS..((block + 1) * BLOCK_ROWS).min(rows)).for_each(&work);
     });

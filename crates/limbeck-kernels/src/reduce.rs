@@ -31,11 +31,14 @@ pub fn square_sum(values: &[f32]) -> f64 {
 }
 
 fn sum_blocks(values: &[f32], first: usize, sums: &mut [f64]) {
-    use rayon::prelude::*;
-    sums.par_iter_mut().enumerate().for_each(|(i, sum)| {
+    let count = sums.len();
+    let sums = Shared::new(sums);
+    threads::run(count, |i| {
         let start = (first + i) * BLOCK_VALUES;
         let end = (start + BLOCK_VALUES).min(values.len());
-        *sum = block_square_sum(&values[start..end]);
+        // SAFETY: each task has a sum of its own.
+        let sum = unsafe { sums.range(i..i + 1) };
+        sum[0] = block_square_sum(&values[start..end]);
     });
 }
 
@@ -73,7 +76,7 @@ impl Partials {
         &mut self,
         rows: usize,
         width: usize,
-        work: impl Fn(std::ops::Range<usize>, &mut [f32]) + Sync + Send,
+        work: impl Fn(std::ops::Range<usize>, &mut [f32]) + Sync,
     ) {
         let blocks = rows.div_ceil(BLOCK_ROWS);
         self.width = width;

@@ -13,7 +13,7 @@ const RECORD: &str = "run.json";
 const LOCK: &str = ".lock";
 
 /// What a run leaves in its folder, all of which `overwrite` takes away.
-const OWN_FILES: [&str; 14] = [
+const OWN_FILES: [&str; 16] = [
     RECORD,
     "config.json",
     "model.safetensors",
@@ -27,7 +27,9 @@ const OWN_FILES: [&str; 14] = [
     "nbest_predictions.json",
     "null_odds.json",
     "train.jsonl",
+    "errors.json",
     "report.html",
+    "run.toml",
 ];
 const OWN_FOLDERS: [&str; 3] = ["checkpoint", "last", "tensorboard"];
 

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use limbeck_data::DataError;
 use limbeck_model::ModelError;
+use limbeck_train::TrainError;
 
 /// Something failed that the user did not cause.
 pub const FAILURE: u8 = 1;
@@ -115,13 +116,22 @@ fn code_of(error: &anyhow::Error) -> u8 {
 /// Files that cannot be read or understood are the user's input; files that cannot be
 /// written are not.
 fn is_the_users(cause: &(dyn std::error::Error + 'static)) -> bool {
-    if let Some(error) = cause.downcast_ref::<DataError>() {
-        return !matches!(error, DataError::Io { action, .. } if *action != "read");
+    let data =
+        |error: &DataError| !matches!(error, DataError::Io { action, .. } if *action != "read");
+    let model =
+        |error: &ModelError| !matches!(error, ModelError::Io { action, .. } if *action != "read");
+    if let Some(error) = cause.downcast_ref::<TrainError>() {
+        return match error {
+            TrainError::Data(error) => data(error),
+            TrainError::Model(error) => model(error),
+            TrainError::Io { action, .. } => *action == "read",
+            TrainError::Tracker(_) | TrainError::Diverged { .. } => false,
+            TrainError::File { .. } | TrainError::Option { .. } | TrainError::Folder { .. } => true,
+        };
     }
-    if let Some(error) = cause.downcast_ref::<ModelError>() {
-        return !matches!(error, ModelError::Io { action, .. } if *action != "read");
-    }
-    cause.is::<InputError>()
+    cause.downcast_ref().is_some_and(data)
+        || cause.downcast_ref().is_some_and(model)
+        || cause.is::<InputError>()
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 //! - [`config`]: the typed configuration that recipes, `--set` and flags fill.
 //! - [`commands`]: one file a command.
 //! - [`progress`]: what is shown of a run while it goes on.
-//! - [`report`]: `report.html`.
+//! - [`report`]: a run as one page of HTML.
 //! - [`console`], [`exit`], [`interrupt`]: output, exit codes, Ctrl-C.
 
 mod cli;
@@ -15,6 +15,8 @@ mod config;
 mod console;
 mod exit;
 mod interrupt;
+mod progress;
+mod report;
 
 use std::process::ExitCode;
 

@@ -4,9 +4,9 @@
 //! Every paragraph tells facts about two people or two towns, mostly of the same
 //! kinds, so that each answer has a distractor of its type close by. Questions are
 //! asked in the words of the sentence or in others; about a quarter has no answer:
-//! the fact is told of the other person, or of nobody. Names are put together from
-//! syllables, and the development part uses names that training never shows, so
-//! that a model must find the name in the text and cannot learn it by heart.
+//! the fact is told of the other person, or of nobody. Names are put together from two
+//! syllables, and the development part uses names that training never shows, so that
+//! a model must find the name in the text and cannot learn it by heart.
 //!
 //! The same options give the same bytes.
 //!
@@ -63,9 +63,6 @@ pub struct DemoOptions {
     /// Share of sentences that say "he" or "she" where the sentence before is about
     /// the same person.
     pub pronoun_share: f64,
-    /// Entries of the vocabulary, special tokens included, 400 or more. A small
-    /// corpus may have fewer.
-    pub vocab_size: usize,
 }
 
 impl Default for DemoOptions {
@@ -81,7 +78,6 @@ impl Default for DemoOptions {
             reworded_share: 0.4,
             subject_share: 0.25,
             pronoun_share: 0.15,
-            vocab_size: 900,
         }
     }
 }
@@ -114,9 +110,6 @@ impl DemoOptions {
                 return wrong(key, "from 0 to 1");
             }
         }
-        if !(400..=30_000).contains(&self.vocab_size) {
-            return wrong("vocab_size", "from 400 to 30000");
-        }
         Ok(())
     }
 }
@@ -141,7 +134,7 @@ impl DemoCorpus {
         options.validate()?;
         let train = generate_part(options, Part::Train, options.train_questions);
         let dev = generate_part(options, Part::Dev, options.dev_questions);
-        let vocabulary = vocabulary::build(&train, options.vocab_size);
+        let vocabulary = vocabulary::build(&train);
         Ok(Self { train, dev, vocabulary })
     }
 }

@@ -1,5 +1,5 @@
-//! Names from syllables. A hash of the name says whether it belongs to training or
-//! to the development part, so the two never share one.
+//! Names of two syllables. A hash of the name says whether it belongs to training or
+//! to the development part, so the two never share one, though they share syllables.
 
 use super::random::Random;
 
@@ -40,26 +40,43 @@ pub(super) enum NameKind {
     Pet,
 }
 
+const KINDS: [NameKind; 5] =
+    [NameKind::Woman, NameKind::Man, NameKind::Town, NameKind::River, NameKind::Pet];
+
 // Few syllables, so that each is seen often and a small model soon tells them apart.
-const ONSETS: [&str; 12] = ["b", "d", "f", "g", "k", "l", "m", "n", "r", "s", "t", "v"];
-const VOWELS: [&str; 5] = ["a", "e", "i", "o", "u"];
-const MIDDLES: [&str; 12] =
-    ["bel", "dor", "fen", "gar", "lim", "mar", "nam", "ras", "rin", "sal", "tam", "ver"];
+const STARTS: [&str; 32] = [
+    "bel", "bor", "cal", "dor", "dun", "el", "fen", "gar", "gil", "hal", "hol", "ing", "jor",
+    "kel", "lav", "lim", "mar", "mil", "nam", "nor", "ol", "per", "ras", "rin", "siv", "sed",
+    "tav", "tor", "ul", "ver", "wen", "yor",
+];
 
 impl NameKind {
     fn endings(self) -> &'static [&'static str] {
         match self {
-            Self::Woman => &["a", "ia", "ela", "ina", "is", "y"],
+            Self::Woman => &["a", "ia", "ela", "ina", "issa", "etta"],
             Self::Man => &["o", "us", "en", "ik", "ard", "on"],
             Self::Town => &["ton", "wick", "ford", "bury", "dale", "holm"],
             Self::River => &["e", "ow", "une", "il"],
-            Self::Pet => &["o", "i", "ka", "by", "u"],
+            Self::Pet => &["ko", "i", "ka", "by", "u"],
         }
     }
 }
 
-/// A new name of `kind` for `part`, whose first letters no name in `taken` shares.
-/// The name is added to `taken`.
+/// The vocabulary's entries for all names: every name is two of them.
+pub(super) fn pieces() -> impl Iterator<Item = String> {
+    let endings = KINDS.into_iter().flat_map(NameKind::endings);
+    STARTS.into_iter().map(str::to_owned).chain(endings.map(|ending| format!("##{ending}")))
+}
+
+/// Whether a lower-case word is one of the names.
+pub(super) fn is_name(word: &str) -> bool {
+    STARTS.iter().filter_map(|start| word.strip_prefix(start)).any(|rest| {
+        KINDS.iter().any(|kind| kind.endings().contains(&rest))
+    })
+}
+
+/// A new name of `kind` for `part`, whose first syllable no name in `taken` has. The
+/// name is added to `taken`.
 pub(super) fn invent(
     random: &mut Random,
     part: Part,
@@ -67,16 +84,11 @@ pub(super) fn invent(
     taken: &mut Vec<String>,
 ) -> String {
     loop {
-        let onset = random.pick(&ONSETS);
-        let vowel = random.pick(&VOWELS);
-        let start = format!("{onset}{vowel}");
-        let middle = if kind == NameKind::Pet { "" } else { random.pick(&MIDDLES) };
-        let ending = random.pick(kind.endings());
-        let name = capitalised(&format!("{start}{middle}{ending}"));
-        // A paragraph takes fewer names than there are first letters, and an eighth
-        // of all names is free to the development part: the loop ends.
-        let first_letters = |name: &str| name.bytes().take(2).collect::<Vec<_>>();
-        let clashes = taken.iter().any(|other| first_letters(other) == first_letters(&name));
+        let start = capitalised(random.pick(&STARTS));
+        let name = format!("{start}{}", random.pick(kind.endings()));
+        // A paragraph takes fewer names than there are syllables, and an eighth of all
+        // names is free to the development part: the loop ends.
+        let clashes = taken.iter().any(|other| other.starts_with(&start));
         if !clashes && Part::of_name(&name) == part {
             taken.push(name.clone());
             return name;

@@ -104,7 +104,7 @@ pub fn matmul_then(
     b: Right<'_>,
     c: &mut [f32],
     write: Write,
-    epilogue: impl Fn(usize, &mut [f32]) + Sync + Send,
+    epilogue: impl Fn(usize, &mut [f32]) + Sync,
 ) {
     match b {
         Right::Packed(packed) => multiply(a, packed.panels(), c, write, epilogue),
@@ -126,7 +126,7 @@ fn multiply(
     b: Panels<'_>,
     c: &mut [f32],
     write: Write,
-    epilogue: impl Fn(usize, &mut [f32]) + Sync + Send,
+    epilogue: impl Fn(usize, &mut [f32]) + Sync,
 ) {
     let (rows, columns) = (a.rows, b.columns);
     assert_eq!(a.columns, b.depth, "inner sizes of a product");

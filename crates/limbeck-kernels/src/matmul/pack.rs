@@ -161,27 +161,29 @@ fn pack_panel(b: Matrix<'_>, k: usize, depth: usize, panel: usize, target: &mut 
             target[..columns].copy_from_slice(&b.data[start..start + columns]);
         }
     } else {
-        // Eight columns at a time: each is read in order, and what is written stays
+        // Sixteen columns at a time: each is read in order, and what is written stays
         // in cache until its line is full.
-        for group in (0..columns).step_by(8) {
-            let in_group = (columns - group).min(8);
-            let column = |i: usize| {
-                let start = (first + group + i) * b.column_stride + k * b.row_stride;
-                &b.data[start..start + (depth - 1) * b.row_stride + 1]
-            };
-            if in_group == 8 && b.row_stride == 1 {
-                let sources: [&[f32]; 8] = std::array::from_fn(column);
-                for (row, target) in target.chunks_exact_mut(width).enumerate() {
-                    let target = &mut target[group..group + 8];
-                    for (value, source) in target.iter_mut().zip(sources) {
-                        *value = source[row];
-                    }
-                }
-            } else {
-                for i in 0..in_group {
-                    let source = column(i);
+        const GROUP: usize = 16;
+        let last = (first + columns - 1) * b.column_stride + (k + depth - 1) * b.row_stride;
+        assert!(last < b.data.len() && target.len() >= depth * width);
+        for group in (0..columns).step_by(GROUP) {
+            let start = (first + group) * b.column_stride + k * b.row_stride;
+            // SAFETY: the largest index of either side was checked above; this is the
+            // one place where a transposition's bounds checks cost more than its loads.
+            unsafe {
+                let (source, target) = (b.data.as_ptr().add(start), target.as_mut_ptr().add(group));
+                if columns - group >= GROUP && b.row_stride == 1 {
                     for row in 0..depth {
-                        target[row * width + group + i] = source[row * b.row_stride];
+                        for i in 0..GROUP {
+                            *target.add(row * width + i) = *source.add(i * b.column_stride + row);
+                        }
+                    }
+                } else {
+                    for i in 0..GROUP.min(columns - group) {
+                        for row in 0..depth {
+                            let value = *source.add(i * b.column_stride + row * b.row_stride);
+                            *target.add(row * width + i) = value;
+                        }
                     }
                 }
             }

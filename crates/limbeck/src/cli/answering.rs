@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::settings::{Answering, Predicting, Settings};
+use super::settings::{Predicting, Settings};
 
 /// Answer every question of a file.
 ///
@@ -92,10 +92,7 @@ pub struct AnswerArgs {
     /// Add the logits and offsets of the first window to the JSON
     #[arg(long)]
     pub logits: bool,
-    /// The task: squad_v2 may say "no answer"; without it the model's task
-    #[arg(long, value_name = "TASK", value_parser = ["squad", "squad_v2"])]
-    pub task: Option<String>,
     /// Flags that set keys.
     #[command(flatten)]
-    pub settings: Settings<Answering>,
+    pub settings: Settings<Predicting>,
 }

@@ -124,10 +124,11 @@ fn write_flags<'a>(text: &mut String, args: impl Iterator<Item = &'a Arg>) -> fm
         if takes_value && !words.is_empty() && !arg.is_hide_possible_values_set() {
             write!(notes, "; one of {}", words.join(", "))?;
         }
-        if let ([default], true) = (arg.get_default_values(), takes_value) {
-            if !arg.is_hide_default_value_set() {
-                write!(notes, " [default: {}]", default.to_string_lossy())?;
-            }
+        if let [default] = arg.get_default_values()
+            && takes_value
+            && !arg.is_hide_default_value_set()
+        {
+            write!(notes, " [default: {}]", default.to_string_lossy())?;
         }
         if arg.is_required_set() {
             notes.push_str(" (required)");

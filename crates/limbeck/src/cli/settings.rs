@@ -130,10 +130,6 @@ groups!(
         EVALUATION, ARCHITECTURE
 );
 groups!(
-    /// Of the commands that run a model on a file of questions.
+    /// Of the commands that run a model.
     Predicting: TASK, FEATURES, ANSWERING
-);
-groups!(
-    /// Of `limbeck answer`.
-    Answering: FEATURES, ANSWERING
 );

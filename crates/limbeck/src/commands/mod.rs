@@ -1,10 +1,25 @@
-//! One file a command.
+//! One file a command, and what they share.
+//!
+//! # Layout
+//! - [`run`]: `run`, `finetune`, `distill`, which differ in where their plan comes from;
+//!   [`train`] carries out one stage of it, [`train_report`] writes its `report.html`.
+//! - [`evaluate`]: `evaluate` and `predict`; [`answer`], [`score`], [`inspect`],
+//!   [`bench`]: the commands of these names.
+//! - [`subject`]: the model that a command runs, with the options that belong to it.
 
+mod answer;
+mod bench;
+mod evaluate;
 mod inspect;
+mod run;
 mod score;
+mod subject;
+mod train;
+mod train_report;
 
 use anyhow::Result;
 
+use crate::cli::measuring::BenchCommand;
 use crate::cli::{Cli, Command, reference};
 use crate::console::{self, Console};
 use crate::exit::Ending;
@@ -15,9 +30,20 @@ pub fn run(cli: Cli) -> Result<Ending> {
     limbeck_kernels::threads::configure(global.threads.map_or(0, usize::from));
     let console = Console { json: global.json, quiet: global.quiet };
     match command {
-        Command::Docs => console::print(&reference::markdown()).map(|()| Ending::Done),
+        Command::Run(args) => run::recipes(&args, console),
+        Command::Finetune(args) => {
+            run::from_flags(args.settings.layer, &args.how, "finetune", console)
+        }
+        Command::Distill(args) => {
+            run::from_flags(args.settings.layer, &args.how, "distill", console)
+        }
+        Command::Predict(args) => evaluate::predict(&args, console),
+        Command::Evaluate(args) => evaluate::evaluate(&args.predict, console),
         Command::Score(args) => score::run(&args, console),
+        Command::Answer(args) => answer::run(&args, console),
         Command::Inspect(args) => inspect::run(&args, console),
-        _ => Ok(Ending::Done),
+        Command::Bench(BenchCommand::Train(args)) => bench::train(&args, console),
+        Command::Bench(BenchCommand::Answer(args)) => bench::answer(&args, console),
+        Command::Docs => console::print(&reference::markdown()).map(|()| Ending::Done),
     }
 }

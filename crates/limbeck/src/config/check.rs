@@ -58,7 +58,6 @@ fn rules(config: &RunConfig) -> Vec<(&'static str, String, &'static str, bool)> 
         from_one("train.batch_size", train.batch_size),
         from_one("train.gradient_accumulation_steps", train.gradient_accumulation_steps),
         from_one("train.logging_steps", train.logging_steps),
-        from_one("eval.batch_size", eval.batch_size),
         from_one("eval.n_best_size", eval.n_best_size),
         from_one("eval.max_answer_length", eval.max_answer_length),
     ];

@@ -125,8 +125,6 @@ pub struct DataSection {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct EvalSection {
-    /// Features in one forward pass.
-    pub batch_size: usize,
     /// Candidates kept for a question.
     pub n_best_size: usize,
     /// The longest answer, in tokens.
@@ -141,7 +139,6 @@ pub struct EvalSection {
 impl Default for EvalSection {
     fn default() -> Self {
         Self {
-            batch_size: 32,
             n_best_size: 20,
             max_answer_length: 30,
             null_score_diff_threshold: None,

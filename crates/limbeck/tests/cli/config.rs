@@ -38,11 +38,17 @@ fn the_printed_configuration_is_a_recipe_for_itself() {
 fn unknown_keys_are_named_with_the_nearest_known_one() {
     let folder = Folder::new();
     folder.write("r.toml", "[model]\npath = 'm'\n[optim]\nlerning_rate = 1e-4\n");
-    folder.run(&["run", "r.toml"]).refused(&["`optim.lerning_rate`", "r.toml:4", "`optim.learning_rate`"]);
+    folder.run(&["run", "r.toml"]).refused(&[
+        "`optim.lerning_rate`",
+        "r.toml:4",
+        "`optim.learning_rate`",
+    ]);
     folder.write("ok.toml", "model.path = 'm'\ndata.train = 't'\n");
-    folder
-        .run(&["run", "ok.toml", "--set", "optim.weigth_decay=0"])
-        .refused(&["`optim.weigth_decay`", "--set", "`optim.weight_decay`"]);
+    folder.run(&["run", "ok.toml", "--set", "optim.weigth_decay=0"]).refused(&[
+        "`optim.weigth_decay`",
+        "--set",
+        "`optim.weight_decay`",
+    ]);
 }
 
 #[test]
@@ -70,7 +76,11 @@ fn flags_win_over_set_and_set_over_the_recipe() {
     let set = ["--set", "train.seed=2", "--set", "train.epochs=7"];
     let flags = ["finetune", "--model=m", "--train=t", "--out=o", "--seed=3", "--print-config"];
     let flags = folder.run(&[&flags[..], &set[..]].concat());
-    assert!(flags.out.contains("seed = 3\n") && flags.out.contains("epochs = 7.0\n"), "{}", flags.out);
+    assert!(
+        flags.out.contains("seed = 3\n") && flags.out.contains("epochs = 7.0\n"),
+        "{}",
+        flags.out
+    );
 }
 
 #[test]

@@ -35,7 +35,10 @@ fn every_command_has_help_with_examples_on_standard_output() {
 #[test]
 fn the_version_is_the_crates() {
     let version = Folder::new().run(&["--version"]);
-    assert_eq!((version.code, version.out.trim()), (0, concat!("limbeck ", env!("CARGO_PKG_VERSION"))));
+    assert_eq!(
+        (version.code, version.out.trim()),
+        (0, concat!("limbeck ", env!("CARGO_PKG_VERSION")))
+    );
 }
 
 #[test]

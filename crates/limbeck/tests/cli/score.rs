@@ -24,7 +24,8 @@ fn scores_are_those_of_the_official_script() {
     let folder = Folder::new();
     folder.write("data.json", ONE_ONE);
     folder.write("p.json", r#"{"a": "ada lovelace!", "b": "in 1843", "c": "a program"}"#);
-    let scores = folder.run(&["score", "--data", "data.json", "--predictions", "p.json", "--json"]).json();
+    let scores =
+        folder.run(&["score", "--data", "data.json", "--predictions", "p.json", "--json"]).json();
     // "in 1843" against "1843": precision 1/2, recall 1. "program" against "first program".
     let f1 = 100.0 * (1.0 + 2.0 / 3.0 + 2.0 / 3.0) / 3.0;
     assert!((scores["exact"].as_f64().unwrap() - 100.0 / 3.0).abs() < 1e-9, "{scores}");
@@ -56,7 +57,8 @@ fn questions_without_a_prediction_are_told_and_counted() {
     let folder = Folder::new();
     folder.write("data.json", ONE_ONE);
     folder.write("p.json", r#"{"a": "Ada Lovelace"}"#);
-    let outcome = folder.run(&["score", "--data", "data.json", "--predictions", "p.json", "--json"]);
+    let outcome =
+        folder.run(&["score", "--data", "data.json", "--predictions", "p.json", "--json"]);
     assert_eq!((&outcome.json()["total"], &outcome.json()["missing"]), (&json!(1), &json!(2)));
     assert!(outcome.err.contains("2 of 3 questions"), "{}", outcome.err);
 }
@@ -77,7 +79,8 @@ fn files_that_cannot_be_used_are_named() {
     let folder = Folder::new();
     folder.write("data.json", ONE_ONE);
     folder.write("p.json", r#"{"a": "Ada"}"#);
-    let score = |data, predictions| folder.run(&["score", "--data", data, "--predictions", predictions]);
+    let score =
+        |data, predictions| folder.run(&["score", "--data", data, "--predictions", predictions]);
     score("absent.json", "p.json").refused(&["absent.json"]);
     folder.write("cut.json", &ONE_ONE[..200]);
     score("cut.json", "p.json").refused(&["cut.json", "line"]);

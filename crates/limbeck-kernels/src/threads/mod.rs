@@ -1,33 +1,44 @@
 //! The number of threads, and slices that several of them write.
 
-use std::marker::PhantomData;
+mod pool;
 
-use rayon::prelude::*;
+use std::marker::PhantomData;
+use std::num::NonZero;
+use std::sync::OnceLock;
+
+use pool::Pool;
 
 /// Rows in a block of a sum over rows. Fixed, so that sums do not depend on the
 /// number of threads.
 pub(crate) const BLOCK_ROWS: usize = 64;
 
-/// Sets the number of threads of this process; 0 takes all cores.
+static POOL: OnceLock<Pool> = OnceLock::new();
+
+/// Sets the number of threads of the kernels; 0 takes all cores.
 ///
 /// Must come before the first kernel. Returns `false` when the threads had been
-/// started already and their number could not be changed.
+/// started already, in another number.
 pub fn configure(threads: usize) -> bool {
-    rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().is_ok()
+    let cores = || std::thread::available_parallelism().map_or(1, NonZero::get);
+    let threads = if threads == 0 { cores() } else { threads };
+    POOL.get_or_init(|| Pool::new(threads)).threads() == threads
+}
+
+fn pool() -> &'static Pool {
+    if POOL.get().is_none() {
+        configure(0);
+    }
+    POOL.get_or_init(|| Pool::new(1))
 }
 
 /// How many threads the kernels use.
 pub fn count() -> usize {
-    rayon::current_num_threads()
+    pool().threads()
 }
 
 /// Runs `work(0)`, ..., `work(tasks - 1)` on all threads, in no fixed order.
-pub(crate) fn run(tasks: usize, work: impl Fn(usize) + Sync + Send) {
-    if tasks == 1 || count() == 1 {
-        (0..tasks).for_each(work);
-    } else {
-        (0..tasks).into_par_iter().with_max_len(1).for_each(work);
-    }
+pub(crate) fn run(tasks: usize, work: impl Fn(usize) + Sync) {
+    pool().run(tasks, &work);
 }
 
 /// Cuts `length` into `parts` ranges that differ by at most one `unit`; returns the
@@ -44,21 +55,21 @@ pub(crate) fn part_of(
 }
 
 /// A mutable slice from which tasks take ranges that do not overlap.
-pub(crate) struct Shared<'a> {
-    data: *mut f32,
+pub(crate) struct Shared<'a, T = f32> {
+    data: *mut T,
     len: usize,
-    _borrow: PhantomData<&'a mut [f32]>,
+    _borrow: PhantomData<&'a mut [T]>,
 }
 
 // SAFETY: a `Shared` only hands out ranges, and `range` obliges its callers to keep
 // those of different tasks apart.
-unsafe impl Send for Shared<'_> {}
+unsafe impl<T: Send> Send for Shared<'_, T> {}
 // SAFETY: as above.
-unsafe impl Sync for Shared<'_> {}
+unsafe impl<T: Send> Sync for Shared<'_, T> {}
 
-impl<'a> Shared<'a> {
+impl<'a, T> Shared<'a, T> {
     /// Borrows `data` for as long as tasks write to it.
-    pub fn new(data: &'a mut [f32]) -> Self {
+    pub fn new(data: &'a mut [T]) -> Self {
         Self { data: data.as_mut_ptr(), len: data.len(), _borrow: PhantomData }
     }
 
@@ -67,7 +78,7 @@ impl<'a> Shared<'a> {
     /// # Safety
     /// No two live slices may overlap.
     #[allow(clippy::mut_from_ref)] // the point of the type; see `# Safety`
-    pub unsafe fn range(&self, range: std::ops::Range<usize>) -> &mut [f32] {
+    pub unsafe fn range(&self, range: std::ops::Range<usize>) -> &mut [T] {
         assert!(range.start <= range.end && range.end <= self.len);
         // SAFETY: inside the borrowed slice, and not shared by the caller's promise.
         unsafe { std::slice::from_raw_parts_mut(self.data.add(range.start), range.len()) }

@@ -1,0 +1,266 @@
+//! Whole runs on a tiny world: they learn, they resume exactly, they fail cleanly.
+
+mod support;
+
+use std::cell::Cell;
+use std::path::Path;
+use std::sync::Arc;
+
+use limbeck_data::{DecodeOptions, Features, Purpose, SquadData, Tokenizer};
+use limbeck_train::evaluation::EvaluationSet;
+use limbeck_train::folder::RunFolder;
+use limbeck_train::losses::{HardLoss, SoftLoss, Weighted};
+use limbeck_train::observer::{Observer, Silent, StepReport};
+use limbeck_train::options::{OptimizerOptions, ScheduleOptions, TrainOptions};
+use limbeck_train::run::{Outcome, Run};
+use limbeck_train::teacher::TeacherLogits;
+use limbeck_train::{TrainError, answerer};
+
+struct World {
+    tokenizer: Tokenizer,
+    data: SquadData,
+    features: Features,
+    dev: EvaluationSet,
+    _folder: tempfile::TempDir,
+}
+
+impl World {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let tokenizer = support::tokenizer(folder.path());
+        let data = support::questions(90);
+        let dev = support::questions(12);
+        World {
+            features: support::features(&data, &tokenizer, Purpose::Train),
+            dev: EvaluationSet {
+                features: support::features(&dev, &tokenizer, Purpose::Predict),
+                data: dev,
+                decode: DecodeOptions::default(),
+                tune_threshold: false,
+            },
+            tokenizer,
+            data,
+            _folder: folder,
+        }
+    }
+
+    fn run(
+        &self,
+        out: &Path,
+        train: &TrainOptions,
+        optim: &OptimizerOptions,
+        losses: Vec<Weighted>,
+        observer: &mut dyn Observer,
+    ) -> Result<Outcome, TrainError> {
+        let (mut folder, _) = RunFolder::open(out, serde_json::json!({}), false)?;
+        Run {
+            model: support::model(3),
+            tokenizer: &self.tokenizer,
+            features: &self.features,
+            losses,
+            dev: Some(&self.dev),
+            train,
+            optim,
+            schedule: &ScheduleOptions { warmup: 0.1, ..ScheduleOptions::default() },
+            folder: &mut folder,
+            notes: Default::default(),
+        }
+        .execute(observer)
+    }
+}
+
+fn hard() -> Vec<Weighted> {
+    vec![Weighted::new(1.0, HardLoss)]
+}
+
+fn options() -> TrainOptions {
+    TrainOptions { epochs: 2.0, batch_size: 8, save_steps: 3, ..TrainOptions::default() }
+}
+
+fn fast() -> OptimizerOptions {
+    OptimizerOptions { learning_rate: 3e-3, ..OptimizerOptions::default() }
+}
+
+/// Stops after so many steps or evaluations' batches.
+struct StopAfter {
+    asked: Cell<usize>,
+    after: usize,
+}
+
+impl Observer for StopAfter {
+    fn should_stop(&self) -> bool {
+        self.asked.set(self.asked.get() + 1);
+        self.asked.get() > self.after
+    }
+}
+
+#[test]
+fn a_run_that_was_stopped_at_any_point_ends_with_the_same_bytes() {
+    let world = World::new();
+    let whole = tempfile::tempdir().unwrap();
+    world.run(whole.path(), &options(), &fast(), hard(), &mut Silent).unwrap();
+    let want = std::fs::read(whole.path().join("model.safetensors")).unwrap();
+    for after in [0, 4, 12, 13, 20] {
+        let out = tempfile::tempdir().unwrap();
+        let mut stop = StopAfter { asked: Cell::new(0), after };
+        let outcome = world.run(out.path(), &options(), &fast(), hard(), &mut stop).unwrap();
+        assert!(matches!(outcome, Outcome::Interrupted { .. }), "stopped after {after}");
+        world.run(out.path(), &options(), &fast(), hard(), &mut Silent).unwrap();
+        let got = std::fs::read(out.path().join("model.safetensors")).unwrap();
+        assert!(got == want, "stopped after {after}");
+        let lines = |folder: &Path| -> Vec<u64> {
+            let text = std::fs::read_to_string(folder.join("train.jsonl")).unwrap();
+            let step = |line: &str| serde_json::from_str::<serde_json::Value>(line).unwrap();
+            text.lines().map(|line| step(line)["step"].as_u64().unwrap()).collect()
+        };
+        assert_eq!(lines(out.path()), lines(whole.path()));
+    }
+}
+
+#[test]
+fn a_run_that_was_killed_resumes_from_its_last_checkpoint() {
+    let world = World::new();
+    let whole = tempfile::tempdir().unwrap();
+    world.run(whole.path(), &options(), &fast(), hard(), &mut Silent).unwrap();
+
+    /// Panics at a step, as a kill would end the process: nothing is saved.
+    struct Die;
+    impl Observer for Die {
+        fn step(&mut self, report: &StepReport) {
+            assert!(report.step < 8, "killed");
+        }
+    }
+    let out = tempfile::tempdir().unwrap();
+    let killed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        let _ = world.run(out.path(), &options(), &fast(), hard(), &mut Die);
+    }));
+    assert!(killed.is_err());
+    world.run(out.path(), &options(), &fast(), hard(), &mut Silent).unwrap();
+    let read = |folder: &Path| std::fs::read(folder.join("model.safetensors")).unwrap();
+    assert!(read(out.path()) == read(whole.path()));
+}
+
+#[test]
+fn a_small_model_learns_where_people_live_and_answers() {
+    let world = World::new();
+    let out = tempfile::tempdir().unwrap();
+    let train = TrainOptions { epochs: 30.0, batch_size: 8, dropout: false, ..options() };
+    let outcome = world.run(out.path(), &train, &fast(), hard(), &mut Silent).unwrap();
+    let Outcome::Finished { summary } = outcome else { panic!("{outcome:?}") };
+    let metrics = summary.metrics.unwrap();
+    assert!(metrics.get("exact").unwrap() > 90.0, "{metrics:?}");
+    assert!(!out.path().join("checkpoint").exists());
+
+    let model = limbeck_model::Model::open(out.path()).unwrap();
+    let tokenizer = Tokenizer::from_folder(out.path()).unwrap();
+    let features = limbeck_data::FeatureOptions {
+        max_length: 32,
+        doc_stride: 4,
+        max_query_length: 8,
+        ..Default::default()
+    };
+    let mut answerer =
+        answerer::Answerer::new(model, tokenizer, features, DecodeOptions::default());
+    let question = &world.data.questions[1];
+    let context = world.data.context(question);
+    let answered = answerer.answer(&question.text, context).unwrap();
+    assert_eq!(answered.decoded.text, question.answers[0].text);
+    let best = answered.decoded.predicted().unwrap();
+    assert_eq!(&context[best.start..best.end], question.answers[0].text);
+    assert!(best.probability > 0.3, "{best:?}");
+    assert_eq!(answered.first_window.offsets.len(), answered.first_window.start_logits.len());
+}
+
+#[test]
+fn a_student_learns_from_its_teacher_alone() {
+    let world = World::new();
+    let (teacher_out, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let train = TrainOptions { epochs: 30.0, dropout: false, ..options() };
+    world.run(teacher_out.path(), &train, &fast(), hard(), &mut Silent).unwrap();
+    let teacher = limbeck_model::Model::open(teacher_out.path()).unwrap();
+    let open = |observer: &mut dyn Observer| {
+        TeacherLogits::open_or_compute(out.path(), &teacher, &world.features, observer).unwrap()
+    };
+    let logits = Arc::new(open(&mut Silent).unwrap());
+
+    // The second time nothing goes through the teacher.
+    struct Count(u64);
+    impl Observer for Count {
+        fn advance(&mut self, units: u64) {
+            self.0 += units;
+        }
+    }
+    let mut count = Count(0);
+    open(&mut count).unwrap();
+    assert_eq!(count.0, 0);
+
+    let losses = vec![Weighted::new(1.0, SoftLoss::new("soft", logits, 2.0))];
+    let outcome =
+        world.run(&out.path().join("student"), &train, &fast(), losses, &mut Silent).unwrap();
+    let Outcome::Finished { summary } = outcome else { panic!("{outcome:?}") };
+    assert!(summary.metrics.unwrap().get("exact").unwrap() > 90.0);
+}
+
+#[test]
+fn teacher_logits_that_were_cut_short_are_completed() {
+    let world = World::new();
+    let teacher = support::model(9);
+    let folder = tempfile::tempdir().unwrap();
+    let open = |observer: &mut dyn Observer| {
+        TeacherLogits::open_or_compute(folder.path(), &teacher, &world.features, observer).unwrap()
+    };
+    let want = open(&mut Silent).unwrap();
+    let path = std::fs::read_dir(folder.path()).unwrap().next().unwrap().unwrap().path();
+    let bytes = std::fs::read(&path).unwrap();
+    for keep in [0, 5, bytes.len() / 2 + 3, bytes.len() - 1] {
+        std::fs::remove_file(&path).unwrap();
+        std::fs::write(path.with_extension("unfinished"), &bytes[..keep]).unwrap();
+        let got = open(&mut Silent).unwrap();
+        for feature in 0..world.features.len() {
+            let (a, b) = (got.feature(feature), want.feature(feature));
+            let close = |a: &[f32], b: &[f32]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-5);
+            assert!(close(a.0, b.0) && close(a.1, b.1), "feature {feature} after {keep} bytes");
+        }
+    }
+}
+
+#[test]
+fn accumulated_batches_make_the_step_of_one_large_batch() {
+    let world = World::new();
+    let mut losses = hard();
+    let mut batch = limbeck_data::Batch::default();
+    let norm = |batches: &[Vec<usize>], losses: &mut Vec<Weighted>, batch: &mut _| {
+        let mut learner = limbeck_train::learner::Learner::new(support::model(3), &fast());
+        for indices in batches {
+            world.features.batch(indices, batch);
+            learner.accumulate(batch, losses, None, 1.0 / batches.len() as f64, &mut [0.0]);
+        }
+        learner.update(1e-3)
+    };
+    let one = norm(&[(0..16).collect()], &mut losses, &mut batch);
+    let two = norm(&[(0..8).collect(), (8..16).collect()], &mut losses, &mut batch);
+    assert!((one - two).abs() < 1e-5 * one, "{one} and {two}");
+}
+
+#[test]
+fn a_loss_that_is_not_a_number_stops_the_run_and_keeps_the_checkpoint() {
+    let world = World::new();
+    let out = tempfile::tempdir().unwrap();
+    let optim = OptimizerOptions { learning_rate: 1e30, max_grad_norm: 0.0, ..fast() };
+    let train = TrainOptions { save_steps: 1, ..options() };
+    let error = world.run(out.path(), &train, &optim, hard(), &mut Silent).unwrap_err();
+    assert!(matches!(error, TrainError::Diverged { .. }), "{error}");
+    assert!(out.path().join("checkpoint/state.safetensors").is_file());
+}
+
+#[test]
+fn early_stopping_ends_a_run_that_no_longer_improves() {
+    let world = World::new();
+    let out = tempfile::tempdir().unwrap();
+    let train = TrainOptions { eval_steps: 1, early_stop_patience: 3, ..options() };
+    let still = OptimizerOptions { learning_rate: 0.0, ..fast() };
+    let outcome = world.run(out.path(), &train, &still, hard(), &mut Silent).unwrap();
+    let Outcome::Finished { summary } = outcome else { panic!("{outcome:?}") };
+    assert_eq!((summary.best_step, summary.steps), (1, 4));
+    assert!(out.path().join("last/model.safetensors").is_file());
+}

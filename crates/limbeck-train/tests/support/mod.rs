@@ -1,0 +1,75 @@
+//! A tiny world to train in: a vocabulary, questions, a model.
+
+use std::path::Path;
+
+use limbeck_data::squad::{Answer, Paragraph, Question};
+use limbeck_data::{FeatureOptions, Features, Purpose, SquadData, Tokenizer};
+use limbeck_model::{Activation, Architecture, Model, ModelConfig};
+
+const NAMES: [&str; 6] = ["ana", "ben", "cleo", "dov", "eli", "fay"];
+const TOWNS: [&str; 6] = ["rome", "oslo", "bonn", "lima", "kyiv", "bern"];
+
+/// Writes a vocabulary into `folder` and opens its tokenizer.
+pub fn tokenizer(folder: &Path) -> Tokenizer {
+    let words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "where", "does", "live", "lives"];
+    let words = words.iter().chain(&["in", ".", "?"]).chain(&NAMES).chain(&TOWNS);
+    let text: String = words.map(|word| format!("{word}\n")).collect();
+    std::fs::write(folder.join("vocab.txt"), text).unwrap();
+    Tokenizer::from_folder(folder).unwrap()
+}
+
+/// `count` questions: two people live in two towns, where does one of them live?
+pub fn questions(count: usize) -> SquadData {
+    let mut data = SquadData { version: "1.1".into(), paragraphs: vec![], questions: vec![] };
+    for i in 0..count {
+        let (a, b) = (i % 6, (i / 6 + i + 1) % 6);
+        let (t, u) = ((i * 5 + 1) % 6, (i * 7 + i / 5) % 6);
+        let context =
+            format!("{} lives in {}. {} lives in {}.", NAMES[a], TOWNS[t], NAMES[b], TOWNS[u]);
+        let start = NAMES[a].len() + " lives in ".len();
+        data.paragraphs.push(Paragraph { title: "towns".into(), context });
+        data.questions.push(Question {
+            id: i.to_string(),
+            text: format!("where does {} live?", NAMES[a]),
+            paragraph: i,
+            answers: vec![Answer { text: TOWNS[t].into(), start }],
+            is_impossible: false,
+        });
+    }
+    data
+}
+
+/// Features of `data` to train on.
+pub fn features(data: &SquadData, tokenizer: &Tokenizer, purpose: Purpose) -> Features {
+    let options = FeatureOptions {
+        max_length: 32,
+        doc_stride: 4,
+        max_query_length: 8,
+        ..FeatureOptions::default()
+    };
+    Features::build(data, tokenizer, &options, purpose).unwrap().0
+}
+
+/// A new model of two small layers.
+pub fn model(seed: u64) -> Model {
+    let config = ModelConfig {
+        architecture: Architecture::Bert,
+        vocab_size: 24,
+        hidden_size: 32,
+        num_hidden_layers: 2,
+        num_attention_heads: 2,
+        intermediate_size: 64,
+        max_position_embeddings: 32,
+        type_vocab_size: 2,
+        layer_norm_eps: 1e-12,
+        hidden_act: Activation::Gelu,
+        hidden_dropout: 0.1,
+        attention_dropout: 0.1,
+        head_dropout: 0.0,
+        initializer_range: 0.05,
+        pad_token_id: 0,
+        pruned_heads: Default::default(),
+        extra: Default::default(),
+    };
+    Model::initialise(config, seed)
+}

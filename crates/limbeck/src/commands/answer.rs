@@ -1,0 +1,133 @@
+//! `limbeck answer`: one question, or a stream of them.
+
+use std::io::{self, BufRead};
+
+use anyhow::{Context, Result};
+use limbeck_data::decode::Candidate;
+use limbeck_train::answerer::{Answered, Answerer};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::subject::Subject;
+use crate::cli::answering::AnswerArgs;
+use crate::config::{Layer, Task};
+use crate::console::{self, Console};
+use crate::exit::{Ending, InputError, line_of};
+
+/// One answer as JSON.
+#[derive(Debug, Serialize)]
+struct Answer {
+    /// As the line that asked gave it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<Value>,
+    /// A slice of the context; empty for "no answer".
+    answer: String,
+    /// The probability among the candidates.
+    score: f64,
+    /// First code point of the answer in the context.
+    start: usize,
+    /// Code point past its last.
+    end: usize,
+    /// The candidates, best first.
+    n_best: Vec<Candidate>,
+    /// One a token of the first window, with `--logits`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    start_logits: Option<Vec<f32>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    end_logits: Option<Vec<f32>>,
+    /// Code points of the context that a token covers; null outside the context.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    offsets: Option<Vec<Option<[usize; 2]>>>,
+}
+
+/// A line of standard input.
+#[derive(Debug, Deserialize)]
+struct Line {
+    #[serde(default)]
+    id: Option<Value>,
+    question: String,
+    context: String,
+}
+
+/// Runs the command.
+pub fn run(args: &AnswerArgs, console: Console) -> Result<Ending> {
+    let context = args.question.is_some().then(|| context(args)).transpose()?;
+    let mut answerer = open(&args.model, &args.settings.layer, console)?;
+    let (Some(question), Some(context)) = (&args.question, context) else {
+        return stream(&mut answerer, args.logits);
+    };
+    let answered = answerer.answer(question, &context)?;
+    let answer = Answer::new(None, answered, args.logits);
+    console.result(&answer, || match answer.answer.as_str() {
+        "" => format!("no answer ({:.1} %)", 100.0 * answer.score),
+        text => format!("{text} ({:.1} %)", 100.0 * answer.score),
+    })?;
+    Ok(Ending::Done)
+}
+
+/// Opens a model for answering.
+pub fn open(model: &str, flags: &Layer, console: Console) -> Result<Answerer> {
+    let subject = Subject::open(model, flags, console)?;
+    let decode = subject.decode(subject.task.unwrap_or(Task::Squad));
+    Ok(Answerer::new(subject.model, subject.tokenizer, subject.features, decode))
+}
+
+/// The text that holds the answer.
+fn context(args: &AnswerArgs) -> Result<String> {
+    match (&args.context, &args.context_file) {
+        (Some(text), _) => Ok(text.clone()),
+        (None, Some(path)) => std::fs::read_to_string(path).map_err(|error| {
+            let what = "cannot read the context";
+            InputError::new(what, path.display().to_string(), error.to_string()).into()
+        }),
+        (None, None) => {
+            let advice = "give --context TEXT or --context-file FILE";
+            Err(InputError::new("a question without a context", "answer", advice).into())
+        }
+    }
+}
+
+/// Answers every line of standard input with a line of standard output.
+fn stream(answerer: &mut Answerer, logits: bool) -> Result<Ending> {
+    let mut ending = Ending::Done;
+    for bytes in io::stdin().lock().split(b'\n') {
+        let bytes = bytes.context("cannot read standard input")?;
+        if bytes.trim_ascii().is_empty() {
+            continue;
+        }
+        let reply = match reply(answerer, &bytes, logits) {
+            Ok(answer) => serde_json::to_string(&answer)?,
+            Err(error) => {
+                ending = Ending::PartlyRefused;
+                json!({ "error": line_of(&error) }).to_string()
+            }
+        };
+        console::print(&reply)?;
+    }
+    Ok(ending)
+}
+
+fn reply(answerer: &mut Answerer, line: &[u8], logits: bool) -> Result<Answer> {
+    let Line { id, question, context } = serde_json::from_slice(line)?;
+    let answered = answerer.answer(&question, &context)?;
+    Ok(Answer::new(id, answered, logits))
+}
+
+impl Answer {
+    fn new(id: Option<Value>, answered: Answered, logits: bool) -> Answer {
+        let Answered { decoded, first_window } = answered;
+        let chosen = decoded.predicted();
+        let offsets = first_window.offsets;
+        Answer {
+            id,
+            score: chosen.map_or(0.0, |chosen| chosen.probability),
+            start: chosen.map_or(0, |chosen| chosen.start),
+            end: chosen.map_or(0, |chosen| chosen.end),
+            answer: decoded.text,
+            n_best: decoded.candidates,
+            start_logits: logits.then_some(first_window.start_logits),
+            end_logits: logits.then_some(first_window.end_logits),
+            offsets: logits.then_some(offsets),
+        }
+    }
+}

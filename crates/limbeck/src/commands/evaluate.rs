@@ -1,0 +1,112 @@
+//! `limbeck evaluate` and `limbeck predict`: answers to every question of a file.
+
+use std::path::Path;
+
+use anyhow::Result;
+use limbeck_data::decode::{self, Decoded};
+use limbeck_data::{Features, Purpose, SquadData, error_report, predictions};
+use limbeck_train::evaluation::EvaluationSet;
+use limbeck_train::folder::write_json;
+use limbeck_train::inference::span_logits;
+use limbeck_train::observer::Observer;
+use serde_json::{Map, Value};
+
+use super::score;
+use super::subject::Subject;
+use crate::cli::answering::PredictArgs;
+use crate::console::Console;
+use crate::exit::{Ending, InputError};
+use crate::interrupt;
+use crate::progress::Progress;
+
+/// How many of the worst questions `errors.json` lists.
+const WORST_QUESTIONS: usize = 100;
+
+/// Runs `evaluate`.
+pub fn evaluate(args: &PredictArgs, console: Console) -> Result<Ending> {
+    let Asked { subject, data, features } = Asked::open(args, console)?;
+    let has_gold =
+        |question: &limbeck_data::Question| question.is_impossible || !question.answers.is_empty();
+    if !data.questions.iter().any(has_gold) {
+        let what = "no question has an answer to score against";
+        let place = args.data.display().to_string();
+        return Err(InputError::new(what, place, "use `limbeck predict`").into());
+    }
+    let decode = subject.decode(subject.task_for(&data));
+    let set = EvaluationSet { data, features, decode, tune_threshold: false };
+    let mut progress = Progress::new(console);
+    let Some(evaluation) = set.evaluate(&subject.model, &mut progress)? else {
+        return Ok(Ending::Interrupted);
+    };
+    drop(progress);
+    if let Some(out) = &args.out {
+        write_predictions(out, &set.data, &evaluation.decoded)?;
+        write_json(&out.join("metrics.json"), &evaluation.metrics)?;
+        let texts = predictions::texts(&set.data, &evaluation.decoded);
+        let errors = error_report::build(&set.data, &texts, WORST_QUESTIONS);
+        write_json(&out.join("errors.json"), &errors)?;
+    }
+    console.result(&evaluation.metrics, || score::as_text(&evaluation.metrics))?;
+    Ok(Ending::Done)
+}
+
+/// Runs `predict`.
+pub fn predict(args: &PredictArgs, console: Console) -> Result<Ending> {
+    let Asked { subject, data, features } = Asked::open(args, console)?;
+    let mut progress = Progress::new(console);
+    progress.stage("answering", Some(features.len() as u64));
+    let Some(logits) = span_logits(&subject.model, &features, &mut progress)? else {
+        return Ok(Ending::Interrupted);
+    };
+    drop(progress);
+    let options = subject.decode(subject.task_for(&data));
+    let decoded = decode::decode_all(&data, &features, &logits, &options);
+    if let Some(out) = &args.out {
+        write_predictions(out, &data, &decoded)?;
+        if !console.json {
+            let answered = decoded.len();
+            console.message(&format!("{answered} answers are in {}", out.display()));
+            return Ok(Ending::Done);
+        }
+    }
+    let by_id = data.questions.iter().zip(&decoded);
+    let texts: Map<String, Value> = by_id
+        .map(|(question, decoded)| (question.id.clone(), decoded.text.clone().into()))
+        .collect();
+    console.result(&texts, || {
+        let lines = texts.iter().map(|(id, text)| format!("{id}\t{}", text.as_str().unwrap_or("")));
+        lines.collect::<Vec<_>>().join("\n")
+    })?;
+    Ok(Ending::Done)
+}
+
+/// A model and the questions that are put to it.
+struct Asked {
+    subject: Subject,
+    data: SquadData,
+    features: Features,
+}
+
+impl Asked {
+    fn open(args: &PredictArgs, console: Console) -> Result<Asked> {
+        interrupt::install()?;
+        let mut data = SquadData::read(&args.data)?;
+        if args.limit > 0 {
+            data.limit(args.limit);
+        }
+        if data.questions.is_empty() {
+            let place = args.data.display().to_string();
+            return Err(InputError::new("there is no question", place, "").into());
+        }
+        let subject = Subject::open(&args.model, &args.settings.layer, console)?;
+        let (features, _) =
+            Features::build(&data, &subject.tokenizer, &subject.features, Purpose::Predict)?;
+        Ok(Asked { subject, data, features })
+    }
+}
+
+fn write_predictions(out: &Path, data: &SquadData, decoded: &[Decoded]) -> Result<()> {
+    std::fs::create_dir_all(out)
+        .map_err(|error| anyhow::anyhow!("cannot create {}: {error}", out.display()))?;
+    Ok(predictions::write(out, data, decoded)?)
+}

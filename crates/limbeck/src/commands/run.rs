@@ -1,0 +1,106 @@
+//! `limbeck run`, `finetune` and `distill`: from what was typed to plans, and the plans
+//! one after another.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use serde_json::{Value, json};
+
+use super::train::{self, Trained};
+use crate::cli::training::{HowArgs, RunArgs};
+use crate::config::Layer;
+use crate::config::plan::{Assignment, Plan};
+use crate::config::recipe::Recipe;
+use crate::console::{self, Console};
+use crate::exit::{Ending, InputError};
+use crate::interrupt;
+
+/// Runs `limbeck run`.
+pub fn recipes(args: &RunArgs, console: Console) -> Result<Ending> {
+    let assignments = assignments(&args.how)?;
+    let mut plans: Vec<Plan> = Vec::new();
+    for path in &args.recipes {
+        let name = path.file_stem().map_or_else(|| "run".into(), PathBuf::from);
+        let out = args.out.as_ref().map(|out| match args.recipes.as_slice() {
+            [_] => out.clone(),
+            _ => out.join(&name),
+        });
+        let default_out = Path::new("runs").join(&name);
+        let place = path.display().to_string();
+        let recipe = Recipe::read(path)?;
+        let plan = Plan::of_recipe(&recipe, &assignments, out.as_deref(), &default_out, &place)?;
+        plans.push(plan);
+    }
+    refuse_shared_folders(&plans)?;
+    execute(&plans, &args.how, console)
+}
+
+/// Runs `limbeck finetune` and `limbeck distill`.
+pub fn from_flags(flags: Layer, how: &HowArgs, command: &str, console: Console) -> Result<Ending> {
+    let plan = Plan::of_flags(flags, &assignments(how)?, command)?;
+    let distils = plan.stages.iter().any(|stage| !stage.config.teacher.is_empty());
+    if command == "distill" && !distils {
+        let what = "there is no teacher to learn from";
+        return Err(InputError::new(what, command, "give --teacher MODEL").into());
+    }
+    execute(&[plan], how, console)
+}
+
+fn assignments(how: &HowArgs) -> Result<Vec<Assignment>> {
+    Ok(how.assignments.iter().map(|text| Assignment::parse(text)).collect::<Result<_, _>>()?)
+}
+
+/// Two runs that write to one folder would destroy each other.
+fn refuse_shared_folders(plans: &[Plan]) -> Result<(), InputError> {
+    let mut seen: Vec<&Path> = Vec::new();
+    for stage in plans.iter().flat_map(|plan| &plan.stages) {
+        let Some(dir) = stage.config.output.dir.as_deref() else { continue };
+        if seen.contains(&dir) {
+            let what = "two runs would write to the same folder";
+            let place = dir.display().to_string();
+            return Err(InputError::new(what, place, "give each its own `output.dir`"));
+        }
+        seen.push(dir);
+    }
+    Ok(())
+}
+
+fn execute(plans: &[Plan], how: &HowArgs, console: Console) -> Result<Ending> {
+    if how.print_config {
+        let texts = plans.iter().map(Plan::to_toml).collect::<Result<Vec<_>>>()?;
+        console::print(&texts.join("\n"))?;
+        return Ok(Ending::Done);
+    }
+    interrupt::install()?;
+    let mut results = Vec::new();
+    for stage in plans.iter().flat_map(|plan| &plan.stages) {
+        if let Some(name) = &stage.name {
+            console.message(&format!("stage {name}"));
+        }
+        match train::run(&stage.config, how.overwrite, console)? {
+            Trained::Interrupted => return Ok(Ending::Interrupted),
+            Trained::Finished(result) => {
+                let mut result = serde_json::to_value(result)?;
+                if let (Some(object), Some(name)) = (result.as_object_mut(), &stage.name) {
+                    object.insert("stage".to_owned(), json!(name));
+                }
+                results.push(result);
+            }
+        }
+    }
+    let value = match results.as_slice() {
+        [one] => one.clone(),
+        _ => json!({ "stages": results }),
+    };
+    console.result(&value, || results.iter().map(as_line).collect::<Vec<_>>().join("\n"))?;
+    Ok(Ending::Done)
+}
+
+/// `runs/x/teacher: exact 71.20, f1 80.05`.
+fn as_line(result: &Value) -> String {
+    let out = result["out"].as_str().unwrap_or_default();
+    match (result["metrics"]["exact"].as_f64(), result["metrics"]["f1"].as_f64()) {
+        (Some(exact), Some(f1)) => format!("{out}: exact {exact:.2}, f1 {f1:.2}"),
+        _ => format!("{out}: done"),
+    }
+}

@@ -1,0 +1,293 @@
+//! One training run: from its configuration to a model in its folder.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Result;
+use limbeck_data::features::CacheUse;
+use limbeck_data::metrics::Metrics;
+use limbeck_data::{BuildReport, Features, Purpose, SquadData, Tokenizer, files};
+use limbeck_model::folder::{Limbeck, resolve};
+use limbeck_model::{Activation, Model, ModelConfig, student};
+use limbeck_train::evaluation::EvaluationSet;
+use limbeck_train::folder::{Found, RunFolder};
+use limbeck_train::losses::{HardLoss, SoftLoss, Weighted};
+use limbeck_train::observer::Observer;
+use limbeck_train::run::{Outcome, Run};
+use limbeck_train::teacher::TeacherLogits;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::subject::{check_length, check_vocabulary, decode_options};
+use super::train_report;
+use crate::config::{DataSection, ModelSection, RunConfig};
+use crate::console::Console;
+use crate::exit::{self, InputError};
+use crate::progress::Progress;
+
+/// How a run ended.
+pub enum Trained {
+    /// The model lies in the folder.
+    Finished(TrainResult),
+    /// Stopped on request; the folder holds what the next start needs.
+    Interrupted,
+}
+
+/// What a finished run says.
+#[derive(Debug, Serialize)]
+pub struct TrainResult {
+    /// The folder.
+    pub out: PathBuf,
+    /// Optimiser steps; absent when the run had finished before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub steps: Option<usize>,
+    /// The step whose model was kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub best_step: Option<usize>,
+    /// Of that model, where it was evaluated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metrics: Option<Metrics>,
+}
+
+/// Trains, goes on with an unfinished run, or leaves a finished one alone.
+pub fn run(config: &RunConfig, overwrite: bool, console: Console) -> Result<Trained> {
+    let out = given(config.output.dir.as_ref(), "output.dir")?.clone();
+    let configuration = identity(config)?;
+    let (mut folder, found) = RunFolder::open(&out, configuration.clone(), overwrite)?;
+    if found == Found::Finished {
+        console.message(&format!("{}: finished already; --overwrite starts afresh", out.display()));
+        let metrics = std::fs::read(out.join("metrics.json")).ok();
+        let metrics = metrics.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        return Ok(Trained::Finished(TrainResult { out, steps: None, best_step: None, metrics }));
+    }
+    files::replace(&out.join("run.toml"), toml::to_string(config)?.as_bytes())?;
+
+    let mut progress = Progress::new(console);
+    let dir = resolve(given(config.model.path.as_ref(), "model.path")?)?;
+    let model = starting_model(&config.model, &dir, config.train.seed, &mut progress)?;
+    let tokenizer = Tokenizer::from_folder(&dir)?;
+    check_vocabulary(&tokenizer, &model, &dir)?;
+    check_length(&config.features, &model, &dir)?;
+    let features = training_features(config, &tokenizer, &mut progress)?;
+    let dev = development_set(config, &tokenizer, &mut progress)?;
+    let Some(losses) = losses(config, &out, &tokenizer, &features, &mut progress)? else {
+        drop(progress);
+        return Ok(interrupted(&out, "while the teacher answered"));
+    };
+    let run = Run {
+        model,
+        tokenizer: &tokenizer,
+        features: &features,
+        losses,
+        dev: dev.as_ref(),
+        train: &config.train,
+        optim: &config.optim,
+        schedule: &config.schedule,
+        folder: &mut folder,
+        notes: notes(config, configuration)?,
+    };
+    let outcome = run.execute(&mut progress)?;
+    drop(progress);
+    match outcome {
+        Outcome::Finished { summary } => {
+            train_report::write(&out, config, summary.metrics.as_ref())?;
+            Ok(Trained::Finished(TrainResult {
+                out,
+                steps: Some(summary.steps),
+                best_step: Some(summary.best_step),
+                metrics: summary.metrics,
+            }))
+        }
+        Outcome::Interrupted { step, total_steps } => {
+            let when = format!("after step {step} of {total_steps}");
+            Ok(interrupted(&out, &when))
+        }
+    }
+}
+
+/// Says how to go on, also with `--quiet`: the exit code alone would not tell.
+fn interrupted(out: &Path, when: &str) -> Trained {
+    let out = out.display();
+    exit::complain(&format!(
+        "interrupted {when}: {out}: saved; the same command again goes on from there"
+    ));
+    Trained::Interrupted
+}
+
+/// A key that [`check`](crate::config::check) has already asked for.
+fn given<'a, T>(value: Option<&'a T>, key: &str) -> Result<&'a T, InputError> {
+    value.ok_or_else(|| InputError::new(format!("`{key}` is not given"), "", ""))
+}
+
+/// What makes two runs the same: all but where they write and keep things.
+fn identity(config: &RunConfig) -> Result<Value> {
+    let mut value = serde_json::to_value(config)?;
+    if let Some(object) = value.as_object_mut() {
+        object.remove("output");
+        if let Some(data) = object.get_mut("data").and_then(Value::as_object_mut) {
+            data.remove("cache");
+        }
+    }
+    Ok(value)
+}
+
+fn notes(config: &RunConfig, configuration: Value) -> Result<Limbeck> {
+    let meaning = serde_json::to_value(config.features.doc_stride_meaning)?;
+    Ok(Limbeck {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        max_length: Some(config.features.max_length),
+        doc_stride: Some(config.features.doc_stride),
+        doc_stride_meaning: meaning.as_str().map(str::to_owned),
+        config: configuration,
+        ..Limbeck::default()
+    })
+}
+
+/// The model that a run starts from, cut as the configuration says.
+fn starting_model(
+    section: &ModelSection,
+    dir: &Path,
+    seed: u64,
+    progress: &mut Progress,
+) -> Result<Model> {
+    let mut config = ModelConfig::open(dir)?;
+    match section.hidden_act.as_deref() {
+        Some("gelu") => config.hidden_act = Activation::Gelu,
+        Some("gelu_new") => config.hidden_act = Activation::GeluTanh,
+        Some("relu") => config.hidden_act = Activation::Relu,
+        Some(other) => {
+            let what = format!("`model.hidden_act` is {other}");
+            return Err(InputError::new(what, "", "it must be gelu, gelu_new or relu").into());
+        }
+        None => {}
+    }
+    if let Some(size) = section.type_vocab_size {
+        config.type_vocab_size = size;
+    }
+    let (mut model, load) = Model::open_as(dir, config, seed)?;
+    if !load.missing.is_empty() {
+        progress.message(&format!("drawn at random: {}", load.missing.join(", ")));
+    }
+    if !section.layers.is_empty() {
+        model = student::select_layers(&model, &section.layers)?;
+    }
+    if section.heads > 0 {
+        let layers = model.config.num_hidden_layers;
+        let (heads, pruning_seed) = (section.heads, section.pruning_seed);
+        model = student::with_layers_and_pruned_heads(&model, layers, heads, pruning_seed, seed)?;
+    }
+    Ok(model)
+}
+
+fn training_features(
+    config: &RunConfig,
+    tokenizer: &Tokenizer,
+    progress: &mut Progress,
+) -> Result<Features> {
+    let DataSection { train, max_train_questions, cache, .. } = &config.data;
+    let path = given(train.as_ref(), "data.train")?;
+    let data = read(path, *max_train_questions)?;
+    progress.stage("features", None);
+    let (features, report) = Features::open_or_build(
+        cache.as_deref(),
+        &data,
+        tokenizer,
+        &config.features,
+        Purpose::Train,
+    )?;
+    tell(path, &report, progress);
+    Ok(features)
+}
+
+fn development_set(
+    config: &RunConfig,
+    tokenizer: &Tokenizer,
+    progress: &mut Progress,
+) -> Result<Option<EvaluationSet>> {
+    let DataSection { dev, max_dev_questions, cache, .. } = &config.data;
+    let Some(path) = dev else { return Ok(None) };
+    let data = read(path, *max_dev_questions)?;
+    let options = &config.features;
+    let (features, report) =
+        Features::open_or_build(cache.as_deref(), &data, tokenizer, options, Purpose::Predict)?;
+    tell(path, &report, progress);
+    let decode = decode_options(&config.eval, config.task);
+    let tune_threshold = config.eval.null_score_diff_threshold.is_none();
+    Ok(Some(EvaluationSet { data, features, decode, tune_threshold }))
+}
+
+fn read(path: &Path, limit: usize) -> Result<SquadData> {
+    let mut data = SquadData::read(path)?;
+    if limit > 0 {
+        data.limit(limit);
+    }
+    if data.questions.is_empty() {
+        return Err(InputError::new("there is no question", path.display().to_string(), "").into());
+    }
+    Ok(data)
+}
+
+/// Says what became of a data file.
+fn tell(path: &Path, report: &BuildReport, progress: &mut Progress) {
+    let place = path.display();
+    progress.message(&format!(
+        "{place}: {} questions, {} windows, {} tokens",
+        report.questions, report.features, report.rows
+    ));
+    if let Some(first) = report.unlocatable_ids.first() {
+        progress.message(&format!(
+            "{place}: {} questions left out, their answers are not in their contexts; the first is {first}",
+            report.unlocatable_answers
+        ));
+    }
+    if report.truncated_questions > 0 {
+        progress.message(&format!(
+            "{place}: {} questions cut to features.max_query_length",
+            report.truncated_questions
+        ));
+    }
+    if let CacheUse::Failed(reason) = &report.cache {
+        progress.message(&format!("features are not kept: {reason}"));
+    }
+}
+
+/// What is minimised. `None` when the run was asked to stop while a teacher answered.
+fn losses(
+    config: &RunConfig,
+    out: &Path,
+    tokenizer: &Tokenizer,
+    features: &Features,
+    progress: &mut Progress,
+) -> Result<Option<Vec<Weighted>>> {
+    if config.teacher.is_empty() {
+        return Ok(Some(vec![Weighted::new(1.0, HardLoss)]));
+    }
+    let distill = &config.distill;
+    // What the teachers say goes with the checkpoint once the run is done, unless a
+    // folder was given to keep it.
+    let own = out.join("checkpoint");
+    let cache = config.data.cache.as_deref().unwrap_or(&own);
+    let mut losses = vec![Weighted::new(distill.alpha_hard, HardLoss)];
+    let shares = distill.teacher_shares(config.teacher.len());
+    for (index, (name, share)) in config.teacher.iter().zip(shares).enumerate() {
+        let dir = resolve(name)?;
+        if Tokenizer::from_folder(&dir)?.fingerprint() != tokenizer.fingerprint() {
+            let what = "teacher and student have different tokenizers";
+            let advice = "take a student with the teacher's vocabulary";
+            return Err(InputError::new(what, name, advice).into());
+        }
+        let teacher = Model::open(&dir)?;
+        check_length(&config.features, &teacher, &dir)?;
+        let Some(logits) = TeacherLogits::open_or_compute(cache, &teacher, features, progress)?
+        else {
+            return Ok(None);
+        };
+        let loss_name = match config.teacher.len() {
+            1 => "soft".to_owned(),
+            _ => format!("soft_{}", index + 1),
+        };
+        let loss = SoftLoss::new(loss_name, Arc::new(logits), distill.temperature);
+        losses.push(Weighted::new(distill.alpha_soft * share, loss));
+    }
+    Ok(Some(losses))
+}

@@ -1,0 +1,119 @@
+//! `report.html` of a finished run: its curves, its scores, its configuration.
+
+use std::path::Path;
+
+use anyhow::Result;
+use limbeck_data::files;
+use limbeck_data::metrics::Metrics;
+use serde_json::Value;
+
+use crate::config::RunConfig;
+use crate::report::{Figure, Plot, Report, Section, Series};
+
+/// A plot of a run, made from `train.jsonl`.
+struct Curves {
+    heading: &'static str,
+    y_label: &'static str,
+    /// Keys of `train.jsonl`, and what the legend calls them.
+    keys: &'static [(&'static str, &'static str)],
+}
+
+const PLOTS: [Curves; 3] = [
+    Curves {
+        heading: "Loss",
+        y_label: "loss",
+        keys: &[("loss", "sum"), ("loss_hard", "hard"), ("loss_soft", "soft")],
+    },
+    Curves {
+        heading: "Scores",
+        y_label: "percent",
+        keys: &[("eval_exact", "exact"), ("eval_f1", "f1")],
+    },
+    Curves {
+        heading: "Learning rate",
+        y_label: "rate",
+        keys: &[("learning_rate", "learning rate")],
+    },
+];
+
+/// Writes `report.html` into the folder of a finished run.
+pub fn write(out: &Path, config: &RunConfig, metrics: Option<&Metrics>) -> Result<()> {
+    let lines = std::fs::read_to_string(out.join("train.jsonl")).unwrap_or_default();
+    let lines: Vec<Value> =
+        lines.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let mut sections: Vec<Section> = PLOTS.iter().filter_map(|plot| curve(plot, &lines)).collect();
+    sections.push(Section::Configuration {
+        heading: "Resolved configuration".to_owned(),
+        text: toml::to_string(config)?,
+    });
+    let name = out.file_name().map_or_else(|| out.to_string_lossy(), |name| name.to_string_lossy());
+    let report = Report {
+        title: name.into_owned(),
+        summary: summary(config),
+        figures: ["exact", "f1", "total"].iter().filter_map(|key| figure(key, metrics?)).collect(),
+        sections,
+    };
+    files::replace(&out.join("report.html"), report.to_html().as_bytes())?;
+    Ok(())
+}
+
+fn summary(config: &RunConfig) -> String {
+    let model = config.model.path.as_deref().unwrap_or_default();
+    match config.teacher.as_slice() {
+        [] => format!("{model}, fine-tuned."),
+        teachers => format!("{model}, distilled from {}.", teachers.join(", ")),
+    }
+}
+
+fn figure(key: &str, metrics: &Metrics) -> Option<Figure> {
+    let value = metrics.get(key)?;
+    let (value, label) = match key {
+        "total" => (format!("{value:.0}"), "questions".to_owned()),
+        _ => (format!("{value:.2} %"), key.to_owned()),
+    };
+    Some(Figure { value, label })
+}
+
+/// A plot of the keys that the run reported; none of them: no plot. The sum of losses is
+/// left out where it has one part only.
+fn curve(plot: &Curves, lines: &[Value]) -> Option<Section> {
+    let mut series: Vec<Series> = plot
+        .keys
+        .iter()
+        .map(|(key, name)| Series { name: (*name).to_owned(), points: points(key, lines) })
+        .filter(|series| !series.points.is_empty())
+        .collect();
+    if let [sum, part] = series.as_slice()
+        && sum.name == "sum"
+        && sum.points == part.points
+    {
+        series.truncate(1);
+        "loss".clone_into(&mut series[0].name);
+    }
+    (!series.is_empty()).then(|| {
+        Section::Plot(Plot {
+            heading: plot.heading.to_owned(),
+            x_label: "step".to_owned(),
+            y_label: plot.y_label.to_owned(),
+            series,
+        })
+    })
+}
+
+fn points(key: &str, lines: &[Value]) -> Vec<(f64, f64)> {
+    lines.iter().filter_map(|line| Some((line["step"].as_f64()?, line[key].as_f64()?))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_without_scores_has_no_plot_of_them() {
+        let lines = [serde_json::json!({"step": 1, "loss": 2.0, "loss_hard": 2.0})];
+        let plots: Vec<_> = PLOTS.iter().filter_map(|plot| curve(plot, &lines)).collect();
+        let [Section::Plot(plot)] = plots.as_slice() else { panic!("one plot") };
+        assert_eq!(plot.series.len(), 1);
+        assert_eq!(plot.series[0].points, [(1.0, 2.0)]);
+    }
+}

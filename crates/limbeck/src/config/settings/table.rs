@@ -1,0 +1,389 @@
+//! The rows of the table, group by group.
+
+use super::Kind::{Choice, Count, Counts, Number, Numbers, Path, Switch, Texts};
+use super::{Group, Kind, Setting};
+
+const fn row(
+    key: &'static str,
+    flag: &'static str,
+    kind: Kind,
+    value_name: &'static str,
+    help: &'static str,
+) -> Setting {
+    Setting { key, flag, kind, value_name, help }
+}
+
+const TASKS: Kind = Choice(&["squad", "squad_v2"]);
+const STRIDES: Kind = Choice(&["overlap", "advance"]);
+const SCHEDULES: Kind = Choice(&["linear", "constant", "cosine"]);
+
+/// What is learnt, from what.
+pub const DATA: Group = Group {
+    heading: "Task and data",
+    settings: &[
+        row("task", "task", TASKS, "TASK", "What is learnt; squad_v2 has questions without answer"),
+        row("data.train", "train", Path, "FILE", "Questions to learn from, in SQuAD form"),
+        row("data.dev", "dev", Path, "FILE", "Evaluate on these questions and keep the best model"),
+        row(
+            "data.max_train_questions",
+            "max-train-questions",
+            Count,
+            "N",
+            "Only the first N questions of the training file; 0 takes all",
+        ),
+        row(
+            "data.max_dev_questions",
+            "max-dev-questions",
+            Count,
+            "N",
+            "Only the first N questions of the development file; 0 takes all",
+        ),
+        row("data.cache", "cache", Path, "DIR", "Keep tokenised features here for the next start"),
+    ],
+};
+
+/// The model to start from, as `finetune` calls it.
+pub const MODEL: Group = Group {
+    heading: "Model",
+    settings: &[row(
+        "model.path",
+        "model",
+        Path,
+        "MODEL",
+        "Model folder, or model id in the Hugging Face cache, to start from",
+    )],
+};
+
+/// The teachers and the student.
+pub const TEACHER_AND_STUDENT: Group = Group {
+    heading: "Teacher and student",
+    settings: &[
+        row(
+            "teacher",
+            "teacher",
+            Texts,
+            "MODEL",
+            "Fine-tuned model to learn from; several teachers are averaged",
+        ),
+        row(
+            "model.path",
+            "student",
+            Path,
+            "MODEL",
+            "Model that the student starts from; without it the first teacher",
+        ),
+        row(
+            "model.layers",
+            "student-layers",
+            Counts,
+            "LAYERS",
+            "Keep only these layers, counted from 0, such as 0,2,5",
+        ),
+        row(
+            "model.heads",
+            "student-heads",
+            Count,
+            "N",
+            "Keep N attention heads in every layer; 0 keeps all",
+        ),
+        row(
+            "model.pruning_seed",
+            "pruning-seed",
+            Count,
+            "SEED",
+            "Chooses which heads go with --student-heads",
+        ),
+    ],
+};
+
+/// Changes to the model's own configuration.
+pub const ARCHITECTURE: Group = Group {
+    heading: "Architecture",
+    settings: &[
+        row(
+            "model.hidden_act",
+            "hidden-act",
+            Choice(&["gelu", "gelu_new", "relu"]),
+            "NAME",
+            "Another activation than the model's config.json says",
+        ),
+        row(
+            "model.type_vocab_size",
+            "type-vocab-size",
+            Count,
+            "N",
+            "Another number of segment embeddings; new ones are drawn at random",
+        ),
+    ],
+};
+
+/// The losses of distillation.
+pub const DISTILLATION: Group = Group {
+    heading: "Distillation",
+    settings: &[
+        row(
+            "distill.alpha_soft",
+            "alpha-soft",
+            Number,
+            "WEIGHT",
+            "Weight of the soft loss, KL(teacher || student) times T squared",
+        ),
+        row(
+            "distill.alpha_hard",
+            "alpha-hard",
+            Number,
+            "WEIGHT",
+            "Weight of the hard loss, cross-entropy against the labels",
+        ),
+        row(
+            "distill.temperature",
+            "temperature",
+            Number,
+            "T",
+            "Softens the logits of teacher and student alike",
+        ),
+        row(
+            "distill.teacher_weights",
+            "teacher-weights",
+            Numbers,
+            "WEIGHTS",
+            "Weights of the teachers in their order; without it all alike",
+        ),
+    ],
+};
+
+/// Windows and labels.
+pub const FEATURES: Group = Group {
+    heading: "Windows",
+    settings: &[
+        row(
+            "features.max_length",
+            "max-length",
+            Count,
+            "TOKENS",
+            "Tokens of a window, question included",
+        ),
+        row(
+            "features.doc_stride",
+            "doc-stride",
+            Count,
+            "TOKENS",
+            "Stride of the windows of a long paragraph",
+        ),
+        row(
+            "features.doc_stride_meaning",
+            "doc-stride-meaning",
+            STRIDES,
+            "MEANING",
+            "overlap: neighbouring windows share the stride; advance: each starts a stride later",
+        ),
+        row(
+            "features.max_query_length",
+            "max-query-length",
+            Count,
+            "TOKENS",
+            "Longer questions are cut to this; 0 sets no limit",
+        ),
+        row(
+            "features.refine_labels",
+            "refine-labels",
+            Switch,
+            "BOOL",
+            "Shrink a label to the tightest tokens that spell the answer",
+        ),
+    ],
+};
+
+/// Optimiser and schedule.
+pub const OPTIMISER: Group = Group {
+    heading: "Optimiser",
+    settings: &[
+        row("optim.learning_rate", "learning-rate", Number, "RATE", "Peak learning rate"),
+        row(
+            "optim.weight_decay",
+            "weight-decay",
+            Number,
+            "DECAY",
+            "Decoupled decay of weights and embeddings",
+        ),
+        row(
+            "optim.max_grad_norm",
+            "max-grad-norm",
+            Number,
+            "NORM",
+            "Clip gradients to this norm; 0 does not clip",
+        ),
+        row("optim.beta_1", "beta-1", Number, "BETA", "Decay of the first moment"),
+        row("optim.beta_2", "beta-2", Number, "BETA", "Decay of the second moment"),
+        row("optim.epsilon", "epsilon", Number, "EPSILON", "Keeps the denominator from zero"),
+        row(
+            "optim.epsilon_inside_root",
+            "epsilon-inside-root",
+            Switch,
+            "BOOL",
+            "Divide by sqrt(v + epsilon squared) instead of sqrt(v) + epsilon",
+        ),
+        row(
+            "optim.bias_correction",
+            "bias-correction",
+            Switch,
+            "BOOL",
+            "Divide the moments by 1 - beta^t",
+        ),
+        row("schedule.kind", "schedule", SCHEDULES, "SHAPE", "Learning rate after the warm-up"),
+        row(
+            "schedule.warmup",
+            "warmup",
+            Number,
+            "SHARE",
+            "Warm-up: share of all steps below 1, count of steps from 1",
+        ),
+        row(
+            "schedule.rescale_after_warmup",
+            "rescale-after-warmup",
+            Switch,
+            "BOOL",
+            "Draw the decay from step 0, rescaled to meet the warm-up without a jump",
+        ),
+    ],
+};
+
+/// Length and rhythm of training.
+pub const TRAINING: Group = Group {
+    heading: "Training",
+    settings: &[
+        row(
+            "train.epochs",
+            "epochs",
+            Number,
+            "N",
+            "Passes over the training features; may be a fraction",
+        ),
+        row(
+            "train.max_steps",
+            "max-steps",
+            Count,
+            "N",
+            "Optimiser steps, instead of epochs; 0 counts epochs",
+        ),
+        row("train.batch_size", "batch-size", Count, "N", "Features in one forward pass"),
+        row(
+            "train.gradient_accumulation_steps",
+            "gradient-accumulation-steps",
+            Count,
+            "N",
+            "Forward passes averaged into one optimiser step",
+        ),
+        row("train.seed", "seed", Count, "SEED", "Fixes order, dropout and newly drawn weights"),
+        row("train.dropout", "dropout", Switch, "BOOL", "Dropout while training"),
+        row(
+            "train.save_steps",
+            "save-steps",
+            Count,
+            "N",
+            "Steps between resumable checkpoints; 0 saves none between",
+        ),
+        row(
+            "train.eval_steps",
+            "eval-steps",
+            Count,
+            "N",
+            "Steps between evaluations; 0 evaluates after every epoch",
+        ),
+        row(
+            "train.logging_steps",
+            "logging-steps",
+            Count,
+            "N",
+            "Steps between lines of train.jsonl",
+        ),
+        row(
+            "train.early_stop_patience",
+            "early-stop",
+            Count,
+            "N",
+            "Stop after N evaluations without a better score; 0 never does",
+        ),
+    ],
+};
+
+const THRESHOLD_HELP: &str =
+    "Say \"no answer\" when its score leads by more than this; without it the model's own";
+
+/// Decoding, as the training commands call it.
+pub const EVALUATION: Group = Group {
+    heading: "Evaluation",
+    settings: &[
+        row("eval.n_best_size", "n-best-size", Count, "N", "Candidates kept for a question"),
+        row("eval.max_answer_length", "max-answer-length", Count, "TOKENS", "The longest answer"),
+        row(
+            "eval.null_score_diff_threshold",
+            "null-score-diff-threshold",
+            Number,
+            "SCORE",
+            THRESHOLD_HELP,
+        ),
+        row(
+            "eval.max_context",
+            "max-context",
+            Switch,
+            "BOOL",
+            "Take a token only from the window where it has the most context",
+        ),
+    ],
+};
+
+/// Decoding, for a model that is only run.
+pub const ANSWERING: Group = Group {
+    heading: "Answering",
+    settings: &[
+        row("eval.n_best_size", "n-best-size", Count, "N", "Candidates kept for a question"),
+        row("eval.max_answer_length", "max-answer-length", Count, "TOKENS", "The longest answer"),
+        row(
+            "eval.null_score_diff_threshold",
+            "null-score-diff-threshold",
+            Number,
+            "SCORE",
+            THRESHOLD_HELP,
+        ),
+        row(
+            "eval.max_context",
+            "max-context",
+            Switch,
+            "BOOL",
+            "Take a token only from the window where it has the most context",
+        ),
+    ],
+};
+
+/// The task, for a model that is only run.
+pub const TASK: Group = Group {
+    heading: "Task",
+    settings: &[row(
+        "task",
+        "task",
+        TASKS,
+        "TASK",
+        "squad_v2 may say \"no answer\"; without it the model's task, or the form of the data",
+    )],
+};
+
+/// Where results go.
+pub const OUTPUT: Group = Group {
+    heading: "Output",
+    settings: &[row("output.dir", "out", Path, "DIR", "Folder of the results")],
+};
+
+/// All that a recipe can set, one group a heading, each key once.
+pub const RECIPE: [&Group; 10] = [
+    &DATA,
+    &MODEL,
+    &TEACHER_AND_STUDENT,
+    &ARCHITECTURE,
+    &DISTILLATION,
+    &FEATURES,
+    &OPTIMISER,
+    &TRAINING,
+    &EVALUATION,
+    &OUTPUT,
+];
