@@ -1,7 +1,7 @@
 //! Whole replacement of files: a reader sees the old content or the new, never a part.
 
 use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -40,12 +40,13 @@ fn write_aside(
     aside: &Path,
     write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
 ) -> io::Result<()> {
-    let mut file = BufWriter::new(OpenOptions::new().write(true).create_new(true).open(aside)?);
+    let mut file = BufWriter::new(File::create(aside)?);
     write(&mut file)?;
     file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()
 }
 
-/// A name in the same folder that no other thread or process uses.
+/// A name in the same folder that no other thread or process uses. One that a killed process
+/// of the same number left is overwritten.
 fn name_aside(path: &Path) -> Result<PathBuf, DataError> {
     static COUNTER: AtomicU64 = AtomicU64::new(0);
     let Some(file_name) = path.file_name() else {

@@ -39,7 +39,8 @@ for_each_isa! {
 for_each_isa! {
     fn relu<FMA>(inputs: &[f32], outputs: &mut [f32]) {
         for (output, &x) in outputs.iter_mut().zip(inputs) {
-            *output = x.max(0.0);
+            // Not `max`, which would hide a NaN.
+            *output = if x < 0.0 { 0.0 } else { x };
         }
     }
 }
@@ -66,7 +67,7 @@ for_each_isa! {
 for_each_isa! {
     fn relu_backward<FMA>(inputs: &[f32], gradient: &mut [f32]) {
         for (gradient, &x) in gradient.iter_mut().zip(inputs) {
-            *gradient = if x > 0.0 { *gradient } else { 0.0 };
+            *gradient = if x <= 0.0 { 0.0 } else { *gradient };
         }
     }
 }

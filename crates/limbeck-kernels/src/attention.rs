@@ -138,6 +138,8 @@ fn grown(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
 }
 
 fn run_tasks(starts: &[usize], heads: Heads, work: impl Fn(usize, Task, &mut Scratch) + Sync) {
+    // Overlapping sequences would be written by two threads at once.
+    assert!(starts.is_sorted(), "sequences of a batch follow each other");
     let sequences = starts.len().saturating_sub(1);
     threads::run(sequences * heads.count, |index| {
         let task = Task::all(starts, heads, index);

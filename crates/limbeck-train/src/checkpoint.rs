@@ -15,8 +15,12 @@ use crate::learner::Learner;
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Progress {
+    /// Names the features and the model that the run began with.
+    pub inputs: String,
     /// Optimiser steps done.
     pub step: usize,
+    /// The threshold of null scores of the last evaluation.
+    pub threshold: Option<f64>,
     /// The step of the last evaluation.
     pub evaluated_at: usize,
     /// The best score of an evaluation so far.

@@ -57,13 +57,16 @@ pub enum Found {
 pub struct RunFolder {
     path: PathBuf,
     record: Record,
+    begun: bool,
     _lock: File,
 }
 
 impl RunFolder {
     /// Opens or creates the folder for a run of this configuration.
     ///
-    /// `overwrite` takes away what an earlier run left, whatever its configuration.
+    /// `overwrite` will take away what an earlier run left, whatever its configuration.
+    /// Nothing is changed before [`RunFolder::begin`]: a mistake elsewhere must not cost
+    /// what is there.
     ///
     /// # Errors
     /// When another process runs into the folder, when it holds a run of another
@@ -71,15 +74,14 @@ impl RunFolder {
     pub fn open(path: &Path, configuration: Value, overwrite: bool) -> Result<(Self, Found)> {
         fs::create_dir_all(path).map_err(TrainError::io("create", path))?;
         let lock = lock(path)?;
-        if overwrite {
-            clear(path)?;
-        }
         let record_path = path.join(RECORD);
         let record =
             Record { version: env!("CARGO_PKG_VERSION").into(), finished: false, configuration };
         let (record, found) = match fs::read(&record_path) {
+            _ if overwrite => (record, Found::Fresh),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                if let Some(name) = OWN_FILES.iter().find(|name| path.join(name).exists()) {
+                let mut own = OWN_FILES.iter().chain(&OWN_FOLDERS);
+                if let Some(name) = own.find(|name| path.join(name).exists()) {
                     return refuse(
                         path,
                         format!(
@@ -109,11 +111,26 @@ impl RunFolder {
                 (Record { finished: old.finished, ..record }, found)
             }
         };
-        let folder = RunFolder { path: path.to_owned(), record, _lock: lock };
-        if found == Found::Fresh {
-            folder.write_record()?;
+        let begun = found != Found::Fresh;
+        Ok((RunFolder { path: path.to_owned(), record, begun, _lock: lock }, found))
+    }
+
+    /// Takes away what `overwrite` was to take away and writes down what the run is. A
+    /// second call does nothing.
+    ///
+    /// # Errors
+    /// When the folder cannot be written.
+    pub fn begin(&mut self) -> Result<()> {
+        for folder in OWN_FOLDERS.iter().map(|name| self.path.join(name)).chain([self.path.clone()])
+        {
+            remove_half_written(&folder);
         }
-        Ok((folder, found))
+        if !self.begun {
+            clear(&self.path)?;
+            self.write_record()?;
+            self.begun = true;
+        }
+        Ok(())
     }
 
     /// Where it is.
@@ -179,16 +196,28 @@ fn clear(path: &Path) -> Result<()> {
         }
         _ => Ok(()),
     };
-    // The record goes first: what is left without it is not taken for a run.
-    for name in OWN_FILES {
-        let path = path.join(name);
-        gone(fs::remove_file(&path), &path)?;
-    }
+    // The checkpoint goes first: nothing may resume from it any more.
     for name in OWN_FOLDERS {
         let path = path.join(name);
         gone(fs::remove_dir_all(&path), &path)?;
     }
+    for name in OWN_FILES {
+        let path = path.join(name);
+        gone(fs::remove_file(&path), &path)?;
+    }
     Ok(())
+}
+
+/// Removes what a killed run of this folder was writing aside. We hold the lock, so nobody
+/// is writing now; what cannot be removed does no harm.
+fn remove_half_written(folder: &Path) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with('.') && (name.ends_with(".tmp") || name.ends_with(".partial")) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
 }
 
 /// The first key at which two configurations differ, and both values.
@@ -221,6 +250,7 @@ mod tests {
         let configuration = json!({"optim": {"learning_rate": 1e-3}, "seed": 1});
         let (mut run, found) = RunFolder::open(&path, configuration.clone(), false).unwrap();
         assert_eq!(found, Found::Fresh);
+        run.begin().unwrap();
         let second = RunFolder::open(&path, configuration.clone(), false).unwrap_err();
         assert!(second.to_string().contains("another run is writing"), "{second}");
         run.finish().unwrap();
@@ -231,8 +261,12 @@ mod tests {
         let other = json!({"optim": {"learning_rate": 2e-3}, "seed": 1});
         let error = RunFolder::open(&path, other.clone(), false).unwrap_err().to_string();
         assert!(error.contains("optim.learning_rate is 0.001 there and 0.002 here"), "{error}");
-        let (_, found) = RunFolder::open(&path, other, true).unwrap();
+        let (mut run, found) = RunFolder::open(&path, other, true).unwrap();
         assert_eq!(found, Found::Fresh);
+        assert!(path.join(RECORD).exists(), "nothing goes before the run begins");
+        fs::create_dir(path.join("checkpoint")).unwrap();
+        run.begin().unwrap();
+        assert!(!path.join("checkpoint").exists());
     }
 
     #[test]

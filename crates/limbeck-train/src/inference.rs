@@ -61,8 +61,7 @@ impl<'a> Predictor<'a> {
     }
 
     /// Calls `take(features, batch, logits)` for batches of consecutive features of
-    /// `range`, in order. Stops early, with `false`, when the observer asks for it or
-    /// `take` does.
+    /// `range`, in order. Stops early, with `false`, when the observer asks for it.
     ///
     /// # Errors
     /// As [`Predictor::logits`], and what `take` returns.

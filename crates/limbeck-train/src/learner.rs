@@ -7,6 +7,7 @@ use limbeck_model::Model;
 use limbeck_model::encoder::{self, Activations, BackwardBuffers, Mode, Tokens};
 use limbeck_model::heads::span::{self, SpanGradients, SpanLogits};
 
+use crate::error::Result;
 use crate::losses::Weighted;
 use crate::optimizer::Optimizer;
 use crate::options::OptimizerOptions;
@@ -52,6 +53,9 @@ impl Learner {
     /// loss by itself is added to `parts`.
     ///
     /// `key` is that of this batch's dropout; without one nothing is dropped.
+    ///
+    /// # Errors
+    /// When a token, segment or length is beyond the model's tables.
     pub fn accumulate(
         &mut self,
         batch: &Batch,
@@ -59,7 +63,8 @@ impl Learner {
         key: Option<Key>,
         share: f64,
         parts: &mut [f64],
-    ) -> f64 {
+    ) -> Result<f64> {
+        self.model.check_tokens(tokens(batch))?;
         let mode = key.map_or(Mode::Evaluate, Mode::Train);
         let Learner { model, activations, logits, logit_gradients, buffers, gradients, .. } = self;
         encoder::forward(model, tokens(batch), mode, activations);
@@ -74,7 +79,7 @@ impl Learner {
         let hidden = activations.last_hidden_state();
         span::backward(model, hidden, mode, logits, logit_gradients, buffers, gradients);
         encoder::backward(model, tokens(batch), mode, activations, buffers, gradients);
-        total
+        Ok(total)
     }
 
     /// Clips, updates the parameters and clears the gradients. Returns the gradients'

@@ -25,15 +25,11 @@ pub struct ScheduleOptions {
     /// Share of all steps over which the rate rises from zero (below 1), or a
     /// count of steps (1 and above).
     pub warmup: f64,
-    /// Google BERT's form: the decay line is drawn from step 0 and the peak is
-    /// rescaled to `rate / (1 - warmup share)`, so that both lines meet without a
-    /// jump.
-    pub rescale_after_warmup: bool,
 }
 
 impl Default for ScheduleOptions {
     fn default() -> Self {
-        Self { kind: ScheduleKind::Linear, warmup: 0.0, rescale_after_warmup: false }
+        Self { kind: ScheduleKind::Linear, warmup: 0.0 }
     }
 }
 
@@ -84,7 +80,8 @@ pub struct TrainOptions {
     pub max_steps: usize,
     /// Features in one forward pass.
     pub batch_size: usize,
-    /// Forward passes whose gradients are averaged into one optimiser step.
+    /// Forward passes whose gradients are averaged into one optimiser step. A step that
+    /// begins in one epoch may end in the next.
     pub gradient_accumulation_steps: usize,
     /// Fixes the order of the features, dropout and newly drawn weights.
     pub seed: u64,
@@ -158,8 +155,15 @@ impl OptimizerOptions {
         number(self.epsilon, "optim.epsilon")?;
         number(self.weight_decay, "optim.weight_decay")?;
         number(self.max_grad_norm, "optim.max_grad_norm")?;
+        // In the precision that the update computes with: a row without a gradient has
+        // moments of zero, and zero must not be divided by zero.
+        let inside = self.epsilon_inside_root;
+        let epsilon = if inside { self.epsilon * self.epsilon } else { self.epsilon };
+        require(epsilon as f32 > 0.0, "optim.epsilon", || {
+            format!("{} is too small to keep a division from zero", self.epsilon)
+        })?;
         for (beta, option) in [(self.beta_1, "optim.beta_1"), (self.beta_2, "optim.beta_2")] {
-            let holds = (0.0..1.0).contains(&beta);
+            let holds = (0.0..1.0).contains(&(beta as f32));
             require(holds, option, || format!("{beta} is not between 0 and 1"))?;
         }
         Ok(())

@@ -17,6 +17,7 @@ use crate::losses::Weighted;
 use crate::observer::{Observer, StepReport};
 use crate::options::{OptimizerOptions, ScheduleOptions, TrainOptions};
 use crate::schedule::Schedule;
+use crate::teacher;
 use crate::trackers::{JsonlTracker, TensorBoardTracker, Tracker, Trackers, now};
 
 /// All that a run needs.
@@ -84,7 +85,7 @@ pub fn total_steps(options: &TrainOptions, features: usize) -> usize {
     // A hair less, so that an epoch of exactly n batches is n steps whatever the
     // rounding of the product.
     let steps = options.epochs * batches / options.gradient_accumulation_steps.max(1) as f64;
-    (steps - 1e-9).ceil().max(0.0) as usize
+    (steps - 1e-9).ceil().max(1.0) as usize
 }
 
 impl Run<'_> {
@@ -104,9 +105,19 @@ impl Run<'_> {
         }
         let total_steps = total_steps(self.train, self.features.len());
         let schedule = Schedule::new(self.schedule, self.optim.learning_rate, total_steps)?;
+        self.folder.begin()?;
+        let inputs = fingerprint(&self.model, self.features);
         let mut learner = Learner::new(self.model, self.optim);
         let resumed = checkpoint::load(self.folder.path(), &mut learner)?;
-        let progress = resumed.clone().unwrap_or_default();
+        if resumed.as_ref().is_some_and(|progress| progress.inputs != inputs) {
+            return Err(TrainError::Folder {
+                path: self.folder.path().to_owned(),
+                reason: "the data or the model changed since this run was stopped; \
+                         give another --out, or --overwrite"
+                    .into(),
+            });
+        }
+        let progress = resumed.clone().unwrap_or(Progress { inputs, ..Progress::default() });
         if progress.step > 0 {
             let message = format!("resuming after step {} of {total_steps}", progress.step);
             observer.message(&message);
@@ -127,6 +138,15 @@ impl Run<'_> {
         };
         loop_.run(observer)
     }
+}
+
+/// Names what a run begins with: its features and the model.
+fn fingerprint(model: &Model, features: &Features) -> String {
+    let mut hash = blake3::Hasher::new();
+    hash.update(format!("{:?}", model.config).as_bytes());
+    hash.update(bytemuck::cast_slice(&model.parameters));
+    hash.update(&teacher::fingerprint(features));
+    hash.finalize().to_hex().to_string()
 }
 
 /// Opens the trackers of a run: anew, or after the step where it goes on.
@@ -203,7 +223,7 @@ impl Loop<'_> {
             tokens += batch.rows();
             let key = self.options.dropout.then(|| key.child(micro_batch as u64));
             let parts = &mut window.parts;
-            loss += share * self.learner.accumulate(batch, &mut self.losses, key, share, parts);
+            loss += share * self.learner.accumulate(batch, &mut self.losses, key, share, parts)?;
         }
         let learning_rate = self.schedule.rate(step);
         let gradient_norm = self.learner.update(learning_rate);
@@ -284,6 +304,7 @@ impl Loop<'_> {
         observer.evaluated(step, &evaluation.metrics);
         let score = evaluation.score();
         self.progress.evaluated_at = step;
+        self.progress.threshold = evaluation.threshold;
         if self.progress.best_score.is_none_or(|best| score > best) {
             self.progress.best_score = Some(score);
             self.progress.best_step = step;
@@ -297,19 +318,21 @@ impl Loop<'_> {
 
     fn keep_evaluated(&mut self, dev: &EvaluationSet, evaluation: &Evaluation) -> Result<()> {
         let folder = self.folder.path().to_owned();
+        let metrics = serde_json::to_value(&evaluation.metrics).unwrap_or_default();
+        // The model first: what speaks of it must not be newer than it.
+        self.keep(&folder, metrics)?;
         predictions::write(&folder, &dev.data, &evaluation.decoded)?;
-        write_json(&folder.join("metrics.json"), &evaluation.metrics)?;
-        self.notes.metrics = serde_json::to_value(&evaluation.metrics).unwrap_or_default();
-        self.notes.null_score_diff_threshold = evaluation.threshold.map(|t| t as f32);
-        self.keep(&folder)
+        write_json(&folder.join("metrics.json"), &evaluation.metrics)
     }
 
     /// Leaves the model as a Hugging Face folder.
-    fn keep(&self, folder: &std::path::Path) -> Result<()> {
+    fn keep(&mut self, folder: &std::path::Path, metrics: serde_json::Value) -> Result<()> {
         std::fs::create_dir_all(folder).map_err(TrainError::io("create", folder))?;
+        self.notes.metrics = metrics;
+        self.notes.null_score_diff_threshold = self.progress.threshold.map(|t| t as f32);
         self.tokenizer.save(folder)?;
-        self.notes.save(folder)?;
         self.learner.model.save(folder)?;
+        self.notes.save(folder)?;
         Ok(())
     }
 
@@ -334,8 +357,7 @@ impl Loop<'_> {
         let step = self.progress.step;
         let (best_step, metrics) = if self.dev.is_some() {
             if self.progress.best_step != step {
-                self.notes.metrics = serde_json::Value::Null;
-                self.keep(&folder.join("last"))?;
+                self.keep(&folder.join("last"), serde_json::Value::Null)?;
             }
             let path = folder.join("metrics.json");
             let bytes = std::fs::read(&path).map_err(TrainError::io("read", &path))?;
@@ -343,7 +365,7 @@ impl Loop<'_> {
                 .map_err(|error| TrainError::File { path, reason: error.to_string() })?;
             (self.progress.best_step, Some(metrics))
         } else {
-            self.keep(&folder)?;
+            self.keep(&folder, serde_json::Value::Null)?;
             (step, None)
         };
         self.folder.finish()?;

@@ -10,7 +10,6 @@ pub struct Schedule {
     peak: f64,
     warmup_steps: usize,
     total_steps: usize,
-    rescale: bool,
 }
 
 impl Schedule {
@@ -27,19 +26,13 @@ impl Schedule {
             });
         }
         let steps = if warmup < 1.0 { (warmup * total_steps as f64).ceil() } else { warmup };
-        if steps as usize >= total_steps && steps > 0.0 && total_steps > 1 {
+        if steps > 0.0 && steps as usize >= total_steps {
             return Err(TrainError::Option {
                 option: "schedule.warmup",
                 reason: format!("{steps} steps of warm-up leave none of the run's {total_steps}"),
             });
         }
-        Ok(Schedule {
-            kind: options.kind,
-            peak,
-            warmup_steps: steps as usize,
-            total_steps,
-            rescale: options.rescale_after_warmup,
-        })
+        Ok(Schedule { kind: options.kind, peak, warmup_steps: steps as usize, total_steps })
     }
 
     /// The rate of `step`, counted from 0.
@@ -53,8 +46,6 @@ impl Schedule {
         self.peak
             * match self.kind {
                 ScheduleKind::Constant => 1.0,
-                // Drawn from step 0; the peak is raised so that it meets the warm-up.
-                ScheduleKind::Linear if self.rescale => left / total / (1.0 - warmup / total),
                 ScheduleKind::Linear => left / (total - warmup).max(1.0),
                 ScheduleKind::Cosine => {
                     let done = 1.0 - left / (total - warmup).max(1.0);
@@ -68,8 +59,8 @@ impl Schedule {
 mod tests {
     use super::*;
 
-    fn schedule(kind: ScheduleKind, warmup: f64, rescale: bool) -> Schedule {
-        let options = ScheduleOptions { kind, warmup, rescale_after_warmup: rescale };
+    fn schedule(kind: ScheduleKind, warmup: f64) -> Schedule {
+        let options = ScheduleOptions { kind, warmup };
         Schedule::new(&options, 1.0, 10).unwrap()
     }
 
@@ -80,19 +71,19 @@ mod tests {
     #[test]
     fn linear_rises_to_the_peak_and_falls_to_zero() {
         let want = [0.0, 0.5, 1.0, 0.875, 0.75, 0.625, 0.5, 0.375, 0.25, 0.125];
-        assert_eq!(rates(&schedule(ScheduleKind::Linear, 0.2, false)), want);
-        assert_eq!(rates(&schedule(ScheduleKind::Linear, 2.0, false)), want);
-        // Rescaled: the same line, 1/(1 - 0.2) * (1 - step/10).
-        assert_eq!(rates(&schedule(ScheduleKind::Linear, 0.2, true)), want);
-        assert_eq!(schedule(ScheduleKind::Linear, 0.0, false).rate(0), 1.0);
+        assert_eq!(rates(&schedule(ScheduleKind::Linear, 0.2)), want);
+        assert_eq!(rates(&schedule(ScheduleKind::Linear, 2.0)), want);
+        // Google BERT's form, peak / (1 - 0.2) * (1 - step / 10), is this very line.
+        assert!((schedule(ScheduleKind::Linear, 0.2).rate(6) - 0.4 / 0.8).abs() < 1e-12);
+        assert_eq!(schedule(ScheduleKind::Linear, 0.0).rate(0), 1.0);
     }
 
     #[test]
     fn cosine_and_constant_keep_their_shapes() {
-        let cosine = schedule(ScheduleKind::Cosine, 0.0, false);
+        let cosine = schedule(ScheduleKind::Cosine, 0.0);
         assert_eq!((cosine.rate(0), cosine.rate(10)), (1.0, 0.0));
         assert!((cosine.rate(5) - 0.5).abs() < 1e-12);
-        assert_eq!(schedule(ScheduleKind::Constant, 0.0, false).rate(9), 1.0);
+        assert_eq!(schedule(ScheduleKind::Constant, 0.0).rate(9), 1.0);
     }
 
     #[test]

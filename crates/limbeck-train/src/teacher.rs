@@ -78,14 +78,23 @@ fn key(teacher: &Model, features: &Features) -> String {
     let mut hash = blake3::Hasher::new();
     hash.update(format!("{:?}", teacher.config).as_bytes());
     hash.update(bytemuck::cast_slice(&teacher.parameters));
+    hash.update(&fingerprint(features));
+    hash.finalize().to_hex()[..32].to_owned()
+}
+
+/// Names all tokens, segments and labels of some features, in order.
+pub(crate) fn fingerprint(features: &Features) -> [u8; 32] {
+    let mut hash = blake3::Hasher::new();
     let mut batch = limbeck_data::Batch::default();
     for index in 0..features.len() {
         features.batch(&[index], &mut batch);
         hash.update(bytemuck::cast_slice(&batch.input_ids));
         hash.update(&batch.token_type_ids);
-        hash.update(&(batch.rows() as u64).to_le_bytes());
+        let [start, end] = [batch.start_positions[0], batch.end_positions[0]];
+        let rows = batch.rows() as u32;
+        hash.update(bytemuck::cast_slice(&[rows, start, end]));
     }
-    hash.finalize().to_hex()[..32].to_owned()
+    hash.finalize().into()
 }
 
 /// Writes the file at `path`, taking up an unfinished one. `false` when the observer
@@ -107,6 +116,11 @@ fn compute(
         .write(true)
         .open(&unfinished)
         .map_err(TrainError::io("write", &unfinished))?;
+    // Two runs may share the folder: the second waits, and finds the first one's work.
+    file.lock().map_err(TrainError::io("lock", &unfinished))?;
+    if path.is_file() {
+        return Ok(true);
+    }
     let done = whole_features(&mut file, starts).map_err(TrainError::io("read", &unfinished))?;
     observer.stage("teacher", Some(features.len() as u64));
     observer.advance(done as u64);

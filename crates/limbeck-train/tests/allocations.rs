@@ -45,7 +45,7 @@ fn a_warm_step_allocates_nothing() {
     let mut step = |key: u64| {
         for indices in &batches {
             features.batch(indices, &mut batch);
-            learner.accumulate(&batch, &mut losses, Some(Key::new(key)), 1.0, &mut parts);
+            learner.accumulate(&batch, &mut losses, Some(Key::new(key)), 1.0, &mut parts).unwrap();
             assert!(learner.update(1e-4).is_finite());
         }
     };

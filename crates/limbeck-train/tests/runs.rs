@@ -233,7 +233,9 @@ fn accumulated_batches_make_the_step_of_one_large_batch() {
         let mut learner = limbeck_train::learner::Learner::new(support::model(3), &fast());
         for indices in batches {
             world.features.batch(indices, batch);
-            learner.accumulate(batch, losses, None, 1.0 / batches.len() as f64, &mut [0.0]);
+            learner
+                .accumulate(batch, losses, None, 1.0 / batches.len() as f64, &mut [0.0])
+                .unwrap();
         }
         learner.update(1e-3)
     };

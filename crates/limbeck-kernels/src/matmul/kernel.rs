@@ -306,7 +306,8 @@ macro_rules! tile {
                             sums[$row][j] = sums[$row][j].add_product(left, right[j]);
                         }
                     })*
-                    a = a.add(column_stride);
+                    // Past the last column this may leave the matrix; it is not read there.
+                    a = a.wrapping_add(column_stride);
                     b = b.add(VECTORS * V::LANES);
                 }
                 let c = task.c.add(row * task.c_stride);

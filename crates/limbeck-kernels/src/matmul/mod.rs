@@ -46,7 +46,9 @@ impl<'a> Matrix<'a> {
     /// # Panics
     /// When `data` is too short for the shape.
     pub fn with_stride(data: &'a [f32], rows: usize, columns: usize, stride: usize) -> Self {
-        let needed = if rows == 0 { 0 } else { (rows - 1) * stride + columns };
+        let last =
+            rows.saturating_sub(1).checked_mul(stride).and_then(|at| at.checked_add(columns));
+        let needed = if rows == 0 { 0 } else { last.unwrap_or(usize::MAX) };
         assert!(columns <= stride && data.len() >= needed, "matrix [{rows}, {columns}]/{stride}");
         Self { data, rows, columns, row_stride: stride, column_stride: 1 }
     }
@@ -112,8 +114,7 @@ pub fn matmul_then(
             thread_local! {
                 static BUFFER: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
             }
-            // Taken out, not borrowed: while this thread waits for the others it may
-            // be given another product to run.
+            // Taken out, not borrowed: an epilogue may multiply too.
             let mut buffer = BUFFER.take();
             multiply(a, pack::pack_parallel(b, &mut buffer), c, write, epilogue);
             BUFFER.set(buffer);
@@ -130,7 +131,7 @@ fn multiply(
 ) {
     let (rows, columns) = (a.rows, b.columns);
     assert_eq!(a.columns, b.depth, "inner sizes of a product");
-    assert_eq!(c.len(), rows * columns, "size of a product");
+    assert_eq!(Some(c.len()), rows.checked_mul(columns), "size of a product");
     if c.is_empty() {
         return;
     }

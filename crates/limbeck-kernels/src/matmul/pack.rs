@@ -148,6 +148,19 @@ pub(super) fn pack_parallel<'a>(b: Matrix<'_>, buffer: &'a mut Vec<f32>) -> Pane
     Panels { data: buffer, depth: b.rows, columns: b.columns }
 }
 
+/// Copies a few vectors. A call of the library's copy would cost as much as the copy.
+#[inline(always)]
+fn copy_short(source: &[f32], target: &mut [f32]) {
+    let (sources, rest) = source.as_chunks::<8>();
+    let (targets, rest_of_target) = target.as_chunks_mut::<8>();
+    for (target, source) in targets.iter_mut().zip(sources) {
+        *target = *source;
+    }
+    for (target, source) in rest_of_target.iter_mut().zip(rest) {
+        *target = *source;
+    }
+}
+
 fn pack_panel(b: Matrix<'_>, k: usize, depth: usize, panel: usize, target: &mut [f32]) {
     let cut = Columns::of(b.columns);
     let (first, width) = (cut.start(panel) * cut.lanes, cut.width(panel));
@@ -158,7 +171,7 @@ fn pack_panel(b: Matrix<'_>, k: usize, depth: usize, panel: usize, target: &mut 
     if b.column_stride == 1 {
         for (row, target) in target.chunks_exact_mut(width).enumerate() {
             let start = (k + row) * b.row_stride + first;
-            target[..columns].copy_from_slice(&b.data[start..start + columns]);
+            copy_short(&b.data[start..start + columns], &mut target[..columns]);
         }
     } else {
         // Sixteen columns at a time: each is read in order, and what is written stays
@@ -210,7 +223,7 @@ pub(super) fn pack_left(
         for (column, target) in target.chunks_exact_mut(unit).enumerate() {
             let start = first * a.row_stride + (k + column) * a.column_stride;
             if a.row_stride == 1 && count == unit {
-                target.copy_from_slice(&a.data[start..start + unit]);
+                copy_short(&a.data[start..start + unit], target);
             } else {
                 target.fill(0.0);
                 for (row, value) in target[..count].iter_mut().enumerate() {

@@ -16,19 +16,19 @@ static POOL: OnceLock<Pool> = OnceLock::new();
 
 /// Sets the number of threads of the kernels; 0 takes all cores.
 ///
-/// Must come before the first kernel. Returns `false` when the threads had been
-/// started already, in another number.
+/// Must come before the first kernel. Returns whether there are so many threads now: not
+/// when they had been started in another number, or the system refused some.
 pub fn configure(threads: usize) -> bool {
-    let cores = || std::thread::available_parallelism().map_or(1, NonZero::get);
     let threads = if threads == 0 { cores() } else { threads };
     POOL.get_or_init(|| Pool::new(threads)).threads() == threads
 }
 
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZero::get)
+}
+
 fn pool() -> &'static Pool {
-    if POOL.get().is_none() {
-        configure(0);
-    }
-    POOL.get_or_init(|| Pool::new(1))
+    POOL.get_or_init(|| Pool::new(cores()))
 }
 
 /// How many threads the kernels use.

@@ -8,6 +8,11 @@ use crate::model::Model;
 /// overwritten by the callers.
 pub(crate) fn grown(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
     if buffer.len() < len {
+        // A little more than asked: batches differ by a few rows, and each growth would
+        // leave a hole of the old size in the heap.
+        if buffer.capacity() < len {
+            *buffer = Vec::with_capacity(len + len / 8);
+        }
         buffer.resize(len, 0.0);
     }
     &mut buffer[..len]

@@ -72,7 +72,15 @@ impl Model {
     /// # Errors
     /// As [`Model::open`].
     pub fn open_with_seed(dir: &Path, seed: u64) -> Result<(Model, LoadReport)> {
-        let config = ModelConfig::open(dir)?;
+        let mut config = ModelConfig::open(dir)?;
+        if config.architecture == Architecture::DistilBert && config.type_vocab_size > 0 {
+            // Transformers ignores the key in a DistilBERT. It means something only where
+            // the file has the table.
+            let table = "distilbert.embeddings.token_type_embeddings.weight";
+            if Weights::find(dir, config.architecture)?.locate(table).is_none() {
+                config.type_vocab_size = 0;
+            }
+        }
         Model::open_as(dir, config, seed)
     }
 

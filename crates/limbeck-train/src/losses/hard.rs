@@ -22,9 +22,6 @@ impl SpanLoss for HardLoss {
         weight: f64,
         gradients: &mut SpanGradients,
     ) -> f64 {
-        if weight == 0.0 {
-            return 0.0;
-        }
         let scale = weight * 0.5 / batch.sequences() as f64;
         let sum =
             sum_over_softmaxes(batch, logits, gradients, |sequence, side, logits, gradient| {

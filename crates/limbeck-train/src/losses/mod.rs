@@ -17,7 +17,7 @@ pub trait SpanLoss {
     /// Its name in `train.jsonl`: `loss_<name>`.
     fn name(&self) -> &str;
 
-    /// Adds `weight` times the gradient of the loss to `gradients` and returns the loss
+    /// Adds `weight` (above 0) times the gradient of the loss to `gradients` and returns the loss
     /// itself: the mean over the sequences of the batch.
     fn add(
         &mut self,
@@ -30,7 +30,7 @@ pub trait SpanLoss {
 
 /// A loss and its weight in the sum.
 pub struct Weighted {
-    /// Its share.
+    /// Its share, above 0: a loss without weight is left out of the list.
     pub weight: f64,
     /// The loss.
     pub loss: Box<dyn SpanLoss>,

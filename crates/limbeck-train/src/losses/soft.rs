@@ -39,9 +39,6 @@ impl SpanLoss for SoftLoss {
         weight: f64,
         gradients: &mut SpanGradients,
     ) -> f64 {
-        if weight == 0.0 {
-            return 0.0;
-        }
         let scale = weight * 0.5 / batch.sequences() as f64;
         let (teacher, temperature) = (&self.teacher, self.temperature);
         let sum =

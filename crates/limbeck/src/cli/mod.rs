@@ -1,13 +1,14 @@
 //! The command line: what can be typed, and nothing of what it does.
 //!
 //! # Layout
-//! - [`training`], [`answering`], [`measuring`]: the arguments of the commands.
+//! - [`training`], [`answering`], [`measuring`], [`demo`]: the arguments of the commands.
 //! - [`settings`]: flags made from the [table of settings](crate::config::settings).
 //! - [`spellings`]: the underscore spelling and older names of every flag.
 //! - [`usage`]: clap's errors on one line.
 //! - [`reference`]: the reference in Markdown.
 
 pub mod answering;
+pub mod demo;
 pub mod measuring;
 pub mod reference;
 pub mod settings;
@@ -63,6 +64,7 @@ pub enum Command {
     Inspect(measuring::InspectArgs),
     #[command(subcommand)]
     Bench(measuring::BenchCommand),
+    Demo(demo::DemoArgs),
     /// Print this reference in Markdown
     #[command(hide = true)]
     Docs,

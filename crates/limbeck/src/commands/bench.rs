@@ -75,7 +75,7 @@ pub fn train(args: &BenchTrainArgs, console: Console) -> Result<Ending> {
         let begun = Instant::now();
         features.batch(&order.batches()[step % order.len()], &mut batch);
         let key = Key::new(SEED).child(step as u64);
-        learner.accumulate(&batch, &mut losses, Some(key), 1.0, &mut parts);
+        learner.accumulate(&batch, &mut losses, Some(key), 1.0, &mut parts)?;
         learner.update(LEARNING_RATE);
         // The first step takes its memory from the system; the others find it there.
         if step > 0 {

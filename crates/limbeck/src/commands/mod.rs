@@ -5,10 +5,12 @@
 //!   [`train`] carries out one stage of it, [`train_report`] writes its `report.html`.
 //! - [`evaluate`]: `evaluate` and `predict`; [`answer`], [`score`], [`inspect`],
 //!   [`bench`]: the commands of these names.
+//! - [`demo`]: a teacher and two students on questions of its own.
 //! - [`subject`]: the model that a command runs, with the options that belong to it.
 
 mod answer;
 mod bench;
+mod demo;
 mod evaluate;
 mod inspect;
 mod run;
@@ -44,6 +46,7 @@ pub fn run(cli: Cli) -> Result<Ending> {
         Command::Inspect(args) => inspect::run(&args, console),
         Command::Bench(BenchCommand::Train(args)) => bench::train(&args, console),
         Command::Bench(BenchCommand::Answer(args)) => bench::answer(&args, console),
+        Command::Demo(args) => demo::run(&args, console),
         Command::Docs => console::print(&reference::markdown()).map(|()| Ending::Done),
     }
 }

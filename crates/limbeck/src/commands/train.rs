@@ -55,24 +55,31 @@ pub fn run(config: &RunConfig, overwrite: bool, console: Console) -> Result<Trai
     let configuration = identity(config)?;
     let (mut folder, found) = RunFolder::open(&out, configuration.clone(), overwrite)?;
     if found == Found::Finished {
+        // What a kill right at the end may have left undone.
+        limbeck_train::checkpoint::remove(&out)?;
         console.message(&format!("{}: finished already; --overwrite starts afresh", out.display()));
         let metrics = std::fs::read(out.join("metrics.json")).ok();
         let metrics = metrics.and_then(|bytes| serde_json::from_slice(&bytes).ok());
         return Ok(Trained::Finished(TrainResult { out, steps: None, best_step: None, metrics }));
     }
-    files::replace(&out.join("run.toml"), toml::to_string(config)?.as_bytes())?;
-
     let mut progress = Progress::new(console);
     let dir = resolve(given(config.model.path.as_ref(), "model.path")?)?;
+    refuse_own_folder(&out, &dir, "model.path")?;
     let model = starting_model(&config.model, &dir, config.train.seed, &mut progress)?;
     let tokenizer = Tokenizer::from_folder(&dir)?;
     check_vocabulary(&tokenizer, &model, &dir)?;
     check_length(&config.features, &model, &dir)?;
     let features = training_features(config, &tokenizer, &mut progress)?;
     let dev = development_set(config, &tokenizer, &mut progress)?;
+    for teacher in &config.teacher {
+        refuse_own_folder(&out, &resolve(teacher)?, "teacher")?;
+    }
+    // All input is there and fits: only now may what an earlier run left go.
+    folder.begin()?;
+    files::replace(&out.join("run.toml"), toml::to_string(config)?.as_bytes())?;
     let Some(losses) = losses(config, &out, &tokenizer, &features, &mut progress)? else {
         drop(progress);
-        return Ok(interrupted(&out, "while the teacher answered"));
+        return Ok(interrupted(&out, "while the teacher answered", overwrite));
     };
     let run = Run {
         model,
@@ -100,18 +107,29 @@ pub fn run(config: &RunConfig, overwrite: bool, console: Console) -> Result<Trai
         }
         Outcome::Interrupted { step, total_steps } => {
             let when = format!("after step {step} of {total_steps}");
-            Ok(interrupted(&out, &when))
+            Ok(interrupted(&out, &when, overwrite))
         }
     }
 }
 
 /// Says how to go on, also with `--quiet`: the exit code alone would not tell.
-fn interrupted(out: &Path, when: &str) -> Trained {
+fn interrupted(out: &Path, when: &str, overwrite: bool) -> Trained {
     let out = out.display();
+    let without = if overwrite { " without --overwrite" } else { "" };
     exit::complain(&format!(
-        "interrupted {when}: {out}: saved; the same command again goes on from there"
+        "interrupted {when}: {out}: saved; the same command{without} goes on from there"
     ));
     Trained::Interrupted
+}
+
+/// Refuses to write where a model is read from.
+fn refuse_own_folder(out: &Path, model: &Path, key: &str) -> Result<()> {
+    let real = |path: &Path| path.canonicalize().ok();
+    if real(out).is_some() && real(out) == real(model) {
+        let what = format!("`output.dir` is the folder of `{key}`");
+        return Err(InputError::new(what, out.display().to_string(), "give another --out").into());
+    }
+    Ok(())
 }
 
 /// A key that [`check`](crate::config::check) has already asked for.
@@ -267,7 +285,13 @@ fn losses(
     // folder was given to keep it.
     let own = out.join("checkpoint");
     let cache = config.data.cache.as_deref().unwrap_or(&own);
-    let mut losses = vec![Weighted::new(distill.alpha_hard, HardLoss)];
+    let mut losses = Vec::new();
+    if distill.alpha_hard > 0.0 {
+        losses.push(Weighted::new(distill.alpha_hard, HardLoss));
+    }
+    if distill.alpha_soft == 0.0 {
+        return Ok(Some(losses));
+    }
     let shares = distill.teacher_shares(config.teacher.len());
     for (index, (name, share)) in config.teacher.iter().zip(shares).enumerate() {
         let dir = resolve(name)?;
@@ -276,7 +300,12 @@ fn losses(
             let advice = "take a student with the teacher's vocabulary";
             return Err(InputError::new(what, name, advice).into());
         }
-        let teacher = Model::open(&dir)?;
+        let (teacher, load) = Model::open_reporting(&dir)?;
+        if let Some(missing) = load.missing.first() {
+            let what = format!("the teacher has no `{missing}`");
+            let advice = "fine-tune it first: it would teach what was drawn at random";
+            return Err(InputError::new(what, name, advice).into());
+        }
         check_length(&config.features, &teacher, &dir)?;
         let Some(logits) = TeacherLogits::open_or_compute(cache, &teacher, features, progress)?
         else {

@@ -4,6 +4,8 @@ use std::ops::Range;
 
 use super::html::escape;
 
+const NO_ANSWER: &str = "<em>no answer</em>";
+
 /// Questions to look at.
 #[derive(Debug, Clone, Default)]
 pub struct Examples {
@@ -22,14 +24,23 @@ pub struct Example {
     pub question: String,
     /// The text that was searched.
     pub context: String,
-    /// The predicted answer, as code points of the context; none when the model says
-    /// that there is no answer.
-    pub predicted: Option<Range<usize>>,
-    /// The model's probability of its prediction, from 0 to 1.
-    pub probability: Option<f64>,
+    /// What each model predicted; the first one's answer is marked in the context.
+    pub predictions: Vec<Prediction>,
     /// The right answers; none when the context does not answer.
     pub gold: Vec<String>,
-    /// Whether the prediction counts as exact.
+}
+
+/// What a model answered.
+#[derive(Debug, Clone, Default)]
+pub struct Prediction {
+    /// The model's name.
+    pub model: String,
+    /// The answer, as code points of the context; none when the model says that there
+    /// is no answer.
+    pub range: Option<Range<usize>>,
+    /// The model's probability of its answer, from 0 to 1.
+    pub probability: Option<f64>,
+    /// Whether the answer counts as exact.
     pub exact: bool,
 }
 
@@ -48,27 +59,42 @@ impl Examples {
 
 impl Example {
     fn write(&self, page: &mut String) {
-        let predicted = self.predicted.as_ref().and_then(|range| slice(&self.context, range));
-        let (class, verdict) = if self.exact { ("right", "exact") } else { ("wrong", "differs") };
-        let context = match &predicted {
+        let marked = self.predictions.first().and_then(|first| first.range.as_ref());
+        let context = match marked.and_then(|range| slice(&self.context, range)) {
             Some([before, answer, after]) => {
                 format!("{}<mark>{}</mark>{}", escape(before), escape(answer), escape(after))
             }
             None => escape(&self.context),
         };
-        let none = "<em>no answer</em>".to_owned();
-        let answer = predicted.map_or_else(|| none.clone(), |parts| escape(parts[1]));
+        let gold = match self.gold.as_slice() {
+            [] => NO_ANSWER.to_owned(),
+            gold => escape(&gold.join(" · ")),
+        };
+        *page += &format!(
+            "<article class=\"example\">\n<h3>{}</h3>\n<p class=\"context\">{context}</p>\n\
+             <dl><div><dt>right answer</dt><dd>{gold}</dd></div>",
+            escape(&self.question)
+        );
+        for prediction in &self.predictions {
+            prediction.write(&self.context, page);
+        }
+        *page += "</dl>\n</article>\n";
+    }
+}
+
+impl Prediction {
+    fn write(&self, context: &str, page: &mut String) {
+        let text = self.range.as_ref().and_then(|range| slice(context, range));
+        let text = text.map_or_else(|| NO_ANSWER.to_owned(), |parts| escape(parts[1]));
         let probability = self
             .probability
             .map(|share| format!(" <small>{:.0} %</small>", share * 100.0))
             .unwrap_or_default();
-        let gold = if self.gold.is_empty() { none } else { escape(&self.gold.join(" · ")) };
+        let (class, verdict) = if self.exact { ("right", "exact") } else { ("wrong", "differs") };
         *page += &format!(
-            "<article class=\"example {class}\">\n<h3>{}</h3>\n<p class=\"context\">{context}</p>\n\
-             <dl><div><dt>Predicted</dt><dd>{answer}{probability} \
-             <span class=\"verdict\">{verdict}</span></dd></div>\
-             <div><dt>Right</dt><dd>{gold}</dd></div></dl>\n</article>\n",
-            escape(&self.question)
+            "<div class=\"{class}\"><dt>{}</dt><dd>{text}{probability} \
+             <span class=\"verdict\">{verdict}</span></dd></div>",
+            escape(&self.model)
         );
     }
 }
@@ -107,14 +133,17 @@ mod tests {
         let example = Example {
             question: "Who?".into(),
             context: "It was <Ann>.".into(),
-            predicted: Some(7..12),
-            probability: Some(0.934),
+            predictions: vec![Prediction {
+                model: "a&b".into(),
+                range: Some(7..12),
+                probability: Some(0.934),
+                exact: true,
+            }],
             gold: vec!["Ann".into(), "<Ann>".into()],
-            exact: true,
         };
         example.write(&mut page);
         assert!(page.contains("It was <mark>&lt;Ann&gt;</mark>."), "{page}");
         assert!(page.contains("<dd>Ann · &lt;Ann&gt;</dd>"), "{page}");
-        assert!(page.contains("<small>93 %</small>"), "{page}");
+        assert!(page.contains("<dt>a&amp;b</dt><dd>&lt;Ann&gt; <small>93 %</small>"), "{page}");
     }
 }

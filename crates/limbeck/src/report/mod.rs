@@ -15,7 +15,7 @@ mod html;
 mod plot;
 mod ticks;
 
-pub use examples::{Example, Examples};
+pub use examples::{Example, Examples, Prediction};
 pub use plot::{Plot, Series};
 
 use html::escape;

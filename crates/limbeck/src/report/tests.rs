@@ -2,6 +2,15 @@
 
 use super::*;
 
+fn prediction(
+    model: &str,
+    range: Option<std::ops::Range<usize>>,
+    probability: f64,
+    exact: bool,
+) -> Prediction {
+    Prediction { model: model.to_owned(), range, probability: Some(probability), exact }
+}
+
 pub(super) fn sample() -> Report {
     let line = |name: &str, points: Vec<(f64, f64)>| Series { name: name.to_owned(), points };
     let plot = |heading: &str, y_label: &str, series| {
@@ -65,18 +74,20 @@ pub(super) fn sample() -> Report {
                     Example {
                         question: "Where was Mesalus born?".to_owned(),
                         context: "Vobely earned a living as a miller. Mesalus came into the world in Tarasdale. Vobely was born in Hisenwick. In 1806 Mesalus moved to Sedanbury.".to_owned(),
-                        predicted: Some(67..76),
-                        probability: Some(0.93),
+                        predictions: vec![
+                            prediction("distilled", Some(67..76), 0.93, true),
+                            prediction("student", Some(109..118), 0.51, false),
+                        ],
                         gold: vec!["Tarasdale".to_owned()],
-                        exact: true,
                     },
                     Example {
                         question: "What did Vobely buy?".to_owned(),
                         context: "At the fair Mesalus spent 46 crowns on a table. Vobely always carried a pair of scissors.".to_owned(),
-                        predicted: Some(41..46),
-                        probability: Some(0.48),
+                        predictions: vec![
+                            prediction("distilled", Some(41..46), 0.48, false),
+                            prediction("student", None, 0.7, true),
+                        ],
                         gold: Vec::new(),
-                        exact: false,
                     },
                 ],
             }),

@@ -238,13 +238,6 @@ pub const OPTIMISER: Group = Group {
             "SHARE",
             "Warm-up: share of all steps below 1, count of steps from 1",
         ),
-        row(
-            "schedule.rescale_after_warmup",
-            "rescale-after-warmup",
-            Switch,
-            "BOOL",
-            "Draw the decay from step 0, rescaled to meet the warm-up without a jump",
-        ),
     ],
 };
 
