@@ -88,18 +88,19 @@ pub fn load(folder: &Path, learner: &mut Learner) -> Result<Option<Progress>> {
     if !path.is_file() {
         return Ok(None);
     }
-    let file = SafetensorsFile::open(&path)?;
+    let damaged = |reason: String| TrainError::File {
+        path: path.clone(),
+        reason: format!("{reason}; start afresh with --overwrite"),
+    };
+    let file = SafetensorsFile::open(&path).map_err(|error| damaged(error.to_string()))?;
     let progress: Progress = file
         .metadata()
         .get("progress")
         .and_then(|text| serde_json::from_str(text).ok())
-        .ok_or_else(|| TrainError::File {
-            path: path.clone(),
-            reason: "has no readable progress; start afresh with --overwrite".into(),
-        })?;
+        .ok_or_else(|| damaged("has no readable progress".into()))?;
     let shape = [learner.model.parameters.len()];
     for name in ["parameters", "first_moments", "second_moments"] {
-        file.expect(name, &shape)?;
+        file.expect(name, &shape).map_err(|error| damaged(error.to_string()))?;
     }
     file.read_into("parameters", &mut learner.model.parameters)?;
     file.read_into("first_moments", &mut learner.optimizer.first_moments)?;

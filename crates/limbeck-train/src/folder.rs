@@ -78,24 +78,24 @@ impl RunFolder {
         let record =
             Record { version: env!("CARGO_PKG_VERSION").into(), finished: false, configuration };
         let (record, found) = match fs::read(&record_path) {
-            _ if overwrite => (record, Found::Fresh),
+            Ok(_) if overwrite => (record, Found::Fresh),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 let mut own = OWN_FILES.iter().chain(&OWN_FOLDERS);
                 if let Some(name) = own.find(|name| path.join(name).exists()) {
                     return refuse(
                         path,
-                        format!(
-                            "holds a {name} that no run left there; give another --out, or --overwrite"
-                        ),
+                        format!("holds a {name} that no run left there; give another --out"),
                     );
                 }
                 (record, Found::Fresh)
             }
             Err(error) => return Err(TrainError::io("read", &record_path)(error)),
             Ok(bytes) => {
-                let old: Record = serde_json::from_slice(&bytes).map_err(|error| {
-                    TrainError::File { path: record_path.clone(), reason: error.to_string() }
-                })?;
+                let old: Record =
+                    serde_json::from_slice(&bytes).map_err(|error| TrainError::File {
+                        path: record_path.clone(),
+                        reason: format!("{error}: it is damaged; start afresh with --overwrite"),
+                    })?;
                 if let Some(difference) =
                     first_difference("", &old.configuration, &record.configuration)
                 {
@@ -201,7 +201,8 @@ fn clear(path: &Path) -> Result<()> {
         let path = path.join(name);
         gone(fs::remove_dir_all(&path), &path)?;
     }
-    for name in OWN_FILES {
+    // The record stays until it is replaced: it says that all this is a run's.
+    for name in OWN_FILES.iter().filter(|name| **name != RECORD) {
         let path = path.join(name);
         gone(fs::remove_file(&path), &path)?;
     }
@@ -275,6 +276,7 @@ mod tests {
         fs::write(folder.path().join("model.safetensors"), b"precious").unwrap();
         let error = RunFolder::open(folder.path(), json!({}), false).unwrap_err().to_string();
         assert!(error.contains("model.safetensors"), "{error}");
+        assert!(RunFolder::open(folder.path(), json!({}), true).is_err(), "nor overwritten");
         assert_eq!(fs::read(folder.path().join("model.safetensors")).unwrap(), b"precious");
     }
 }

@@ -136,6 +136,12 @@ impl Default for DistillOptions {
     }
 }
 
+/// More epochs than anybody trains: beyond it, the count is a slip of the hand.
+const MAX_EPOCHS: f64 = 1e6;
+
+/// More batches than anybody averages over.
+const MAX_ACCUMULATION: usize = 1 << 20;
+
 /// Refuses `option` unless `holds`.
 fn require(holds: bool, option: &'static str, reason: impl FnOnce() -> String) -> Result<()> {
     if holds { Ok(()) } else { Err(TrainError::Option { option, reason: reason() }) }
@@ -176,13 +182,15 @@ impl TrainOptions {
     /// # Errors
     /// Names the first that cannot work.
     pub fn validate(&self) -> Result<()> {
-        let holds = self.epochs.is_finite() && self.epochs > 0.0;
+        let holds = self.epochs > 0.0 && self.epochs <= MAX_EPOCHS;
         require(holds || self.max_steps > 0, "train.epochs", || {
-            format!("{} is not a number above 0", self.epochs)
+            format!("{} is not a number above 0 and up to {MAX_EPOCHS}", self.epochs)
         })?;
         require(self.batch_size > 0, "train.batch_size", || "0 features make no batch".into())?;
-        require(self.gradient_accumulation_steps > 0, "train.gradient_accumulation_steps", || {
-            "0 batches make no step".into()
+        let batches = self.gradient_accumulation_steps;
+        let holds = (1..=MAX_ACCUMULATION).contains(&batches);
+        require(holds, "train.gradient_accumulation_steps", || {
+            format!("{batches} is not from 1 to {MAX_ACCUMULATION}")
         })
     }
 }

@@ -127,6 +127,7 @@ impl Run<'_> {
             batches: Batches::new(self.features, self.train),
             tokenizer: self.tokenizer,
             losses: self.losses,
+            parts: Vec::new(),
             dev: self.dev,
             options: self.train,
             total_steps,
@@ -167,6 +168,8 @@ fn trackers(folder: &std::path::Path, step: Option<u64>) -> Result<Trackers> {
 struct Loop<'a> {
     learner: Learner,
     losses: Vec<Weighted>,
+    /// Each loss of the present step.
+    parts: Vec<f64>,
     batches: Batches<'a>,
     schedule: Schedule,
     options: &'a TrainOptions,
@@ -198,7 +201,9 @@ impl Loop<'_> {
             if observer.should_stop() {
                 return self.interrupt();
             }
-            let report = self.step()?;
+            let Some(report) = self.step(observer)? else {
+                return self.interrupt();
+            };
             self.log(&report)?;
             observer.step(&report);
             observer.advance(1);
@@ -209,20 +214,25 @@ impl Loop<'_> {
         }
     }
 
-    fn step(&mut self) -> Result<StepReport> {
+    /// One optimiser step. `None` when the observer asked to stop between its batches: the
+    /// step will be taken again from its beginning.
+    fn step(&mut self, observer: &dyn Observer) -> Result<Option<StepReport>> {
         let begun = Instant::now();
         let micro_batches = self.options.gradient_accumulation_steps;
         let share = 1.0 / micro_batches as f64;
         let step = self.progress.step;
         let key = Key::new(self.options.seed).child(DROPOUT_STREAM).child(step as u64);
-        let window = &mut self.progress.window;
-        window.parts.resize(self.losses.len(), 0.0);
+        self.parts.clear();
+        self.parts.resize(self.losses.len(), 0.0);
         let (mut loss, mut tokens) = (0.0, 0);
         for micro_batch in 0..micro_batches {
+            if micro_batch > 0 && observer.should_stop() {
+                return Ok(None);
+            }
             let batch = self.batches.get(step * micro_batches + micro_batch);
             tokens += batch.rows();
             let key = self.options.dropout.then(|| key.child(micro_batch as u64));
-            let parts = &mut window.parts;
+            let parts = &mut self.parts;
             loss += share * self.learner.accumulate(batch, &mut self.losses, key, share, parts)?;
         }
         let learning_rate = self.schedule.rate(step);
@@ -234,12 +244,15 @@ impl Loop<'_> {
         }
         self.progress.step += 1;
         let seconds = begun.elapsed().as_secs_f64();
+        let window = &mut self.progress.window;
+        window.parts.resize(self.parts.len(), 0.0);
+        window.parts.iter_mut().zip(&self.parts).for_each(|(sum, part)| *sum += part);
         window.steps += 1;
         window.loss += loss;
         window.gradient_norm += gradient_norm;
         window.tokens += tokens;
         window.seconds += seconds;
-        Ok(StepReport {
+        Ok(Some(StepReport {
             step: self.progress.step,
             total_steps: self.total_steps,
             epoch: self.batches.epochs_after(self.progress.step * micro_batches),
@@ -248,7 +261,7 @@ impl Loop<'_> {
             learning_rate,
             tokens,
             seconds,
-        })
+        }))
     }
 
     /// Reports the means since the last report.

@@ -1,10 +1,11 @@
 //! The corpus of `limbeck demo`: reading comprehension about a small invented
 //! world, in SQuAD 2.0 form, with a vocabulary of its own.
 //!
-//! Every paragraph tells facts about two people or two towns, mostly of the same
-//! kinds, so that each answer has a distractor of its type close by. Questions are
-//! asked in the words of the sentence or in others; about a quarter has no answer:
-//! the fact is told of the other person, or of nobody. Names are put together from two
+//! Every paragraph tells facts about two people. Several kinds of fact have values of
+//! the same type (where one was born, where one moved), and some are told of both
+//! people, so that answers have distractors of their type close by. Questions are
+//! asked in the words of the sentence or in others; some have no answer: the fact is
+//! told of the other person, or of nobody. Names are put together from two
 //! syllables, and the development part uses names that training never shows, so that
 //! a model must find the name in the text and cannot learn it by heart.
 //!
@@ -12,9 +13,9 @@
 //!
 //! # Layout
 //! - `random`: choices from lists and ranges.
-//! - `names`: people, towns, rivers and pets from syllables.
+//! - `names`: people, towns and pets from syllables.
 //! - `values`: what a fact can say (jobs, dates, prices ...).
-//! - `facts`, `people`, `towns`: the kinds of fact with their sentences and questions.
+//! - `facts`, `people`: the kinds of fact with their sentences and questions.
 //! - `paragraph`: one paragraph with its facts told.
 //! - `questions`: answerable and unanswerable questions about a paragraph.
 //! - `vocabulary`: WordPiece entries from the texts.
@@ -27,7 +28,6 @@ mod paragraph;
 mod people;
 mod questions;
 mod random;
-mod towns;
 mod values;
 mod vocabulary;
 
@@ -60,9 +60,9 @@ pub struct DemoOptions {
     pub reworded_share: f64,
     /// Share of questions that ask of whom a fact is told ("Who kept a goat?").
     pub subject_share: f64,
-    /// Share of sentences that say "he" or "she" where the sentence before is about
-    /// the same person.
-    pub pronoun_share: f64,
+    /// Share of kinds of fact that are told of both people of a paragraph, so that only
+    /// the name tells which is asked for. The first kind is always told of one alone.
+    pub told_of_both_share: f64,
 }
 
 impl Default for DemoOptions {
@@ -77,7 +77,7 @@ impl Default for DemoOptions {
             unanswerable_share: 0.25,
             reworded_share: 0.4,
             subject_share: 0.25,
-            pronoun_share: 0.15,
+            told_of_both_share: 0.4,
         }
     }
 }
@@ -104,7 +104,7 @@ impl DemoOptions {
             ("unanswerable_share", self.unanswerable_share),
             ("reworded_share", self.reworded_share),
             ("subject_share", self.subject_share),
-            ("pronoun_share", self.pronoun_share),
+            ("told_of_both_share", self.told_of_both_share),
         ] {
             if !(0.0..=1.0).contains(&share) {
                 return wrong(key, "from 0 to 1");

@@ -36,12 +36,10 @@ pub(super) enum NameKind {
     Woman,
     Man,
     Town,
-    River,
     Pet,
 }
 
-const KINDS: [NameKind; 5] =
-    [NameKind::Woman, NameKind::Man, NameKind::Town, NameKind::River, NameKind::Pet];
+const KINDS: [NameKind; 4] = [NameKind::Woman, NameKind::Man, NameKind::Town, NameKind::Pet];
 
 // Few syllables, so that each is seen often and a small model soon tells them apart.
 const STARTS: [&str; 16] = [
@@ -55,7 +53,6 @@ impl NameKind {
             Self::Woman => &["a", "ia", "ela", "ina", "issa", "etta"],
             Self::Man => &["o", "us", "en", "ik", "ard", "on"],
             Self::Town => &["ton", "wick", "ford", "bury", "dale", "holm"],
-            Self::River => &["e", "ow", "une", "il"],
             Self::Pet => &["ko", "i", "ka", "by", "u"],
         }
     }

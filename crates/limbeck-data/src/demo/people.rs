@@ -1,9 +1,7 @@
 //! What can be told of a person.
 
 use super::facts::{Asking, FactKind, Slot};
-use super::values::ValueKind::{
-    Animal, Colour, Date, Food, Instrument, Job, Person, Pet, Price, Thing, Tool, Town, Year,
-};
+use super::values::ValueKind::{Animal, Date, Job, Person, Pet, Price, Thing, Town, Year};
 
 /// Every kind of fact about a person.
 pub(super) const PEOPLE: &[FactKind] = &[
@@ -121,52 +119,6 @@ pub(super) const PEOPLE: &[FactKind] = &[
         ],
     },
     FactKind {
-        values: &[Tool],
-        sentences: &[
-            "{s} always carried a {a}.",
-            "{s} never went out without a {a}.",
-            "In the bag of {s} there was always a {a}.",
-        ],
-        askings: &[
-            Asking {
-                slot: Slot::A,
-                close: &["What did {s} always carry?", "What was in the bag of {s}?"],
-                reworded: &[
-                    "Which object was never far from {s}?",
-                    "What did {s} take along every day?",
-                ],
-            },
-            Asking {
-                slot: Slot::Subject,
-                close: &["Who always carried a {a}?"],
-                reworded: &["Which person took a {a} along every day?"],
-            },
-        ],
-    },
-    FactKind {
-        values: &[Colour],
-        sentences: &[
-            "{s} painted the door {a}.",
-            "The house of {s} had a {a} door.",
-            "{s} lived behind a {a} door.",
-        ],
-        askings: &[
-            Asking {
-                slot: Slot::A,
-                close: &[
-                    "What colour was the door of {s}?",
-                    "Which colour did {s} paint the door?",
-                ],
-                reworded: &["What was the colour of the entrance to the home of {s}?"],
-            },
-            Asking {
-                slot: Slot::Subject,
-                close: &["Who had a {a} door?"],
-                reworded: &["Who chose the colour {a} for the entrance?"],
-            },
-        ],
-    },
-    FactKind {
         values: &[Thing, Price],
         sentences: &[
             "{s} bought a {a} for {b}.",
@@ -192,26 +144,6 @@ pub(super) const PEOPLE: &[FactKind] = &[
         ],
     },
     FactKind {
-        values: &[Food],
-        sentences: &[
-            "{s} liked to eat {a}.",
-            "The favourite food of {s} was {a}.",
-            "{s} loved {a} more than any other dish.",
-        ],
-        askings: &[
-            Asking {
-                slot: Slot::A,
-                close: &["What did {s} like to eat?", "What was the favourite food of {s}?"],
-                reworded: &["What tasted best to {s}?", "Which meal made {s} happy?"],
-            },
-            Asking {
-                slot: Slot::Subject,
-                close: &["Who liked to eat {a}?", "Who loved {a}?"],
-                reworded: &["Which person found that {a} tasted best?"],
-            },
-        ],
-    },
-    FactKind {
         values: &[Person, Year],
         sentences: &[
             "{s} married {a} in {b}.",
@@ -228,26 +160,6 @@ pub(super) const PEOPLE: &[FactKind] = &[
                 slot: Slot::B,
                 close: &["When did {s} marry?", "In what year was the wedding of {s}?"],
                 reworded: &["When did {s} become the partner of {a}?"],
-            },
-        ],
-    },
-    FactKind {
-        values: &[Instrument],
-        sentences: &[
-            "{s} played the {a}.",
-            "On quiet evenings {s} played the {a}.",
-            "{s} was known for playing the {a}.",
-        ],
-        askings: &[
-            Asking {
-                slot: Slot::A,
-                close: &["What instrument did {s} play?", "What was {s} known for playing?"],
-                reworded: &["On what did {s} make music?"],
-            },
-            Asking {
-                slot: Slot::Subject,
-                close: &["Who played the {a}?"],
-                reworded: &["Which person made music on the {a}?"],
             },
         ],
     },

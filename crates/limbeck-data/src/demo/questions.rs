@@ -4,6 +4,7 @@ use super::DemoOptions;
 use super::facts::{Asking, FactKind, Piece, Slot, pieces};
 use super::names::Part;
 use super::paragraph::{Fact, Told};
+use super::people::PEOPLE;
 use super::random::Random;
 use super::values::draw;
 use crate::squad::{Answer, Question};
@@ -25,6 +26,10 @@ impl Asked {
         }
     }
 }
+
+/// Share of unanswerable questions about what is told of nobody; the others ask for
+/// what is told of the other person.
+const UNTOLD_SHARE: f64 = 0.6;
 
 /// Draws for each wanted question before a paragraph counts as used up.
 const ATTEMPTS: usize = 20;
@@ -57,10 +62,8 @@ pub(super) fn ask(
 /// A question that a sentence of the paragraph answers.
 fn ask_for_fact(random: &mut Random, told: &Told, options: &DemoOptions) -> Asked {
     let fact = &told.facts[random.below(told.facts.len())];
-    let kind = &told.kinds[fact.kind];
-    // A fact told with a pronoun has no name to answer with.
-    let may_ask_subject = fact.start(Slot::Subject).is_some();
-    let asking = choose_asking(random, kind, options, may_ask_subject);
+    let kind = &PEOPLE[fact.kind];
+    let asking = choose_asking(random, kind, options, true);
     let text = fill(choose_wording(random, asking, options), |slot| told.value(fact, slot));
     let answer = fact
         .start(asking.slot)
@@ -70,14 +73,14 @@ fn ask_for_fact(random: &mut Random, told: &Told, options: &DemoOptions) -> Aske
 
 /// A question that the paragraph does not answer, though it looks as if it might.
 fn ask_in_vain(random: &mut Random, part: Part, told: &Told, options: &DemoOptions) -> Asked {
-    if random.chance(0.3) {
+    if random.chance(UNTOLD_SHARE) {
         return ask_for_untold(random, part, told, options);
     }
     // Told of one subject, asked of the other. The paragraph's plan has such a fact.
     let lone: Vec<&Fact> =
         told.facts.iter().filter(|fact| !told.is_told_of_both(fact.kind)).collect();
     let fact = lone[random.below(lone.len())];
-    let kind = &told.kinds[fact.kind];
+    let kind = &PEOPLE[fact.kind];
     let asking = choose_asking(random, kind, options, false);
     let other = told.other_subject(fact);
     let text = fill(choose_wording(random, asking, options), |slot| match slot {
@@ -90,16 +93,15 @@ fn ask_in_vain(random: &mut Random, part: Part, told: &Told, options: &DemoOptio
 /// A question with values that the paragraph does not hold: of whom something is
 /// told that is told of nobody, or a kind of fact that is told of nobody.
 fn ask_for_untold(random: &mut Random, part: Part, told: &Told, options: &DemoOptions) -> Asked {
-    let untold: Vec<usize> = (0..told.kinds.len())
-        .filter(|&kind| told.facts.iter().all(|fact| fact.kind != kind))
-        .collect();
+    let untold: Vec<usize> =
+        (0..PEOPLE.len()).filter(|&kind| told.facts.iter().all(|fact| fact.kind != kind)).collect();
     let by_subject = untold.is_empty() || random.chance(0.5);
     let index = if by_subject {
         told.facts[random.below(told.facts.len())].kind
     } else {
         untold[random.below(untold.len())]
     };
-    let kind = &told.kinds[index];
+    let kind = &PEOPLE[index];
     let subject_asking = kind.askings.iter().find(|asking| asking.slot == Slot::Subject);
     let asking = match subject_asking {
         Some(asking) if by_subject => asking,

@@ -8,22 +8,13 @@ use super::random::Random;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ValueKind {
     Animal,
-    Colour,
-    Count,
     Date,
-    Food,
-    Instrument,
     Job,
-    Material,
     Person,
     Pet,
     Price,
-    Product,
-    River,
     Thing,
-    Tool,
     Town,
-    Weekday,
     Year,
 }
 
@@ -44,38 +35,6 @@ const ANIMALS: [&str; 14] = [
     "fox",
     "tame crow",
 ];
-const COLOURS: [&str; 12] = [
-    "red",
-    "blue",
-    "green",
-    "yellow",
-    "white",
-    "black",
-    "brown",
-    "grey",
-    "purple",
-    "pink",
-    "dark green",
-    "pale blue",
-];
-const FOODS: [&str; 14] = [
-    "fish soup",
-    "apple cake",
-    "fresh bread",
-    "bean stew",
-    "roast lamb",
-    "boiled eggs",
-    "plum jam",
-    "pea soup",
-    "rice",
-    "pancakes",
-    "smoked ham",
-    "goat cheese",
-    "pears",
-    "cabbage",
-];
-const INSTRUMENTS: [&str; 10] =
-    ["violin", "flute", "harp", "drum", "trumpet", "piano", "guitar", "horn", "lute", "cello"];
 const JOBS: [&str; 20] = [
     "baker",
     "potter",
@@ -98,8 +57,6 @@ const JOBS: [&str; 20] = [
     "judge",
     "sailor",
 ];
-const MATERIALS: [&str; 8] =
-    ["stone", "wood", "iron", "brick", "steel", "marble", "rope", "granite"];
 const MONTHS: [&str; 12] = [
     "January",
     "February",
@@ -114,30 +71,10 @@ const MONTHS: [&str; 12] = [
     "November",
     "December",
 ];
-const PRODUCTS: [&str; 14] = [
-    "cheese", "honey", "glass", "paper", "silk", "salt", "wool", "tea", "wine", "leather",
-    "pottery", "butter", "timber", "perfume",
-];
 const THINGS: [&str; 14] = [
     "lamp", "boat", "clock", "carpet", "mirror", "cart", "saddle", "table", "coat", "ring",
     "bicycle", "map", "chair", "kettle",
 ];
-const TOOLS: [&str; 12] = [
-    "hammer",
-    "knife",
-    "compass",
-    "pair of scissors",
-    "walking stick",
-    "notebook",
-    "key",
-    "pocket watch",
-    "needle",
-    "candle",
-    "whistle",
-    "spoon",
-];
-const WEEKDAYS: [&str; 7] =
-    ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
 
 /// Draws a value of `kind` that is not yet in `taken`, and adds it.
 pub(super) fn draw(
@@ -153,7 +90,6 @@ pub(super) fn draw(
     // one asked: the loop ends.
     loop {
         let value = match kind {
-            ValueKind::Count => format!("{}", 100 * random.between(3, 98)),
             ValueKind::Date => format!(
                 "{} {} {}",
                 random.between(1, 28),
@@ -177,7 +113,6 @@ impl ValueKind {
             Self::Person if random.chance(0.5) => Some(NameKind::Woman),
             Self::Person => Some(NameKind::Man),
             Self::Town => Some(NameKind::Town),
-            Self::River => Some(NameKind::River),
             Self::Pet => Some(NameKind::Pet),
             _ => None,
         }
@@ -186,15 +121,8 @@ impl ValueKind {
     fn words(self) -> &'static [&'static str] {
         match self {
             Self::Animal => &ANIMALS,
-            Self::Colour => &COLOURS,
-            Self::Food => &FOODS,
-            Self::Instrument => &INSTRUMENTS,
             Self::Job => &JOBS,
-            Self::Material => &MATERIALS,
-            Self::Product => &PRODUCTS,
-            Self::Thing => &THINGS,
-            Self::Tool => &TOOLS,
-            _ => &WEEKDAYS,
+            _ => &THINGS,
         }
     }
 }

@@ -103,6 +103,15 @@ impl Model {
                 Some((file, name)) => file.read_into(name, values)?,
                 None => initialise::fill(&model.config, tensor, seed, values),
             }
+            if !values.iter().all(|value| value.is_finite()) {
+                return Err(ModelError::Tensor {
+                    path: dir.to_owned(),
+                    name: tensor.name.clone(),
+                    reason: "holds values that are not finite numbers; \
+                             nothing computed with them would mean anything"
+                        .into(),
+                });
+            }
         }
         Ok((model, report))
     }

@@ -13,7 +13,7 @@ use limbeck_train::options::OptimizerOptions;
 use serde::Serialize;
 
 use super::answer;
-use super::subject::{check_length, check_vocabulary};
+use super::subject::{check_vocabulary, fit};
 use crate::cli::measuring::{BenchAnswerArgs, BenchTrainArgs};
 use crate::config::{Layer, RunConfig};
 use crate::console::{Console, columns};
@@ -57,8 +57,8 @@ pub fn train(args: &BenchTrainArgs, console: Console) -> Result<Ending> {
     let model = Model::open(&dir)?;
     let tokenizer = Tokenizer::from_folder(&dir)?;
     check_vocabulary(&tokenizer, &model, &dir)?;
-    let options = RunConfig::default().features;
-    check_length(&options, &model, &dir)?;
+    let mut options = RunConfig::default().features;
+    fit(&mut options, model.config.max_position_embeddings);
     let (features, _) = Features::build(&data, &tokenizer, &options, Purpose::Train)?;
     if features.is_empty() {
         let place = args.data.display().to_string();

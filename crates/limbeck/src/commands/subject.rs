@@ -53,8 +53,8 @@ impl Subject {
         let config: RunConfig = Layer::of(&base)?.under(flags).into_table().try_into()?;
         let mut features = config.features;
         let positions = model.config.max_position_embeddings;
-        if !given("features.max_length") && features.max_length > positions {
-            features.max_length = positions;
+        if !given("features.max_length") {
+            fit(&mut features, positions);
         }
         check_length(&features, &model, &dir)?;
         features.validate()?;
@@ -91,6 +91,16 @@ fn report_missing(load: &LoadReport, console: Console) {
     if !load.missing.is_empty() {
         let missing = load.missing.join(", ");
         console.message(&format!("not in the model folder, drawn at random: {missing}"));
+    }
+}
+
+/// Makes windows that nobody asked for fit a model of few positions: a third of them for
+/// the question, a fourth of the rest for the overlap, where the usual sizes are larger.
+pub fn fit(features: &mut FeatureOptions, positions: usize) {
+    if features.max_length > positions {
+        features.max_length = positions;
+        features.max_query_length = features.max_query_length.min(positions / 3);
+        features.doc_stride = features.doc_stride.min(positions / 6);
     }
 }
 

@@ -20,7 +20,7 @@ use serde_json::Value;
 
 use super::subject::{check_length, check_vocabulary, decode_options};
 use super::train_report;
-use crate::config::{DataSection, ModelSection, RunConfig};
+use crate::config::{DataSection, ModelSection, RunConfig, Task};
 use crate::console::Console;
 use crate::exit::{self, InputError};
 use crate::progress::Progress;
@@ -57,6 +57,11 @@ pub fn run(config: &RunConfig, overwrite: bool, console: Console) -> Result<Trai
     if found == Found::Finished {
         // What a kill right at the end may have left undone.
         limbeck_train::checkpoint::remove(&out)?;
+        if !out.join("model.safetensors").is_file() {
+            let what = "a finished run whose model.safetensors is gone";
+            let place = out.display().to_string();
+            return Err(InputError::new(what, place, "give --overwrite to train it again").into());
+        }
         console.message(&format!("{}: finished already; --overwrite starts afresh", out.display()));
         let metrics = std::fs::read(out.join("metrics.json")).ok();
         let metrics = metrics.and_then(|bytes| serde_json::from_slice(&bytes).ok());
@@ -205,6 +210,14 @@ fn training_features(
     let DataSection { train, max_train_questions, cache, .. } = &config.data;
     let path = given(train.as_ref(), "data.train")?;
     let data = read(path, *max_train_questions)?;
+    let without_answer = data.questions.iter().filter(|q| q.is_impossible).count();
+    if config.task == Task::Squad && without_answer > 0 {
+        progress.message(&format!(
+            "{}: {without_answer} questions have no answer; --task squad_v2 learns to say so, \
+             squad will always give one",
+            path.display()
+        ));
+    }
     progress.stage("features", None);
     let (features, report) = Features::open_or_build(
         cache.as_deref(),

@@ -21,6 +21,9 @@ pub fn run(config: &RunConfig, place: &str) -> Result<()> {
             return Err(InputError::new(what, place, format!("it must be {rule}")).into());
         }
     }
+    if config.output.dir.as_ref().is_some_and(|dir| dir.as_os_str().is_empty()) {
+        return Err(InputError::new("`output.dir` is empty", place, "give --out a folder").into());
+    }
     let refused = |error: String| InputError::new(error, place, "");
     config.optim.validate().map_err(|error| refused(error.to_string()))?;
     config.train.validate().map_err(|error| refused(error.to_string()))?;

@@ -5,9 +5,9 @@
 //! labels alone, the other from the teacher's logits too.
 //!
 //! # Layout
-//! - [`plan`]: the corpus, the models, the settings of the three runs.
-//! - [`measure`]: scores, sizes, and the time of a question.
-//! - [`page`]: `report.html`.
+//! - `plan`: the corpus, the models, the settings of the three runs.
+//! - `measure`: scores, sizes, and the time of a question.
+//! - `page`: the report.
 
 mod measure;
 mod page;
@@ -47,6 +47,7 @@ pub fn run(args: &DemoArgs, console: Console) -> Result<Ending> {
         console.result(&metrics, || line)?;
         return Ok(Ending::Done);
     }
+    folder.begin()?;
     interrupt::install()?;
     console.message("making questions and untrained models");
     let corpus = plan.prepare()?;
