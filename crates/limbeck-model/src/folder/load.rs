@@ -105,7 +105,7 @@ impl Model {
             }
             if !values.iter().all(|value| value.is_finite()) {
                 return Err(ModelError::Tensor {
-                    path: dir.to_owned(),
+                    path: dir.join(WEIGHTS_FILE),
                     name: tensor.name.clone(),
                     reason: "holds values that are not finite numbers; \
                              nothing computed with them would mean anything"

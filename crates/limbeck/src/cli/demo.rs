@@ -23,7 +23,7 @@ pub struct DemoArgs {
     /// Remove what an earlier run left in the folder and start afresh
     #[arg(long)]
     pub overwrite: bool,
-    /// Cut the training of every model short
+    /// Make only N questions to learn from
     #[arg(long, value_name = "N", hide = true, value_parser = clap::value_parser!(u32).range(1..))]
-    pub steps: Option<u32>,
+    pub questions: Option<u32>,
 }

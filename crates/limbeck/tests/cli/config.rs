@@ -57,7 +57,7 @@ fn values_that_cannot_be_are_named_with_their_place() {
     folder.write("type.toml", "model.path = 'm'\ndata.train = 't'\ntrain.epochs = 'two'\n");
     folder.run(&["run", "type.toml"]).refused(&["type.toml:3", "two"]);
     folder.write("zero.toml", "model.path = 'm'\ndata.train = 't'\ntrain.batch_size = 0\n");
-    folder.run(&["run", "zero.toml"]).refused(&["zero.toml", "`train.batch_size` is 0"]);
+    folder.run(&["run", "zero.toml"]).refused(&["zero.toml", "train.batch_size: 0 features"]);
     folder.write("none.toml", "task = 'squad'\n");
     folder.run(&["run", "none.toml"]).refused(&["`data.train`", "--train"]);
     folder.run(&["run", "absent.toml"]).refused(&["absent.toml"]);

@@ -7,3 +7,4 @@ mod inspect;
 mod reference;
 mod score;
 mod support;
+mod training;

@@ -12,6 +12,7 @@
 mod measure;
 mod page;
 mod plan;
+mod weights;
 
 use std::path::Path;
 use std::time::Instant;

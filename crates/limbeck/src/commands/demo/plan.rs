@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use anyhow::Result;
 use limbeck_data::FeatureOptions;
 use limbeck_data::demo::{DemoCorpus, DemoOptions};
-use limbeck_model::{Activation, Architecture, Model, ModelConfig};
+use limbeck_model::{Activation, Architecture, ModelConfig};
 use limbeck_train::options::{DistillOptions, OptimizerOptions, ScheduleOptions, TrainOptions};
 
+use super::weights;
 use crate::cli::demo::DemoArgs;
 use crate::config::{DataSection, EvalSection, ModelSection, OutputSection, RunConfig, Task};
 
@@ -21,45 +22,62 @@ const MAX_LENGTH: usize = 128;
 /// How often each model is evaluated while it is trained.
 const EVALUATIONS: usize = 10;
 
+/// Questions in one optimiser step.
+const BATCH_SIZE: usize = 16;
+
 /// A demo in its folder.
 pub struct Plan {
     /// The folder of everything.
     pub out: PathBuf,
     /// The questions.
     pub corpus: DemoOptions,
-    /// Optimiser steps of every model, where they are cut short.
-    steps: Option<usize>,
 }
 
-/// How long and how fast a model is trained.
-struct Rhythm {
-    epochs: f64,
-    batch_size: usize,
+/// A model's sizes, and the learning rate that suits them.
+struct Size {
+    name: &'static str,
+    num_hidden_layers: usize,
+    hidden_size: usize,
+    initializer_range: f32,
     learning_rate: f64,
 }
 
-const TEACHER: Rhythm = Rhythm { epochs: 4.0, batch_size: 32, learning_rate: 2e-3 };
-const STUDENT: Rhythm = Rhythm { epochs: 4.0, batch_size: 32, learning_rate: 2e-3 };
+const TEACHER: Size = Size {
+    name: "teacher",
+    num_hidden_layers: 3,
+    hidden_size: 64,
+    initializer_range: 0.06,
+    learning_rate: 1e-3,
+};
+
+const STUDENT: Size = Size {
+    name: "student",
+    num_hidden_layers: 2,
+    hidden_size: 32,
+    initializer_range: 0.08,
+    learning_rate: 1.5e-3,
+};
 
 impl Plan {
     /// The demo that was asked for.
     pub fn new(args: &DemoArgs) -> Plan {
-        let corpus = DemoOptions { seed: args.seed, ..DemoOptions::default() };
-        Plan { out: args.out.clone(), corpus, steps: args.steps.map(|steps| steps as usize) }
+        let mut corpus = DemoOptions { seed: args.seed, ..DemoOptions::default() };
+        if let Some(questions) = args.questions {
+            corpus.train_questions = questions as usize;
+            corpus.dev_questions = corpus.dev_questions.min(questions as usize);
+        }
+        Plan { out: args.out.clone(), corpus }
     }
 
-    /// Writes the questions, and the models with random weights that training starts
-    /// from.
+    /// Writes the questions, and the models that training starts from.
     pub fn prepare(&self) -> Result<DemoCorpus> {
         let corpus = DemoCorpus::generate(&self.corpus)?;
         corpus.save_data(&self.out.join("data"))?;
-        let vocab_size = corpus.vocabulary.len();
-        let sizes = [("teacher", 3, 96), ("student", 2, 48)];
-        for (name, num_hidden_layers, hidden_size) in sizes {
-            let folder = self.untrained(name);
+        for size in [&TEACHER, &STUDENT] {
+            let folder = self.untrained(size);
             corpus.save_tokenizer(&folder)?;
-            let config = bert(vocab_size, num_hidden_layers, hidden_size);
-            Model::initialise(config, self.corpus.seed).save(&folder)?;
+            let config = bert(size, corpus.vocabulary.len());
+            weights::initialise(config, self.corpus.seed).save(&folder)?;
         }
         Ok(corpus)
     }
@@ -72,7 +90,7 @@ impl Plan {
             temperature: 2.0,
             ..DistillOptions::default()
         };
-        let student = self.config("student", "student", &STUDENT);
+        let student = self.config(&STUDENT);
         let distilled = RunConfig {
             teacher: vec![self.out.join("teacher").display().to_string()],
             distill: soft,
@@ -80,17 +98,17 @@ impl Plan {
             ..student.clone()
         };
         let [first, second, third] = MODELS;
-        [(first, self.config(first, "teacher", &TEACHER)), (second, student), (third, distilled)]
+        [(first, self.config(&TEACHER)), (second, student), (third, distilled)]
     }
 
-    fn config(&self, name: &str, untrained: &str, rhythm: &Rhythm) -> RunConfig {
+    /// A run of one pass over the questions.
+    fn config(&self, size: &Size) -> RunConfig {
         let data = |file: &str| Some(self.out.join("data").join(file));
-        let whole = rhythm.epochs * self.corpus.train_questions as f64 / rhythm.batch_size as f64;
-        let steps = self.steps.unwrap_or(whole.ceil() as usize);
+        let steps = self.corpus.train_questions.div_ceil(BATCH_SIZE);
         RunConfig {
             task: Task::SquadV2,
             model: ModelSection {
-                path: Some(self.untrained(untrained).display().to_string()),
+                path: Some(self.untrained(size).display().to_string()),
                 ..ModelSection::default()
             },
             data: DataSection {
@@ -105,15 +123,15 @@ impl Plan {
                 ..FeatureOptions::default()
             },
             optim: OptimizerOptions {
-                learning_rate: rhythm.learning_rate,
+                learning_rate: size.learning_rate,
                 // Shorter memory than usual: these runs are short.
                 beta_2: 0.98,
                 ..OptimizerOptions::default()
             },
-            schedule: ScheduleOptions { warmup: 0.1, ..ScheduleOptions::default() },
+            schedule: ScheduleOptions { warmup: 0.05, ..ScheduleOptions::default() },
             train: TrainOptions {
-                max_steps: steps,
-                batch_size: rhythm.batch_size,
+                epochs: 1.0,
+                batch_size: BATCH_SIZE,
                 seed: self.corpus.seed,
                 eval_steps: steps.div_ceil(EVALUATIONS).max(1),
                 save_steps: 0,
@@ -123,34 +141,33 @@ impl Plan {
             // A fixed threshold: nothing but the choice of the best step is fitted to
             // the questions that are scored.
             eval: EvalSection { null_score_diff_threshold: Some(0.0), ..EvalSection::default() },
-            output: OutputSection { dir: Some(self.out.join(name)) },
+            output: OutputSection { dir: Some(self.out.join(size.name)) },
             ..RunConfig::default()
         }
     }
 
-    fn untrained(&self, name: &str) -> PathBuf {
-        self.out.join("untrained").join(name)
+    fn untrained(&self, size: &Size) -> PathBuf {
+        self.out.join("untrained").join(size.name)
     }
 }
 
-fn bert(vocab_size: usize, num_hidden_layers: usize, hidden_size: usize) -> ModelConfig {
+fn bert(size: &Size, vocab_size: usize) -> ModelConfig {
     ModelConfig {
         architecture: Architecture::Bert,
         vocab_size,
-        hidden_size,
-        num_hidden_layers,
+        hidden_size: size.hidden_size,
+        num_hidden_layers: size.num_hidden_layers,
         num_attention_heads: 4,
-        intermediate_size: 2 * hidden_size,
+        intermediate_size: 2 * size.hidden_size,
         max_position_embeddings: MAX_LENGTH,
         type_vocab_size: 2,
         layer_norm_eps: 1e-12,
         hidden_act: Activation::Gelu,
-        // The corpus is read a few times only: there is nothing to learn by heart.
+        // The corpus is read once only: nothing can be learnt by heart.
         hidden_dropout: 0.0,
         attention_dropout: 0.0,
         head_dropout: 0.0,
-        // Larger than BERT's 0.02, which is made for wider layers.
-        initializer_range: 0.05,
+        initializer_range: size.initializer_range,
         pad_token_id: 0,
         pruned_heads: BTreeMap::new(),
         extra: serde_json::Map::new(),

@@ -1,0 +1,192 @@
+//! From a model folder and a SQuAD file to a student that answers, with the real binary.
+
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use limbeck_model::{Model, ModelConfig};
+use serde_json::{Value, json};
+
+use crate::support::{Folder, Outcome};
+
+const PEOPLE: [&str; 6] = ["ana", "ben", "cleo", "dov", "eli", "fay"];
+const TOWNS: [&str; 6] = ["rome", "oslo", "bonn", "lima", "kyiv", "bern"];
+
+/// Windows that fit the small model.
+const WINDOWS: [&str; 6] = ["--max-length", "32", "--max-query-length", "8", "--doc-stride", "4"];
+
+/// A folder with an untrained model, `train.json` and `dev.json`.
+fn world() -> Folder {
+    let folder = Folder::new();
+    let config = json!({
+        "model_type": "bert", "vocab_size": 24, "hidden_size": 32, "num_hidden_layers": 2,
+        "num_attention_heads": 2, "intermediate_size": 64, "max_position_embeddings": 32,
+        "type_vocab_size": 2, "layer_norm_eps": 1e-12, "hidden_act": "gelu",
+        "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0,
+        "initializer_range": 0.05, "pad_token_id": 0
+    });
+    let model = Model::initialise(ModelConfig::from_json(&config).unwrap(), 3);
+    std::fs::create_dir(folder.path().join("model")).unwrap();
+    model.save(&folder.path().join("model")).unwrap();
+    let words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "where", "does", "live", "lives"];
+    let words = words.iter().chain(&["in", ".", "?"]).chain(&PEOPLE).chain(&TOWNS);
+    let vocabulary: String = words.map(|word| format!("{word}\n")).collect();
+    folder.write("model/vocab.txt", vocabulary);
+    folder.write("train.json", questions(90).to_string());
+    folder.write("dev.json", questions(12).to_string());
+    folder
+}
+
+fn questions(count: usize) -> Value {
+    let paragraphs: Vec<Value> = (0..count)
+        .map(|i| {
+            let (a, b) = (PEOPLE[i % 6], PEOPLE[(i / 6 + i + 1) % 6]);
+            let (t, u) = (TOWNS[(i * 5 + 1) % 6], TOWNS[(i * 7 + i / 5) % 6]);
+            let start = a.len() + " lives in ".len();
+            json!({
+                "context": format!("{a} lives in {t}. {b} lives in {u}."),
+                "qas": [{
+                    "id": i.to_string(), "question": format!("where does {a} live?"),
+                    "answers": [{"text": t, "answer_start": start}]
+                }]
+            })
+        })
+        .collect();
+    json!({"version": "1.1", "data": [{"title": "towns", "paragraphs": paragraphs}]})
+}
+
+/// `limbeck COMMAND --task squad --train train.json ...` with the small windows.
+fn train(folder: &Folder, command: &str, more: &[&str]) -> Outcome {
+    folder.run(&arguments(command, more))
+}
+
+fn arguments<'a>(command: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    let mut args = vec![command, "--task", "squad", "--train", "train.json", "--quiet"];
+    args.extend(WINDOWS);
+    args.extend(["--learning-rate", "3e-3", "--batch-size", "8"]);
+    args.extend(more);
+    args
+}
+
+#[test]
+fn a_teacher_is_trained_distilled_evaluated_and_asked() {
+    let folder = world();
+    let dev = ["--dev", "dev.json", "--epochs", "30", "--json"];
+    let teacher = [&["--model", "model", "--out", "teacher"], &dev[..]].concat();
+    let first = train(&folder, "finetune", &teacher).json();
+    assert!(first["metrics"]["exact"].as_f64().unwrap() > 90.0, "{first}");
+    for name in ["train.jsonl", "metrics.json", "predictions.json", "limbeck.json", "run.toml"] {
+        assert!(folder.path().join("teacher").join(name).is_file(), "{name}");
+    }
+
+    // The same command again leaves a finished folder alone.
+    let bytes = |name: &str| std::fs::read(folder.path().join(name)).unwrap();
+    let before = bytes("teacher/model.safetensors");
+    let again = train(&folder, "finetune", &teacher);
+    assert_eq!(again.code, 0, "{}", again.err);
+    assert_eq!(bytes("teacher/model.safetensors"), before);
+    let other = [&teacher[..], &["--seed", "7"]].concat();
+    train(&folder, "finetune", &other).refused(&["teacher", "train.seed", "--overwrite"]);
+
+    let student =
+        [&["--teacher", "teacher", "--student-layers", "0", "--out", "student"], &dev[..]].concat();
+    train(&folder, "distill", &student).json();
+
+    let scores =
+        folder.run(&["evaluate", "--model", "teacher", "--data", "dev.json", "--json", "--quiet"]);
+    assert_eq!(scores.json()["exact"], first["metrics"]["exact"]);
+
+    let context = "ben lives in oslo. ana lives in rome.";
+    let answer = folder.run(&[
+        "answer",
+        "--model",
+        "teacher",
+        "--question",
+        "where does ana live?",
+        "--context",
+        context,
+        "--json",
+        "--logits",
+        "--quiet",
+    ]);
+    let answer = answer.json();
+    let (start, end) = (answer["start"].as_u64().unwrap(), answer["end"].as_u64().unwrap());
+    assert_eq!(answer["answer"], context[start as usize..end as usize]);
+    assert!(TOWNS.contains(&answer["answer"].as_str().unwrap()), "{answer}");
+    let length = |key: &str| answer[key].as_array().unwrap().len();
+    assert_eq!(length("start_logits"), length("offsets"));
+    assert!(length("n_best") > 0);
+
+    let inspection = folder.run(&["inspect", "--model", "student", "--json"]).json();
+    assert_eq!(inspection["layers"].as_array().unwrap().len(), 1);
+    let figures = folder.run(&[
+        "bench",
+        "train",
+        "--model",
+        "model",
+        "--data",
+        "train.json",
+        "--batch-size",
+        "4",
+        "--steps",
+        "2",
+        "--json",
+    ]);
+    assert!(figures.json()["tokens_per_second"].as_f64().unwrap() > 0.0);
+}
+
+#[test]
+fn a_run_that_is_killed_again_and_again_ends_with_the_same_bytes() {
+    let folder = world();
+    let options = ["--model", "model", "--epochs", "60", "--save-steps", "20"];
+    let with_out = |out: &'static str| [&options[..], &["--out", out]].concat();
+    assert_eq!(train(&folder, "finetune", &with_out("whole")).code, 0);
+    for wait in [30, 60, 90, 120] {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_limbeck"))
+            .args(arguments("finetune", &with_out("killed")))
+            .current_dir(folder.path())
+            .stdin(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(Duration::from_millis(wait));
+        // SIGKILL: the run has no chance to save.
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    let end = train(&folder, "finetune", &with_out("killed"));
+    assert_eq!(end.code, 0, "{}", end.err);
+    let read =
+        |out: &str| std::fs::read(folder.path().join(out).join("model.safetensors")).unwrap();
+    assert!(read("killed") == read("whole"));
+}
+
+#[test]
+fn nothing_is_overwritten_that_is_read_or_not_a_runs() {
+    let folder = world();
+    let before = std::fs::read(folder.path().join("model/model.safetensors")).unwrap();
+    for more in [&[][..], &["--overwrite"]] {
+        let args = [&["--model", "model", "--out", "model"], more].concat();
+        train(&folder, "finetune", &args).refused(&["model"]);
+    }
+    train(&folder, "finetune", &["--model", "model", "--out", ""]).refused(&["output.dir"]);
+    assert_eq!(std::fs::read(folder.path().join("model/model.safetensors")).unwrap(), before);
+
+    // A finished run survives a slip in the command that was to replace it.
+    let run = ["--model", "model", "--epochs", "1", "--out", "run"];
+    assert_eq!(train(&folder, "finetune", &run).code, 0);
+    let slip = ["--model", "no-such-model", "--epochs", "1", "--out", "run", "--overwrite"];
+    assert_eq!(train(&folder, "finetune", &slip).code, 2);
+    assert!(folder.path().join("run/model.safetensors").is_file());
+}
+
+#[test]
+fn a_model_with_a_value_that_is_not_a_number_is_refused() {
+    let folder = world();
+    let path = folder.path().join("model/model.safetensors");
+    let mut bytes = std::fs::read(&path).unwrap();
+    let last = bytes.len() - 4;
+    bytes[last..].copy_from_slice(&f32::NAN.to_le_bytes());
+    std::fs::write(&path, bytes).unwrap();
+    let args = ["answer", "--model", "model", "--question", "q", "--context", "c"];
+    folder.run(&args).refused(&["not finite", "model.safetensors"]);
+}
