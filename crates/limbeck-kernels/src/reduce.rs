@@ -61,7 +61,7 @@ pub fn add_column_sums(values: &[f32], columns: usize, sums: &mut [f32], scratch
     scratch.add_to(&mut [sums]);
 }
 
-/// Partial sums, one row for each block of [`BLOCK_ROWS`] rows: so sums over rows run
+/// Partial sums, one row for each block of 64 rows: so sums over rows run
 /// on all threads and still add up in one order.
 #[derive(Debug, Default)]
 pub struct Partials {

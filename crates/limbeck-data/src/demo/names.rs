@@ -41,20 +41,14 @@ pub(super) enum NameKind {
 
 const KINDS: [NameKind; 4] = [NameKind::Woman, NameKind::Man, NameKind::Town, NameKind::Pet];
 
-// Few syllables, so that each is seen often and a small model soon tells them apart.
-const STARTS_OF_PEOPLE: [&str; 10] =
-    ["bel", "cal", "dor", "gar", "hol", "kel", "lim", "mar", "nor", "siv"];
-const STARTS_OF_OTHERS: [&str; 12] =
-    ["ash", "bran", "clov", "elm", "fen", "grim", "hazel", "oak", "pem", "rus", "tav", "wex"];
+// Enough of them that no model learns each pair by heart rather than to compare, few
+// enough that each is seen often.
+const STARTS: [&str; 16] = [
+    "bel", "cal", "dor", "fen", "gar", "hol", "jor", "kel", "lim", "mar", "nor", "per", "ras",
+    "siv", "tav", "wen",
+];
 
 impl NameKind {
-    fn starts(self) -> &'static [&'static str] {
-        match self {
-            Self::Woman | Self::Man => &STARTS_OF_PEOPLE,
-            Self::Town | Self::Pet => &STARTS_OF_OTHERS,
-        }
-    }
-
     fn endings(self) -> &'static [&'static str] {
         match self {
             Self::Woman => &["a", "ia", "ela", "ina", "issa", "etta"],
@@ -67,17 +61,14 @@ impl NameKind {
 
 /// The vocabulary's entries for all names: every name is two of them.
 pub(super) fn pieces() -> impl Iterator<Item = String> {
-    let starts = KINDS.into_iter().flat_map(NameKind::starts).map(|&start| start.to_owned());
     let endings = KINDS.into_iter().flat_map(NameKind::endings);
-    starts.chain(endings.map(|ending| format!("##{ending}")))
+    STARTS.into_iter().map(str::to_owned).chain(endings.map(|ending| format!("##{ending}")))
 }
 
 /// Whether a lower-case word is one of the names.
 pub(super) fn is_name(word: &str) -> bool {
-    KINDS.iter().any(|kind| {
-        let mut rests = kind.starts().iter().filter_map(|start| word.strip_prefix(start));
-        rests.any(|rest| kind.endings().contains(&rest))
-    })
+    let mut rests = STARTS.iter().filter_map(|start| word.strip_prefix(start));
+    rests.any(|rest| KINDS.iter().any(|kind| kind.endings().contains(&rest)))
 }
 
 /// A new name of `kind` for `part`, whose first syllable no name in `taken` has. The
@@ -89,7 +80,7 @@ pub(super) fn invent(
     taken: &mut Vec<String>,
 ) -> String {
     loop {
-        let start = capitalised(random.pick(kind.starts()));
+        let start = capitalised(random.pick(&STARTS));
         let name = format!("{start}{}", random.pick(kind.endings()));
         // A paragraph takes fewer names than there are syllables, and an eighth of all
         // names is free to the development part: the loop ends.

@@ -17,8 +17,24 @@ fn corpus() -> &'static DemoCorpus {
 
 fn names(data: &SquadData) -> BTreeSet<&str> {
     let ordinary: BTreeSet<&str> = BTreeSet::from([
-        "In", "On", "At", "By", "The", "A", "January", "February", "March", "April", "May", "June",
-        "July", "August", "September", "October", "November", "December",
+        "In",
+        "On",
+        "At",
+        "By",
+        "The",
+        "A",
+        "January",
+        "February",
+        "March",
+        "April",
+        "May",
+        "June",
+        "July",
+        "August",
+        "September",
+        "October",
+        "November",
+        "December",
     ]);
     data.paragraphs
         .iter()

@@ -5,7 +5,7 @@
 //! - [`settings`]: flags made from the [table of settings](crate::config::settings).
 //! - [`spellings`]: the underscore spelling and older names of every flag.
 //! - [`usage`]: clap's errors on one line.
-//! - [`reference`]: the reference in Markdown.
+//! - [`mod@reference`]: the reference in Markdown.
 
 pub mod answering;
 pub mod demo;

@@ -1,10 +1,10 @@
 //! One file a command, and what they share.
 //!
 //! # Layout
-//! - [`run`]: `run`, `finetune`, `distill`, which differ in where their plan comes from;
+//! - [`mod@run`]: `run`, `finetune`, `distill`, which differ in where their plan comes from;
 //!   [`train`] carries out one stage of it, [`train_report`] writes its `report.html`.
 //! - [`evaluate`]: `evaluate` and `predict`; [`answer`], [`score`], [`inspect`],
-//!   [`bench`]: the commands of these names.
+//!   [`mod@bench`]: the commands of these names.
 //! - [`demo`]: a teacher and two students on questions of its own.
 //! - [`subject`]: the model that a command runs, with the options that belong to it.
 

@@ -1,6 +1,7 @@
 //! Tests that drive the real binary.
 
 mod config;
+mod demo;
 mod dependencies;
 mod help;
 mod inspect;
