@@ -69,15 +69,15 @@ impl Default for DemoOptions {
     fn default() -> Self {
         Self {
             seed: 42,
-            train_questions: 20_000,
+            train_questions: 24_000,
             dev_questions: 1_000,
             questions_per_paragraph: 4,
             min_sentences: 4,
-            max_sentences: 7,
+            max_sentences: 6,
             unanswerable_share: 0.25,
             reworded_share: 0.4,
             subject_share: 0.25,
-            told_of_both_share: 0.4,
+            told_of_both_share: 0.6,
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Names of two syllables. A hash of the name says whether it belongs to training or
-//! to the development part, so the two never share one, though they share syllables.
+//! Names of two syllables. Which two are joined says whether a name belongs to training
+//! or to the development part, so the two never share one, though they share syllables.
 
 use super::random::Random;
 
@@ -23,10 +23,10 @@ impl Part {
         self as u64
     }
 
-    /// The part that may use `name`: one name in eight is kept for development.
-    pub(super) fn of_name(name: &str) -> Self {
-        let hash = blake3::hash(name.as_bytes());
-        if hash.as_bytes()[0].is_multiple_of(8) { Self::Dev } else { Self::Train }
+    /// Whether this part may join the syllables of these numbers. Every start has one
+    /// ending of each kind that is kept for development.
+    fn may_join(self, start: usize, ending: usize, endings: usize) -> bool {
+        (start % endings == ending) == (self == Self::Dev)
     }
 }
 
@@ -79,13 +79,19 @@ pub(super) fn invent(
     kind: NameKind,
     taken: &mut Vec<String>,
 ) -> String {
+    let endings = kind.endings();
+    // A paragraph takes fewer names than there are syllables: both loops end.
+    let (index, start) = loop {
+        let index = random.below(STARTS.len());
+        let start = capitalised(STARTS[index]);
+        if !taken.iter().any(|other| other.starts_with(&start)) {
+            break (index, start);
+        }
+    };
     loop {
-        let start = capitalised(random.pick(&STARTS));
-        let name = format!("{start}{}", random.pick(kind.endings()));
-        // A paragraph takes fewer names than there are syllables, and an eighth of all
-        // names is free to the development part: the loop ends.
-        let clashes = taken.iter().any(|other| other.starts_with(&start));
-        if !clashes && Part::of_name(&name) == part {
+        let ending = random.below(endings.len());
+        if part.may_join(index, ending, endings.len()) {
+            let name = format!("{start}{}", endings[ending]);
             taken.push(name.clone());
             return name;
         }

@@ -55,14 +55,14 @@ pub fn report(plan: &Plan, dev: &SquadData, results: &Results) -> Result<Report>
 
 fn summary(results: &Results) -> String {
     let Results { teacher, student, distilled, seconds, .. } = results;
-    let gain = distilled.f1 - student.f1;
-    let verdict = match gain {
+    let verdict = match distilled.f1 - student.f1 {
+        gain if gain.abs() < 0.05 => "the same F1".to_owned(),
         gain if gain > 0.0 => format!("{gain:.1} points of F1 more"),
         gain => format!("{:.1} points of F1 less", -gain),
     };
     format!(
-        "Both students have a {:.0}th of the teacher's parameters, the same weights at the start, \
-         the same questions and the same number of steps. The one that also learnt from the \
+        "Both students are {:.1} times smaller than the teacher. They start from the same weights \
+         and see the same questions in the same order. The one that also learnt from the \
          teacher's logits has {verdict}. All of it took {}.",
         teacher.parameters as f64 / distilled.parameters.max(1) as f64,
         duration(*seconds)
@@ -90,7 +90,7 @@ fn table(dev: &SquadData, results: &Results) -> Table {
     Table {
         heading: "The three models".to_owned(),
         note: format!(
-            "Scores in per cent on {} questions about people and towns that training never names. \
+            "Scores in per cent on {} questions about people that training never names. \
              Time is the median of {} questions, one at a time, from text to text.",
             dev.questions.len(),
             results.questions.len()
@@ -157,8 +157,8 @@ fn what_was_done(plan: &Plan, dev: &SquadData) -> Section {
     let paragraphs = [
         format!(
             "The questions are generated: {} to learn from and {} kept apart. A paragraph tells of \
-             two people or two towns in {} to {} sentences, so that the wrong answer of the right \
-             type stands close by. {:.0} % of the questions have no answer. The names in the \
+             two people in {} to {} sentences, so that wrong answers of the right type stand close \
+             by. {:.0} % of the questions have no answer. The names in the \
              questions kept apart never occur in training, though their syllables do.",
             corpus.train_questions,
             dev.questions.len(),
@@ -166,13 +166,14 @@ fn what_was_done(plan: &Plan, dev: &SquadData) -> Section {
             corpus.max_sentences,
             100.0 * corpus.unanswerable_share
         ),
-        "All three models start from random weights. The teacher and the first student learn from \
+        "All three models start from random weights; their heads begin by looking at the same word \
+         elsewhere and at its neighbours, which shortens training. The teacher and the first student learn from \
          the labels. The second student minimises a weighted sum of the same loss and of the \
          divergence from the teacher's softened probabilities, on the same questions; the teacher \
          saw them in training too. Nothing else differs between the students."
             .to_owned(),
-        "Each model was evaluated several times while it was trained, and its best state by F1 was \
-         kept, as fine-tuning does. One seed is one draw: repeat it with other values of --seed."
+        "Each model was evaluated ten times while it was trained. Its best state by F1 was kept, \
+         with the threshold of \"no answer\" that suits it best, as fine-tuning does. One seed is one draw: repeat it with other values of --seed."
             .to_owned(),
     ];
     Section::Text { heading: "What was done".to_owned(), paragraphs: paragraphs.into() }

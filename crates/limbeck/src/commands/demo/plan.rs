@@ -11,7 +11,7 @@ use limbeck_train::options::{DistillOptions, OptimizerOptions, ScheduleOptions, 
 
 use super::weights;
 use crate::cli::demo::DemoArgs;
-use crate::config::{DataSection, EvalSection, ModelSection, OutputSection, RunConfig, Task};
+use crate::config::{DataSection, ModelSection, OutputSection, RunConfig, Task};
 
 /// The three models, in the order of training, by the names of their folders.
 pub const MODELS: [&str; 3] = ["teacher", "student", "distilled"];
@@ -34,7 +34,7 @@ pub struct Plan {
 }
 
 /// A model's sizes, and the learning rate that suits them.
-struct Size {
+pub(super) struct Size {
     name: &'static str,
     num_hidden_layers: usize,
     hidden_size: usize,
@@ -50,7 +50,7 @@ const TEACHER: Size = Size {
     learning_rate: 1e-3,
 };
 
-const STUDENT: Size = Size {
+pub(super) const STUDENT: Size = Size {
     name: "student",
     num_hidden_layers: 2,
     hidden_size: 32,
@@ -138,9 +138,6 @@ impl Plan {
                 logging_steps: steps.div_ceil(80).max(1),
                 ..TrainOptions::default()
             },
-            // A fixed threshold: nothing but the choice of the best step is fitted to
-            // the questions that are scored.
-            eval: EvalSection { null_score_diff_threshold: Some(0.0), ..EvalSection::default() },
             output: OutputSection { dir: Some(self.out.join(size.name)) },
             ..RunConfig::default()
         }
@@ -151,7 +148,8 @@ impl Plan {
     }
 }
 
-fn bert(size: &Size, vocab_size: usize) -> ModelConfig {
+/// A model of one family with the two sizes.
+pub(super) fn bert(size: &Size, vocab_size: usize) -> ModelConfig {
     ModelConfig {
         architecture: Architecture::Bert,
         vocab_size,
