@@ -5,7 +5,8 @@
 //! the same type (where one was born, where one moved), and some are told of both
 //! people, so that answers have distractors of their type close by. Questions are
 //! asked in the words of the sentence or in others; some have no answer: the fact is
-//! told of the other person, or of nobody. Names are put together from two
+//! told of the other person, or of nobody. Some labels of the training part are wrong,
+//! as those of people are. Names are put together from two
 //! syllables, and the development part uses names that training never shows, so that
 //! a model must find the name in the text and cannot learn it by heart.
 //!
@@ -63,13 +64,16 @@ pub struct DemoOptions {
     /// Share of kinds of fact that are told of both people of a paragraph, so that only
     /// the name tells which is asked for. The first kind is always told of one alone.
     pub told_of_both_share: f64,
+    /// Share of training questions that are labelled with what some sentence of the
+    /// paragraph tells, mostly a wrong one. The development part is always right.
+    pub wrong_label_share: f64,
 }
 
 impl Default for DemoOptions {
     fn default() -> Self {
         Self {
             seed: 42,
-            train_questions: 24_000,
+            train_questions: 32_000,
             dev_questions: 1_000,
             questions_per_paragraph: 4,
             min_sentences: 4,
@@ -78,6 +82,7 @@ impl Default for DemoOptions {
             reworded_share: 0.4,
             subject_share: 0.25,
             told_of_both_share: 0.6,
+            wrong_label_share: 0.3,
         }
     }
 }
@@ -105,6 +110,7 @@ impl DemoOptions {
             ("reworded_share", self.reworded_share),
             ("subject_share", self.subject_share),
             ("told_of_both_share", self.told_of_both_share),
+            ("wrong_label_share", self.wrong_label_share),
         ] {
             if !(0.0..=1.0).contains(&share) {
                 return wrong(key, "from 0 to 1");
@@ -139,8 +145,12 @@ impl DemoCorpus {
     }
 }
 
+/// Keeps wrong labels apart from the streams of the two parts.
+const NOISE_STREAM: u64 = 2;
+
 fn generate_part(options: &DemoOptions, part: Part, questions: usize) -> SquadData {
     let mut random = Random::new(options.seed, part.stream());
+    let mut noise = Random::new(options.seed, NOISE_STREAM);
     let mut data = SquadData {
         version: "v2.0".to_owned(),
         paragraphs: Vec::with_capacity(questions.div_ceil(options.questions_per_paragraph)),
@@ -150,7 +160,10 @@ fn generate_part(options: &DemoOptions, part: Part, questions: usize) -> SquadDa
         let wanted = options.questions_per_paragraph.min(questions - data.questions.len());
         let told = paragraph::tell(&mut random, part, options);
         let index = data.paragraphs.len();
-        for asked in questions::ask(&mut random, part, &told, options, wanted) {
+        for mut asked in questions::ask(&mut random, part, &told, options, wanted) {
+            if part == Part::Train && noise.chance(options.wrong_label_share) {
+                asked.mislabel(&mut noise, &told);
+            }
             let id = format!("{}-{:06}", part.name(), data.questions.len());
             data.questions.push(asked.into_question(id, index));
         }

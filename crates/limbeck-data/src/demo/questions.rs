@@ -16,6 +16,20 @@ pub(super) struct Asked {
 }
 
 impl Asked {
+    /// Replaces the label by something else that the paragraph tells, unless that is
+    /// right after all or said in the question.
+    pub(super) fn mislabel(&mut self, random: &mut Random, told: &Told) {
+        let fact = &told.facts[random.below(told.facts.len())];
+        let text = told.value(fact, Slot::A);
+        let is_right = self.answer.as_ref().is_some_and(|answer| answer.text == text);
+        if let Some(start) = fact.start(Slot::A)
+            && !is_right
+            && !self.text.contains(text)
+        {
+            self.answer = Some(Answer { text: text.to_owned(), start });
+        }
+    }
+
     pub(super) fn into_question(self, id: String, paragraph: usize) -> Question {
         Question {
             id,

@@ -15,7 +15,7 @@ use std::cell::RefCell;
 use crate::threads::{self, Shared};
 use kernel::Shape;
 pub use pack::Packed;
-use pack::{Panels, pack_left};
+use pack::{Lines, Panels, pack_left};
 
 /// Most values of `k` taken at once: a panel of `B` this deep stays in the first
 /// cache, next to the rows of `A` that meet it.
@@ -112,7 +112,7 @@ pub fn matmul_then(
         Right::Packed(packed) => multiply(a, packed.panels(), c, write, epilogue),
         Right::Plain(b) => {
             thread_local! {
-                static BUFFER: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
+                static BUFFER: RefCell<Lines> = const { RefCell::new(Lines::new()) };
             }
             // Taken out, not borrowed: an epilogue may multiply too.
             let mut buffer = BUFFER.take();
@@ -169,28 +169,35 @@ fn multiply_rows(
         }
         return;
     }
-    thread_local! {
-        static BUFFER: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
-    }
-    BUFFER.with_borrow_mut(|buffer| {
-        for (k, depth) in b.blocks() {
-            let left = if a.column_stride == 1 {
+    let mut stripe = |left, k, depth, panel| {
+        let add = write == Write::Add || k > 0;
+        // SAFETY: `left` covers `rows` and `depth`, the panel has `depth` rows, and `c`
+        // was checked to hold the rows at its stride.
+        unsafe { kernel::stripe(left, rows.len(), depth, panel, c.as_mut_ptr(), c_stride, add) }
+    };
+    if a.column_stride == 1 {
+        // All of the depth before the next panel: so the stripe of `C` stays in cache.
+        for panel in b.panels() {
+            for (k, depth) in b.blocks() {
                 // SAFETY: row `rows.start`, column `k` lies inside `a`.
                 let data = unsafe { a.data.as_ptr().add(rows.start * a.row_stride + k) };
-                kernel::Left::Strided { data, stride: a.row_stride }
-            } else {
-                kernel::Left::Panels(pack_left(a, rows.clone(), k, depth, buffer))
-            };
-            let add = write == Write::Add || k > 0;
-            for panel in b.panels_of(k, depth) {
-                // SAFETY: `left` covers `rows` and `depth`, the panel has `depth` rows,
-                // and `c` was checked to hold the rows at its stride.
-                unsafe {
-                    kernel::stripe(left, rows.len(), depth, panel, c.as_mut_ptr(), c_stride, add);
-                }
+                let left = kernel::Left::Strided { data, stride: a.row_stride };
+                stripe(left, k, depth, b.panel(k, depth, panel));
             }
         }
-    });
+    } else {
+        thread_local! {
+            static BUFFER: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
+        }
+        BUFFER.with_borrow_mut(|buffer| {
+            for (k, depth) in b.blocks() {
+                let left = kernel::Left::Panels(pack_left(a, rows.clone(), k, depth, buffer));
+                for panel in b.panels() {
+                    stripe(left, k, depth, b.panel(k, depth, panel));
+                }
+            }
+        });
+    }
 }
 
 /// A product on this thread alone, for tasks that are parallel outside. Rows of `c`

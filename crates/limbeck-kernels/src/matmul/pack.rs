@@ -8,7 +8,7 @@ use crate::threads::{self, Shared};
 /// with zeros to whole vectors.
 #[derive(Debug, Default)]
 pub struct Packed {
-    data: Vec<f32>,
+    data: Lines,
     depth: usize,
     columns: usize,
 }
@@ -25,17 +25,46 @@ impl Packed {
     /// Packs `b` on this thread, into the memory that is there.
     pub(crate) fn refill(&mut self, b: Matrix<'_>) {
         (self.depth, self.columns) = (b.rows, b.columns);
-        resize(&mut self.data, Panels::size(self.depth, self.columns));
-        for (k, depth) in self.panels().blocks() {
-            for panel in 0..Columns::of(self.columns).count {
-                let range = Columns::of(self.columns).range_in(k, depth, panel);
-                pack_panel(b, k, depth, panel, &mut self.data[range]);
+        let data = self.data.of_len(Panels::size(self.depth, self.columns));
+        let cut = Columns::of(b.columns);
+        for (k, depth) in blocks(b.rows) {
+            for panel in 0..cut.count {
+                let range = cut.range_in(k, depth, panel);
+                pack_panel(b, k, depth, panel, &mut data[range]);
             }
         }
     }
 
     pub(super) fn panels(&self) -> Panels<'_> {
-        Panels { data: &self.data, depth: self.depth, columns: self.columns }
+        Panels { data: self.data.values(), depth: self.depth, columns: self.columns }
+    }
+}
+
+/// Memory that begins at a cache line, so that no vector of a panel lies across two.
+#[derive(Debug, Default)]
+pub(super) struct Lines(Vec<Line>);
+
+#[derive(Debug, Clone, Copy)]
+#[repr(C, align(64))]
+struct Line([f32; 16]);
+
+impl Lines {
+    pub const fn new() -> Self {
+        Self(Vec::new())
+    }
+
+    fn values(&self) -> &[f32] {
+        // SAFETY: a line is sixteen values and nothing else.
+        unsafe { std::slice::from_raw_parts(self.0.as_ptr().cast(), self.0.len() * 16) }
+    }
+
+    /// The first `len` values; grows without clearing what will be overwritten.
+    fn of_len(&mut self, len: usize) -> &mut [f32] {
+        if self.0.len() * 16 < len {
+            self.0.resize(len.div_ceil(16), Line([0.0; 16]));
+        }
+        // SAFETY: as above; at least `len` values are there.
+        unsafe { std::slice::from_raw_parts_mut(self.0.as_mut_ptr().cast(), len) }
     }
 }
 
@@ -78,6 +107,15 @@ impl Columns {
     }
 }
 
+/// The blocks of depth: where each begins and how deep it is.
+fn blocks(depth: usize) -> impl Iterator<Item = (usize, usize)> {
+    let count = depth.div_ceil(BLOCK_DEPTH);
+    (0..count).map(move |i| {
+        let range = threads::part_of(depth, count, i, 1);
+        (range.start, range.len())
+    })
+}
+
 /// A view of packed columns.
 #[derive(Clone, Copy)]
 pub(super) struct Panels<'a> {
@@ -106,33 +144,33 @@ impl<'a> Panels<'a> {
 
     /// The blocks of depth: where each begins and how deep it is.
     pub fn blocks(self) -> impl Iterator<Item = (usize, usize)> + use<> {
-        let (depth, count) = (self.depth, self.depth.div_ceil(BLOCK_DEPTH));
-        (0..count).map(move |i| {
-            let range = threads::part_of(depth, count, i, 1);
-            (range.start, range.len())
-        })
+        blocks(self.depth)
     }
 
-    pub fn panels_of(self, k: usize, depth: usize) -> impl Iterator<Item = Panel<'a>> {
+    /// The numbers of the panels of each block.
+    pub fn panels(self) -> std::ops::Range<usize> {
+        0..Columns::of(self.columns).count
+    }
+
+    /// A panel of the block that begins at `k`.
+    pub fn panel(self, k: usize, depth: usize, panel: usize) -> Panel<'a> {
         let cut = Columns::of(self.columns);
-        (0..cut.count).map(move |panel| {
-            let first_column = cut.start(panel) * cut.lanes;
-            Panel {
-                data: &self.data[cut.range_in(k, depth, panel)],
-                vectors: cut.width(panel) / cut.lanes,
-                first_column,
-                columns: cut.width(panel).min(self.columns - first_column),
-            }
-        })
+        let first_column = cut.start(panel) * cut.lanes;
+        Panel {
+            data: &self.data[cut.range_in(k, depth, panel)],
+            vectors: cut.width(panel) / cut.lanes,
+            first_column,
+            columns: cut.width(panel).min(self.columns - first_column),
+        }
     }
 }
 
 /// Packs `b` into `buffer`, on all threads.
-pub(super) fn pack_parallel<'a>(b: Matrix<'_>, buffer: &'a mut Vec<f32>) -> Panels<'a> {
-    resize(buffer, Panels::size(b.rows, b.columns));
+pub(super) fn pack_parallel<'a>(b: Matrix<'_>, buffer: &'a mut Lines) -> Panels<'a> {
+    let data = buffer.of_len(Panels::size(b.rows, b.columns));
     let cut = Columns::of(b.columns);
     let blocks = b.rows.div_ceil(BLOCK_DEPTH);
-    let shared = Shared::new(buffer);
+    let shared = Shared::new(data);
     let tasks = blocks * cut.count;
     // Small matrices are packed faster than a second thread wakes up.
     let parts = if b.rows * b.columns < 1 << 14 { 1 } else { tasks.min(4 * threads::count()) };
@@ -145,7 +183,7 @@ pub(super) fn pack_parallel<'a>(b: Matrix<'_>, buffer: &'a mut Vec<f32>) -> Pane
             pack_panel(b, k, depth, panel, target);
         }
     });
-    Panels { data: buffer, depth: b.rows, columns: b.columns }
+    Panels { data: buffer.values(), depth: b.rows, columns: b.columns }
 }
 
 /// Copies a few vectors. A call of the library's copy would cost as much as the copy.

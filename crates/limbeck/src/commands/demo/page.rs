@@ -92,7 +92,7 @@ fn table(dev: &SquadData, results: &Results) -> Table {
         note: format!(
             "Scores in per cent on {} questions about people that training never names. \
              Time is the median of {} questions, one at a time, from text to text.",
-            dev.questions.len(),
+            grouped(dev.questions.len()),
             results.questions.len()
         ),
         columns: vec![
@@ -160,11 +160,18 @@ fn what_was_done(plan: &Plan, dev: &SquadData) -> Section {
              two people in {} to {} sentences, so that wrong answers of the right type stand close \
              by. {:.0} % of the questions have no answer. The names in the \
              questions kept apart never occur in training, though their syllables do.",
-            corpus.train_questions,
-            dev.questions.len(),
+            grouped(corpus.train_questions),
+            grouped(dev.questions.len()),
             corpus.min_sentences,
             corpus.max_sentences,
             100.0 * corpus.unanswerable_share
+        ),
+        format!(
+            "{:.0} % of the questions to learn from are labelled with what some sentence of their \
+             paragraph tells, mostly a wrong one: people make mistakes too. The teacher learns to \
+             doubt such labels; its softened probabilities are a steadier guide for a student than \
+             the labels themselves. The labels of the questions kept apart are all right.",
+            100.0 * corpus.wrong_label_share
         ),
         "All three models start from random weights; their heads begin by looking at the same word \
          elsewhere and at its neighbours, which shortens training. The teacher and the first student learn from \

@@ -53,7 +53,7 @@ const TEACHER: Size = Size {
 pub(super) const STUDENT: Size = Size {
     name: "student",
     num_hidden_layers: 2,
-    hidden_size: 32,
+    hidden_size: 40,
     initializer_range: 0.08,
     learning_rate: 1.5e-3,
 };
