@@ -18,7 +18,9 @@ use crate::observer::{Observer, StepReport};
 use crate::options::{OptimizerOptions, ScheduleOptions, TrainOptions};
 use crate::schedule::Schedule;
 use crate::teacher;
-use crate::trackers::{JsonlTracker, TensorBoardTracker, Tracker, Trackers, now};
+use crate::trackers::{
+    EVALUATION_PREFIX, JsonlTracker, TensorBoardTracker, Tracker, Trackers, now,
+};
 
 /// All that a run needs.
 pub struct Run<'a> {
@@ -123,7 +125,7 @@ impl Run<'_> {
             observer.message(&message);
         }
         let mut loop_ = Loop {
-            trackers: trackers(self.folder.path(), resumed.as_ref().map(|p| p.step as u64))?,
+            trackers: trackers(self.folder.path(), resumed.as_ref())?,
             batches: Batches::new(self.features, self.train),
             tokenizer: self.tokenizer,
             losses: self.losses,
@@ -151,18 +153,15 @@ fn fingerprint(model: &Model, features: &Features) -> String {
 }
 
 /// Opens the trackers of a run: anew, or after the step where it goes on.
-fn trackers(folder: &std::path::Path, step: Option<u64>) -> Result<Trackers> {
-    let (lines, board) = (folder.join("train.jsonl"), folder.join("tensorboard"));
-    Ok(match step {
-        None => Trackers(vec![
-            Box::new(JsonlTracker::create(&lines)?),
-            Box::new(TensorBoardTracker::create(&board)?),
-        ]),
-        Some(step) => Trackers(vec![
-            Box::new(JsonlTracker::resume(&lines, step)?),
-            Box::new(TensorBoardTracker::resume(&board, step)?),
-        ]),
-    })
+fn trackers(folder: &std::path::Path, resumed: Option<&Progress>) -> Result<Trackers> {
+    let path = folder.join("train.jsonl");
+    let step = resumed.map_or(0, |progress| progress.step);
+    let lines = match resumed {
+        None => JsonlTracker::create(&path)?,
+        Some(progress) => JsonlTracker::resume(&path, step as u64, progress.evaluated_at == step)?,
+    };
+    let board = TensorBoardTracker::create(&folder.join("tensorboard"), step as u64)?;
+    Ok(Trackers(vec![Box::new(lines), Box::new(board)]))
 }
 
 struct Loop<'a> {
@@ -310,8 +309,11 @@ impl Loop<'_> {
             return Ok(false);
         };
         let step = self.progress.step;
-        let values: Vec<(String, f64)> =
-            evaluation.metrics.iter().map(|(key, value)| (format!("eval_{key}"), value)).collect();
+        let values: Vec<(String, f64)> = evaluation
+            .metrics
+            .iter()
+            .map(|(key, value)| (format!("{EVALUATION_PREFIX}{key}"), value))
+            .collect();
         let values: Vec<(&str, f64)> = values.iter().map(|(key, value)| (&**key, *value)).collect();
         self.trackers.scalars(step as u64, now(), &values)?;
         observer.evaluated(step, &evaluation.metrics);

@@ -54,5 +54,7 @@ fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
     if text.len() as u64 > MAX_JSON_BYTES {
         return Err(ModelError::file(path, format!("longer than {MAX_JSON_BYTES} bytes")));
     }
-    serde_json::from_slice(&text).map_err(|error| ModelError::file(path, error.to_string()))
+    // Editors on Windows begin a file with a byte order mark, which JSON has no room for.
+    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&text);
+    serde_json::from_slice(text).map_err(|error| ModelError::file(path, error.to_string()))
 }

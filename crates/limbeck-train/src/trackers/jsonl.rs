@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use limbeck_data::files;
 use serde_json::{Map, Value};
 
-use super::{Tracker, TrackerError};
+use super::{EVALUATION_PREFIX, Tracker, TrackerError};
 
 /// Appends a line to a file at every report. A value that is not finite is written
 /// as `null`.
@@ -27,18 +27,19 @@ impl JsonlTracker {
     }
 
     /// Goes on with the file at `path` after `step`: later lines and a half-written
-    /// last one are cut off. A missing file is begun.
+    /// last one are cut off, and so is an evaluation at `step` itself unless `evaluated`:
+    /// it will be repeated. A missing file is begun.
     ///
     /// # Errors
     /// When the file cannot be read or replaced, or a line other than the last is not
     /// one of this program's.
-    pub fn resume(path: &Path, step: u64) -> Result<Self, TrackerError> {
+    pub fn resume(path: &Path, step: u64, evaluated: bool) -> Result<Self, TrackerError> {
         let old = match fs::read(path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == ErrorKind::NotFound => return Self::create(path),
             Err(error) => return Err(TrackerError::io("read", path)(error)),
         };
-        let kept = lines_up_to(&old, step)
+        let kept = lines_up_to(&old, step, evaluated)
             .map_err(|line| TrackerError::Line { path: path.to_owned(), line })?;
         if kept.len() != old.len() {
             files::replace(path, &kept)?;
@@ -78,16 +79,15 @@ impl Tracker for JsonlTracker {
 
 /// The whole lines of `bytes` whose step is `step` or earlier, or the number of the
 /// first line that cannot be read. The last line may be broken: it is left out.
-fn lines_up_to(bytes: &[u8], step: u64) -> Result<Vec<u8>, usize> {
+fn lines_up_to(bytes: &[u8], step: u64, evaluated: bool) -> Result<Vec<u8>, usize> {
     let mut kept = Vec::with_capacity(bytes.len());
     let mut lines = bytes.split_inclusive(|&byte| byte == b'\n').enumerate().peekable();
     while let Some((index, line)) = lines.next() {
-        let line_step = serde_json::from_slice::<Map<String, Value>>(line)
-            .ok()
-            .and_then(|object| object.get("step")?.as_u64());
-        match line_step {
+        let object = serde_json::from_slice::<Map<String, Value>>(line).unwrap_or_default();
+        match object.get("step").and_then(Value::as_u64) {
             Some(found) if line.ends_with(b"\n") => {
-                if found <= step {
+                let repeated = found == step && !evaluated && is_evaluation(&object);
+                if found <= step && !repeated {
                     kept.extend_from_slice(line);
                 }
             }
@@ -96,6 +96,10 @@ fn lines_up_to(bytes: &[u8], step: u64) -> Result<Vec<u8>, usize> {
         }
     }
     Ok(kept)
+}
+
+fn is_evaluation(line: &Map<String, Value>) -> bool {
+    line.keys().any(|key| key.starts_with(EVALUATION_PREFIX))
 }
 
 #[cfg(test)]
@@ -128,7 +132,7 @@ mod tests {
         let whole = written(&path, 1..=6);
         // The run is killed while it writes step 7, and resumed after step 4.
         fs::write(&path, format!("{whole}{{\"step\":7,\"ti")).unwrap();
-        let mut tracker = JsonlTracker::resume(&path, 4).unwrap();
+        let mut tracker = JsonlTracker::resume(&path, 4, true).unwrap();
         for step in 5..=6 {
             tracker.scalars(step, 1.5, &[("loss", 2.5 / step as f64)]).unwrap();
         }
@@ -138,16 +142,24 @@ mod tests {
 
     #[test]
     fn a_whole_object_without_its_line_end_is_half_written() {
-        assert_eq!(lines_up_to(b"{\"step\":1}\n{\"step\":2}", 9).unwrap(), b"{\"step\":1}\n");
-        assert_eq!(lines_up_to(b"{\"step\":1}\n\0\0\0\n", 9).unwrap(), b"{\"step\":1}\n");
-        assert_eq!(lines_up_to(b"", 9).unwrap(), b"");
+        assert_eq!(lines_up_to(b"{\"step\":1}\n{\"step\":2}", 9, true).unwrap(), b"{\"step\":1}\n");
+        assert_eq!(lines_up_to(b"{\"step\":1}\n\0\0\0\n", 9, true).unwrap(), b"{\"step\":1}\n");
+        assert_eq!(lines_up_to(b"", 9, true).unwrap(), b"");
+    }
+
+    #[test]
+    fn an_evaluation_that_will_be_repeated_is_taken_back() {
+        let lines = b"{\"step\":4,\"loss\":1}\n{\"step\":4,\"eval_f1\":50}\n";
+        assert_eq!(lines_up_to(lines, 4, true).unwrap(), lines);
+        assert_eq!(lines_up_to(lines, 4, false).unwrap(), b"{\"step\":4,\"loss\":1}\n");
+        assert_eq!(lines_up_to(lines, 5, false).unwrap(), lines);
     }
 
     #[test]
     fn a_missing_file_is_begun() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("train.jsonl");
-        JsonlTracker::resume(&path, 4).unwrap();
+        JsonlTracker::resume(&path, 4, true).unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"");
     }
 
@@ -157,7 +169,7 @@ mod tests {
         let path = folder.path().join("train.jsonl");
         let strange = "{\"step\":1}\nhello\n{\"step\":2}\n";
         fs::write(&path, strange).unwrap();
-        let message = JsonlTracker::resume(&path, 4).err().unwrap().to_string();
+        let message = JsonlTracker::resume(&path, 4, true).err().unwrap().to_string();
         assert!(message.contains("train.jsonl, line 2: "), "{message}");
         assert_eq!(fs::read_to_string(&path).unwrap(), strange);
     }

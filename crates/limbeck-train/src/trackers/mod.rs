@@ -21,6 +21,9 @@ pub fn now() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |time| time.as_secs_f64())
 }
 
+/// What the names of an evaluation's numbers begin with.
+pub const EVALUATION_PREFIX: &str = "eval_";
+
 /// Takes the numbers of a run.
 pub trait Tracker: Send {
     /// Reports `values` (name and value) at `step`; `wall_time` is in seconds since

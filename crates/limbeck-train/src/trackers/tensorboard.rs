@@ -30,12 +30,13 @@ pub struct TensorBoardTracker {
 }
 
 impl TensorBoardTracker {
-    /// Begins a new event file in `folder`, which is created if need be. Files of
-    /// earlier runs in the folder are left: give each run its own.
+    /// Begins a new event file in `folder`, which is created if need be. It tells readers
+    /// to forget what earlier files of the folder say of steps after `step`; a run that
+    /// begins gives 0.
     ///
     /// # Errors
     /// When the folder or the file cannot be created.
-    pub fn create(folder: &Path) -> Result<Self, TrackerError> {
+    pub fn create(folder: &Path, step: u64) -> Result<Self, TrackerError> {
         fs::create_dir_all(folder).map_err(TrackerError::io("create", folder))?;
         let now = now();
         // Readers take the files of a folder in the order of their names.
@@ -51,20 +52,10 @@ impl TensorBoardTracker {
         event.double(1, now);
         event.bytes(3, FILE_VERSION.as_bytes());
         tracker.write(&event)?;
-        Ok(tracker)
-    }
-
-    /// Begins a new event file that tells readers to forget what earlier files say
-    /// of steps after `step`.
-    ///
-    /// # Errors
-    /// As [`create`](Self::create).
-    pub fn resume(folder: &Path, step: u64) -> Result<Self, TrackerError> {
-        let mut tracker = Self::create(folder)?;
         let mut start = Message::default();
         start.varint(1, 1);
         let mut event = Message::default();
-        event.double(1, now());
+        event.double(1, now);
         event.varint(2, step + 1);
         event.bytes(7, &start.0);
         tracker.write(&event)?;

@@ -1,7 +1,7 @@
 //! The command line: what can be typed, and nothing of what it does.
 //!
 //! # Layout
-//! - [`training`], [`answering`], [`measuring`], [`demo`]: the arguments of the commands.
+//! - [`training`], [`answering`], [`measuring`], [`mod@export`], [`demo`]: the arguments of the commands.
 //! - [`settings`]: flags made from the [table of settings](crate::config::settings).
 //! - [`spellings`]: the underscore spelling and older names of every flag.
 //! - [`usage`]: clap's errors on one line.
@@ -9,6 +9,7 @@
 
 pub mod answering;
 pub mod demo;
+pub mod export;
 pub mod measuring;
 pub mod reference;
 pub mod settings;
@@ -62,6 +63,7 @@ pub enum Command {
     Score(answering::ScoreArgs),
     Answer(answering::AnswerArgs),
     Inspect(measuring::InspectArgs),
+    Export(export::ExportArgs),
     #[command(subcommand)]
     Bench(measuring::BenchCommand),
     Demo(demo::DemoArgs),

@@ -90,7 +90,7 @@ fn context(args: &AnswerArgs) -> Result<String> {
 /// Answers every line of standard input with a line of standard output.
 fn stream(answerer: &mut Answerer, logits: bool) -> Result<Ending> {
     let mut ending = Ending::Done;
-    for bytes in io::stdin().lock().split(b'\n') {
+    for (index, bytes) in io::stdin().lock().split(b'\n').enumerate() {
         let bytes = bytes.context("cannot read standard input")?;
         if bytes.trim_ascii().is_empty() {
             continue;
@@ -99,7 +99,7 @@ fn stream(answerer: &mut Answerer, logits: bool) -> Result<Ending> {
             Ok(answer) => serde_json::to_string(&answer)?,
             Err(error) => {
                 ending = Ending::PartlyRefused;
-                json!({ "error": line_of(&error) }).to_string()
+                json!({ "error": line_of(&error), "line": index + 1 }).to_string()
             }
         };
         console::print(&reply)?;

@@ -4,7 +4,7 @@
 //! - [`mod@run`]: `run`, `finetune`, `distill`, which differ in where their plan comes from;
 //!   [`train`] carries out one stage of it, [`train_report`] writes its `report.html`.
 //! - [`evaluate`]: `evaluate` and `predict`; [`answer`], [`score`], [`inspect`],
-//!   [`mod@bench`]: the commands of these names.
+//!   [`mod@export`], [`mod@bench`]: the commands of these names.
 //! - [`demo`]: a teacher and two students on questions of its own.
 //! - [`subject`]: the model that a command runs, with the options that belong to it.
 
@@ -12,6 +12,7 @@ mod answer;
 mod bench;
 mod demo;
 mod evaluate;
+mod export;
 mod inspect;
 mod run;
 mod score;
@@ -44,6 +45,7 @@ pub fn run(cli: Cli) -> Result<Ending> {
         Command::Score(args) => score::run(&args, console),
         Command::Answer(args) => answer::run(&args, console),
         Command::Inspect(args) => inspect::run(&args, console),
+        Command::Export(args) => export::run(&args, console),
         Command::Bench(BenchCommand::Train(args)) => bench::train(&args, console),
         Command::Bench(BenchCommand::Answer(args)) => bench::answer(&args, console),
         Command::Demo(args) => demo::run(&args, console),

@@ -1,8 +1,10 @@
 //! `limbeck score`: metrics of a given predictions file.
 
+use std::collections::HashSet;
+
 use anyhow::Result;
 use limbeck_data::metrics::squad::{self, NullOdds};
-use limbeck_data::metrics::{Metrics, SquadMetrics};
+use limbeck_data::metrics::{Metrics, Predictions, SquadMetrics};
 use limbeck_data::{SquadData, predictions};
 use serde_json::{Value, json};
 
@@ -29,15 +31,36 @@ pub fn run(args: &ScoreArgs, console: Console) -> Result<Ending> {
             "{count} of {of} questions have no prediction and are not counted; the first is {first}"
         ));
     }
-    console.result(&as_json(&metrics, missing.len())?, || as_text(&metrics))?;
+    let unknown = unknown(&data, &predicted);
+    if let Some(first) = unknown.first() {
+        let (count, of) = (unknown.len(), predicted.len());
+        console.message(&format!(
+            "{count} of {of} predictions are for no question of the data; the first is {first}"
+        ));
+    }
+    console.result(&as_json(&metrics, missing.len(), unknown.len())?, || as_text(&metrics))?;
     Ok(Ending::Done)
 }
 
-/// The metrics, and how many questions have no prediction, if any.
-fn as_json(metrics: &Metrics, missing: usize) -> Result<Value> {
+/// The predictions whose question is not in the data, in the order of their ids.
+fn unknown<'a>(data: &SquadData, predicted: &'a Predictions) -> Vec<&'a str> {
+    let known: HashSet<&str> = data.questions.iter().map(|question| &*question.id).collect();
+    let ids = predicted.keys().map(String::as_str);
+    let mut unknown: Vec<&str> = ids.filter(|id| !known.contains(id)).collect();
+    unknown.sort_unstable();
+    unknown
+}
+
+/// The metrics; where there are any, how many questions have no prediction and how many
+/// predictions no question.
+fn as_json(metrics: &Metrics, missing: usize, unknown: usize) -> Result<Value> {
     let mut value = serde_json::to_value(metrics)?;
-    if let (Some(object), true) = (value.as_object_mut(), missing > 0) {
-        object.insert("missing".to_owned(), json!(missing));
+    if let Some(object) = value.as_object_mut() {
+        for (key, count) in [("missing", missing), ("unknown", unknown)] {
+            if count > 0 {
+                object.insert(key.to_owned(), json!(count));
+            }
+        }
     }
     Ok(value)
 }

@@ -87,7 +87,7 @@ pub fn decode_options(eval: &EvalSection, task: Task) -> DecodeOptions {
 }
 
 /// Tells which tensors are not in the folder: answers of such a model mean nothing.
-fn report_missing(load: &LoadReport, console: Console) {
+pub fn report_missing(load: &LoadReport, console: Console) {
     if !load.missing.is_empty() {
         let missing = load.missing.join(", ");
         console.message(&format!("not in the model folder, drawn at random: {missing}"));

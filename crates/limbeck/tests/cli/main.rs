@@ -3,9 +3,11 @@
 mod config;
 mod demo;
 mod dependencies;
+mod export;
 mod help;
 mod inspect;
 mod reference;
 mod score;
 mod support;
 mod training;
+mod world;

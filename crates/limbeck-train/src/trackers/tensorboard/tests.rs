@@ -95,14 +95,14 @@ fn event_files(folder: &Path) -> Vec<PathBuf> {
 #[test]
 fn scalars_are_read_back_as_they_were_reported() {
     let folder = tempfile::tempdir().unwrap();
-    let mut tracker = TensorBoardTracker::create(folder.path()).unwrap();
+    let mut tracker = TensorBoardTracker::create(folder.path(), 0).unwrap();
     tracker.scalars(300, 12.5, &[("train/loss", 0.25), ("rate", 5e-5)]).unwrap();
     tracker.flush().unwrap();
 
     let records = payloads(&fs::read(&event_files(folder.path())[0]).unwrap());
-    assert_eq!(records.len(), 2);
+    assert_eq!(records.len(), 3);
     assert_eq!(fields(&records[0])[1], (3, Field::Bytes(b"brain.Event:2".to_vec())));
-    let event = fields(&records[1]);
+    let event = fields(&records[2]);
     assert_eq!(event[..2], [(1, Field::Double(12.5)), (2, Field::Varint(300))]);
     let (5, Field::Bytes(summary)) = &event[2] else { panic!("{event:?}") };
     let values: Vec<_> = fields(summary)
@@ -124,8 +124,8 @@ fn scalars_are_read_back_as_they_were_reported() {
 #[test]
 fn a_resumed_run_takes_back_later_steps_in_a_file_that_is_read_later() {
     let folder = tempfile::tempdir().unwrap();
-    let first = TensorBoardTracker::create(folder.path()).unwrap();
-    let second = TensorBoardTracker::resume(folder.path(), 40).unwrap();
+    let first = TensorBoardTracker::create(folder.path(), 0).unwrap();
+    let second = TensorBoardTracker::create(folder.path(), 40).unwrap();
     assert_eq!(event_files(folder.path()), [first.path, second.path.clone()]);
     let records = payloads(&fs::read(&second.path).unwrap());
     let event = fields(&records[1]);
@@ -139,6 +139,6 @@ fn a_folder_that_is_a_file_is_an_error_that_names_it() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("events");
     fs::write(&path, "").unwrap();
-    let message = TensorBoardTracker::create(&path).err().unwrap().to_string();
+    let message = TensorBoardTracker::create(&path, 0).err().unwrap().to_string();
     assert!(message.starts_with("cannot create ") && message.contains("events"), "{message}");
 }

@@ -1,0 +1,32 @@
+//! The arguments of `export`.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+/// Write a model for other programs.
+///
+/// A folder of Limbeck is one of Transformers already, but for pruned heads, which
+/// Transformers no longer reads: the export puts them back as zeros, so that it computes the
+/// same.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  limbeck export --model student --out student-for-transformers")]
+pub struct ExportArgs {
+    /// Model folder, or model id in the Hugging Face cache
+    #[arg(long, value_name = "MODEL")]
+    pub model: String,
+    /// Folder to write, new or empty
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// For which program
+    #[arg(long, value_enum, default_value_t = ExportFormat::Transformers)]
+    pub format: ExportFormat,
+}
+
+/// What an export is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ExportFormat {
+    /// A folder for Hugging Face Transformers, every head in its place
+    Transformers,
+}

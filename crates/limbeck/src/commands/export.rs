@@ -1,0 +1,60 @@
+//! `limbeck export`: a model for other programs.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::Path;
+
+use anyhow::Result;
+use limbeck_data::Tokenizer;
+use limbeck_model::folder::{Limbeck, resolve};
+use limbeck_model::{Model, ModelError, student};
+use serde_json::json;
+
+use super::subject;
+use crate::cli::export::{ExportArgs, ExportFormat};
+use crate::console::Console;
+use crate::exit::{Ending, InputError};
+
+/// Runs the command.
+pub fn run(args: &ExportArgs, console: Console) -> Result<Ending> {
+    let dir = resolve(&args.model)?;
+    let (model, load) = Model::open_reporting(&dir)?;
+    subject::report_missing(&load, console);
+    let tokenizer = Tokenizer::from_folder(&dir)?;
+    let notes = Limbeck::open(&dir)?;
+    let heads: usize = model.config.pruned_heads.values().map(Vec::len).sum();
+    make_room(&args.out)?;
+    match args.format {
+        ExportFormat::Transformers => {
+            tokenizer.save(&args.out)?;
+            student::restore_pruned_heads(&model).save(&args.out)?;
+            notes.map_or(Ok(()), |notes| notes.save(&args.out))?;
+        }
+    }
+    let result = json!({ "out": args.out, "restored_heads": heads });
+    console.result(&result, || match heads {
+        0 => format!("written to {}", args.out.display()),
+        _ => format!("written to {}, with {heads} pruned heads as zeros", args.out.display()),
+    })?;
+    Ok(Ending::Done)
+}
+
+/// Creates the folder, or makes sure that it is empty.
+fn make_room(out: &Path) -> Result<()> {
+    let place = || out.display().to_string();
+    match fs::read_dir(out) {
+        Ok(mut entries) => match entries.next() {
+            None => Ok(()),
+            Some(_) => {
+                let advice = "give another --out, or empty it";
+                Err(InputError::new("the folder holds files already", place(), advice).into())
+            }
+        },
+        Err(error) if error.kind() == ErrorKind::NotADirectory => {
+            Err(InputError::new("not a folder", place(), "give another --out").into())
+        }
+        Err(_) => fs::create_dir_all(out).map_err(|cause| {
+            ModelError::Io { action: "create", path: out.to_owned(), cause }.into()
+        }),
+    }
+}
