@@ -66,6 +66,21 @@ impl SquadData {
         file.flatten(path)
     }
 
+    /// Adds the questions of `other` after its own.
+    pub fn append(&mut self, other: SquadData) {
+        let offset = self.paragraphs.len();
+        if self.version.is_empty() {
+            self.version = other.version;
+        }
+        self.paragraphs.extend(other.paragraphs);
+        self.questions.extend(
+            other
+                .questions
+                .into_iter()
+                .map(|question| Question { paragraph: offset + question.paragraph, ..question }),
+        );
+    }
+
     /// Keeps the first `questions` questions and the paragraphs that they need.
     pub fn limit(&mut self, questions: usize) {
         self.questions.truncate(questions);
@@ -195,6 +210,18 @@ mod tests {
             r#"{{"version": "v2.0", "more": [1], "data": [{{"title": "T",
                "paragraphs": [{{"context": "{context}", "qas": [{qas}]}}]}}]}}"#
         )
+    }
+
+    #[test]
+    fn data_of_two_files_keeps_each_question_with_its_context() {
+        let question = |id: &str| format!(r#"{{"id": "{id}", "question": "Q?"}}"#);
+        let mut data = read(file("a b", &question("1"))).unwrap();
+        data.append(read(file("c d", &question("2"))).unwrap());
+        assert_eq!(data.questions.len(), 2);
+        assert_eq!(data.context(&data.questions[0]), "a b");
+        assert_eq!(data.context(&data.questions[1]), "c d");
+        data.limit(1);
+        assert_eq!(data.paragraphs.len(), 1);
     }
 
     #[test]

@@ -71,7 +71,7 @@ fn arg(setting: &Setting, defaults: &Layer) -> Arg {
             .default_missing_value("true")
             .value_parser(["true", "false"])
             .hide_possible_values(true),
-        Kind::Texts => arg.action(ArgAction::Append),
+        Kind::Paths => arg.action(ArgAction::Append),
         _ => arg,
     }
 }
@@ -97,7 +97,7 @@ pub fn default_text(key: &str, defaults: &Layer) -> Option<String> {
 fn value(setting: &Setting, matches: &ArgMatches) -> Result<Option<Value>, clap::Error> {
     let Some(texts) = matches.get_many::<String>(setting.flag) else { return Ok(None) };
     let texts: Vec<&str> = texts.map(String::as_str).collect();
-    if setting.kind == Kind::Texts {
+    if setting.kind == Kind::Paths {
         let all = texts.into_iter().map(|text| Value::String(text.to_owned())).collect();
         return Ok(Some(Value::Array(all)));
     }

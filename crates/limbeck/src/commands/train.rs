@@ -208,14 +208,12 @@ fn training_features(
     progress: &mut Progress,
 ) -> Result<Features> {
     let DataSection { train, max_train_questions, cache, .. } = &config.data;
-    let path = given(train.as_ref(), "data.train")?;
-    let data = read(path, *max_train_questions)?;
+    let (data, place) = read(train, *max_train_questions)?;
     let without_answer = data.questions.iter().filter(|q| q.is_impossible).count();
     if config.task == Task::Squad && without_answer > 0 {
         progress.message(&format!(
-            "{}: {without_answer} questions have no answer; --task squad_v2 learns to say so, \
-             squad will always give one",
-            path.display()
+            "{place}: {without_answer} questions have no answer; --task squad_v2 learns to say \
+             so, squad will always give one"
         ));
     }
     progress.stage("features", None);
@@ -226,7 +224,7 @@ fn training_features(
         &config.features,
         Purpose::Train,
     )?;
-    tell(path, &report, progress);
+    tell(&place, &report, progress);
     Ok(features)
 }
 
@@ -237,30 +235,34 @@ fn development_set(
 ) -> Result<Option<EvaluationSet>> {
     let DataSection { dev, max_dev_questions, cache, .. } = &config.data;
     let Some(path) = dev else { return Ok(None) };
-    let data = read(path, *max_dev_questions)?;
+    let (data, place) = read(std::slice::from_ref(path), *max_dev_questions)?;
     let options = &config.features;
     let (features, report) =
         Features::open_or_build(cache.as_deref(), &data, tokenizer, options, Purpose::Predict)?;
-    tell(path, &report, progress);
+    tell(&place, &report, progress);
     let decode = decode_options(&config.eval, config.task);
     let tune_threshold = config.eval.null_score_diff_threshold.is_none();
     Ok(Some(EvaluationSet { data, features, decode, tune_threshold }))
 }
 
-fn read(path: &Path, limit: usize) -> Result<SquadData> {
-    let mut data = SquadData::read(path)?;
+/// The first `limit` questions of the files, or all; and how messages call the files.
+fn read(paths: &[PathBuf], limit: usize) -> Result<(SquadData, String)> {
+    let mut data = SquadData::default();
+    for path in paths {
+        data.append(SquadData::read(path)?);
+    }
+    let place = paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
     if limit > 0 {
         data.limit(limit);
     }
     if data.questions.is_empty() {
-        return Err(InputError::new("there is no question", path.display().to_string(), "").into());
+        return Err(InputError::new("there is no question", place, "").into());
     }
-    Ok(data)
+    Ok((data, place))
 }
 
 /// Says what became of a data file.
-fn tell(path: &Path, report: &BuildReport, progress: &mut Progress) {
-    let place = path.display();
+fn tell(place: &str, report: &BuildReport, progress: &mut Progress) {
     progress.message(&format!(
         "{place}: {} questions, {} windows, {} tokens",
         report.questions, report.features, report.rows

@@ -8,7 +8,7 @@ use crate::exit::InputError;
 /// Refuses a configuration that cannot run; `place` names the recipe or command.
 pub fn run(config: &RunConfig, place: &str) -> Result<()> {
     let given = |present: bool, key: &str| if present { Ok(()) } else { Err(missing(key, place)) };
-    given(config.data.train.is_some(), "data.train")?;
+    given(!config.data.train.is_empty(), "data.train")?;
     if config.model.path.is_none() && !config.teacher.is_empty() {
         let what = "neither a student nor its layers are given";
         let advice = "give --student MODEL (`model.path`) or --student-layers (`model.layers`)";
@@ -62,7 +62,7 @@ mod tests {
     fn runnable() -> RunConfig {
         let mut config = RunConfig::default();
         config.model.path = Some("m".into());
-        config.data.train = Some("t".into());
+        config.data.train = vec!["t".into()];
         config
     }
 
@@ -79,7 +79,7 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_named_with_its_flag() {
-        let message = refusal(|c| c.data.train = None);
+        let message = refusal(|c| c.data.train.clear());
         assert!(message.starts_with("`data.train` is not given: here: give --train"), "{message}");
         assert!(refusal(|c| c.model.path = None).contains("--model"));
     }

@@ -106,15 +106,15 @@ impl Default for ModelSection {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DataSection {
-    /// Questions to learn from, in SQuAD form.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub train: Option<PathBuf>,
+    /// Files of questions to learn from, in SQuAD form.
+    #[serde(deserialize_with = "one_or_many")]
+    pub train: Vec<PathBuf>,
     /// Questions to be evaluated on while training.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dev: Option<PathBuf>,
-    /// Only the first questions of the training file; 0 takes all.
+    /// Only the first training questions; 0 takes all.
     pub max_train_questions: usize,
-    /// Only the first questions of the development file; 0 takes all.
+    /// Only the first development questions; 0 takes all.
     pub max_dev_questions: usize,
     /// Keeps tokenised features for the next start.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -157,15 +157,16 @@ pub struct OutputSection {
 }
 
 /// A list of strings, or one string alone.
-fn one_or_many<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
+fn one_or_many<'de, D: Deserializer<'de>, T: From<String>>(from: D) -> Result<Vec<T>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged, expecting = "a string or a list of strings")]
     enum OneOrMany {
         One(String),
         Many(Vec<String>),
     }
-    Ok(match OneOrMany::deserialize(from)? {
+    let texts = match OneOrMany::deserialize(from)? {
         OneOrMany::One(text) => vec![text],
         OneOrMany::Many(texts) => texts,
-    })
+    };
+    Ok(texts.into_iter().map(T::from).collect())
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use serde::Serialize;
+use toml::Value;
 
 use super::recipe::{Recipe, advice_for, unknown};
 use super::settings::{self, Kind};
@@ -180,21 +181,23 @@ fn no_such_stage<'a>(
 fn typed(layer: Layer, place: &str) -> Result<RunConfig> {
     let mut filled = layer.clone();
     for key in settings::keys() {
-        let is_path = settings::find(key).is_some_and(|setting| setting.kind == Kind::Path);
-        if let (true, Some(toml::Value::String(text))) =
-            (is_path || key == "teacher", layer.get(key))
-        {
-            filled.set(key, toml::Value::String(with_environment(text, key, place)?));
-        }
-        if let (true, Some(toml::Value::Array(texts))) = (key == "teacher", layer.get(key)) {
-            let texts = texts.iter().map(|text| match text {
-                toml::Value::String(text) => {
-                    Ok(toml::Value::String(with_environment(text, key, place)?))
+        let kind = settings::find(key).map(|setting| setting.kind);
+        let (Some(Kind::Path | Kind::Paths), Some(value)) = (kind, layer.get(key)) else {
+            continue;
+        };
+        let fill = |value: &Value| match value {
+            Value::String(text) => with_environment(text, key, place).map(Value::String),
+            other => Ok(other.clone()),
+        };
+        filled.set(
+            key,
+            match value {
+                Value::Array(values) => {
+                    Value::Array(values.iter().map(fill).collect::<Result<_, _>>()?)
                 }
-                other => Ok(other.clone()),
-            });
-            filled.set(key, toml::Value::Array(texts.collect::<Result<_, InputError>>()?));
-        }
+                one => fill(one)?,
+            },
+        );
     }
     Ok(filled
         .into_table()
@@ -290,7 +293,7 @@ mod tests {
         let plan = plan(TWO_STAGES, &[], None).unwrap();
         let [teacher, student] = plan.stages.as_slice() else { panic!("two stages") };
         assert_eq!(teacher.config.output.dir, Some("runs/r/teacher".into()));
-        assert_eq!(student.config.data.train, Some("t.json".into()));
+        assert_eq!(student.config.data.train, vec![PathBuf::from("t.json")]);
         assert_eq!(student.config.teacher, ["runs/r/teacher"]);
         assert_eq!(student.config.model.path.as_deref(), Some("runs/r/teacher"));
         assert_eq!(student.config.optim.learning_rate, 1e-3);
@@ -342,10 +345,10 @@ mod tests {
     #[test]
     fn flags_win_over_set() {
         let mut flags = Layer::default();
-        flags.set("model.path", toml::Value::String("m".into()));
-        flags.set("data.train", toml::Value::String("t".into()));
-        flags.set("output.dir", toml::Value::String("o".into()));
-        flags.set("train.seed", toml::Value::Integer(3));
+        flags.set("model.path", Value::String("m".into()));
+        flags.set("data.train", Value::String("t".into()));
+        flags.set("output.dir", Value::String("o".into()));
+        flags.set("train.seed", Value::Integer(3));
         let sets = [
             Assignment::parse("train.seed=5").unwrap(),
             Assignment::parse("task=squad_v2").unwrap(),

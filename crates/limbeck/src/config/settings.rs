@@ -5,7 +5,7 @@ mod table;
 
 use toml::Value;
 
-use Kind::{Choice, Count, Counts, Number, Numbers, Path, Switch, Texts};
+use Kind::{Choice, Count, Counts, Number, Numbers, Path, Paths, Switch};
 pub use table::{
     ANSWERING, ARCHITECTURE, DATA, DISTILLATION, EVALUATION, FEATURES, MODEL, OPTIMISER, OUTPUT,
     RECIPE, TASK, TEACHER_AND_STUDENT, TRAINING,
@@ -31,8 +31,8 @@ pub struct Setting {
 pub enum Kind {
     /// A file or folder; `${NAME}` stands for an environment variable.
     Path,
-    /// A list of texts; the flag may be given several times.
-    Texts,
+    /// Files or folders as in [`Kind::Path`]; the flag may be given several times.
+    Paths,
     /// A whole number from 0.
     Count,
     /// Whole numbers separated by commas.
@@ -74,7 +74,7 @@ impl Kind {
     pub fn parse(self, text: &str) -> Result<Value, String> {
         match self {
             Path => Ok(Value::String(text.to_owned())),
-            Texts => Ok(list(text, |part| Ok(Value::String(part.to_owned())))?),
+            Paths => Ok(list(text, |part| Ok(Value::String(part.to_owned())))?),
             Count => count(text),
             Counts => list(text, count),
             Number => number(text),
@@ -129,7 +129,7 @@ mod tests {
         config.model.path = Some("m".into());
         config.model.hidden_act = Some("gelu".into());
         config.model.type_vocab_size = Some(2);
-        config.data.train = Some("t".into());
+        config.data.train = vec!["t".into()];
         config.data.dev = Some("d".into());
         config.data.cache = Some("c".into());
         config.eval.null_score_diff_threshold = Some(0.0);
@@ -185,7 +185,7 @@ mod tests {
         let expected = Value::Array([0, 2, 5].map(Value::Integer).to_vec());
         assert_eq!(Counts.parse("0,2,5"), Ok(expected.clone()));
         assert_eq!(Counts.parse("[0, 2, 5]"), Ok(expected));
-        assert_eq!(Texts.parse("[\"a\"]"), Ok(Value::Array(vec![Value::String("a".into())])));
+        assert_eq!(Paths.parse("[\"a\"]"), Ok(Value::Array(vec![Value::String("a".into())])));
         assert_eq!(Counts.parse(""), Ok(Value::Array(Vec::new())));
     }
 }

@@ -5,7 +5,8 @@ use crate::world::{train, world};
 #[test]
 fn an_export_for_transformers_has_every_head_and_the_same_answers() {
     let folder = world();
-    let one_head = ["--set", "model.heads=1", "--epochs", "2", "--model", "model", "--out", "small"];
+    let one_head =
+        ["--set", "model.heads=1", "--epochs", "2", "--model", "model", "--out", "small", "--json"];
     train(&folder, "finetune", &one_head).json();
     let export = ["export", "--model", "small", "--out", "whole", "--json"];
     let result = folder.run(&export).json();

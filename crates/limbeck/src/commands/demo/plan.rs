@@ -103,7 +103,7 @@ impl Plan {
 
     /// A run of one pass over the questions.
     fn config(&self, size: &Size) -> RunConfig {
-        let data = |file: &str| Some(self.out.join("data").join(file));
+        let data = |file: &str| self.out.join("data").join(file);
         let steps = self.corpus.train_questions.div_ceil(BATCH_SIZE);
         RunConfig {
             task: Task::SquadV2,
@@ -112,8 +112,8 @@ impl Plan {
                 ..ModelSection::default()
             },
             data: DataSection {
-                train: data("train.json"),
-                dev: data("dev.json"),
+                train: vec![data("train.json")],
+                dev: Some(data("dev.json")),
                 ..DataSection::default()
             },
             features: FeatureOptions {

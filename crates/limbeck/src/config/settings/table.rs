@@ -1,6 +1,6 @@
 //! The rows of the table, group by group.
 
-use super::Kind::{Choice, Count, Counts, Number, Numbers, Path, Switch, Texts};
+use super::Kind::{Choice, Count, Counts, Number, Numbers, Path, Paths, Switch};
 use super::{Group, Kind, Setting};
 
 const fn row(
@@ -22,21 +22,27 @@ pub const DATA: Group = Group {
     heading: "Task and data",
     settings: &[
         row("task", "task", TASKS, "TASK", "What is learnt; squad_v2 has questions without answer"),
-        row("data.train", "train", Path, "FILE", "Questions to learn from, in SQuAD form"),
+        row(
+            "data.train",
+            "train",
+            Paths,
+            "FILE",
+            "Questions to learn from, in SQuAD form; several files are read one after the other",
+        ),
         row("data.dev", "dev", Path, "FILE", "Evaluate on these questions and keep the best model"),
         row(
             "data.max_train_questions",
             "max-train-questions",
             Count,
             "N",
-            "Only the first N questions of the training file; 0 takes all",
+            "Only the first N training questions; 0 takes all",
         ),
         row(
             "data.max_dev_questions",
             "max-dev-questions",
             Count,
             "N",
-            "Only the first N questions of the development file; 0 takes all",
+            "Only the first N development questions; 0 takes all",
         ),
         row("data.cache", "cache", Path, "DIR", "Keep tokenised features here for the next start"),
     ],
@@ -61,7 +67,7 @@ pub const TEACHER_AND_STUDENT: Group = Group {
         row(
             "teacher",
             "teacher",
-            Texts,
+            Paths,
             "MODEL",
             "Fine-tuned model to learn from; several teachers are averaged",
         ),
