@@ -2,6 +2,7 @@
 
 use crate::isa::for_each_isa;
 use crate::math;
+use crate::profile;
 use crate::reduce::Partials;
 use crate::threads::Shared;
 
@@ -102,6 +103,7 @@ impl Activation {
         bias_gradient: &mut [f32],
         scratch: &mut Partials,
     ) {
+        let _timer = profile::timer("activation backward", || 0.0);
         let columns = bias_gradient.len();
         let rows = inputs.len() / columns;
         let gradient = Shared::new(gradient);

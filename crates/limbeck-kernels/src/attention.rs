@@ -13,6 +13,7 @@ use crate::dropout::{Dropout, Mask};
 use crate::isa::for_each_isa;
 use crate::math;
 use crate::matmul::{Matrix, Packed, Write, matmul_here};
+use crate::profile::{self, Timer};
 use crate::threads::{self, Shared};
 
 /// Queries taken at once: their scores stay in the second cache.
@@ -149,11 +150,20 @@ fn run_tasks(starts: &[usize], heads: Heads, work: impl Fn(usize, Task, &mut Scr
     });
 }
 
+/// Times so many products of queries and keys.
+fn timed(kernel: &'static str, products: usize, starts: &[usize], heads: Heads) -> Timer {
+    profile::timer(kernel, || {
+        let squares: f64 = starts.windows(2).map(|pair| (pair[1] - pair[0]).pow(2) as f64).sum();
+        2.0 * products as f64 * squares * heads.width() as f64
+    })
+}
+
 /// `context = dropout(softmax(Q · Kᵀ / √size)) · V` for every sequence and head.
 ///
 /// `qkv` is `[rows, 3 * width]`: queries, keys and values side by side; `context` is
 /// `[rows, width]`; `starts` has one entry a sequence and the total.
 pub fn forward(qkv: &[f32], starts: &[usize], heads: Heads, dropout: Dropout, context: &mut [f32]) {
+    let _timer = timed("attention forward", 2, starts, heads);
     let width = heads.width();
     let context = Shared::new(context);
     run_tasks(starts, heads, |index, task, scratch| {
@@ -193,6 +203,7 @@ pub fn backward(
     d_context: &[f32],
     d_qkv: &mut [f32],
 ) {
+    let _timer = timed("attention backward", 5, starts, heads);
     let d_qkv = Shared::new(d_qkv);
     run_tasks(starts, heads, |index, task, scratch| {
         let mask = task.dropout(index, dropout);

@@ -3,6 +3,7 @@
 use crate::dropout::Dropout;
 use crate::isa::for_each_isa;
 use crate::norm::{Norm, each_block, normalise_row, normalise_row_backward};
+use crate::profile;
 use crate::reduce::Partials;
 use crate::threads::{self, Shared};
 
@@ -83,6 +84,7 @@ pub fn forward(
     reciprocals: &mut [f32],
     out: &mut [f32],
 ) {
+    let _timer = profile::timer("embedding forward", || 0.0);
     let hidden = norm.weight.len();
     let mask = (!dropout.is_none()).then(|| dropout.mask());
     let row_of = |index: usize| index * hidden..(index + 1) * hidden;
@@ -127,6 +129,7 @@ pub fn backward(
     norm_bias: &mut [f32],
     scratch: &mut Partials,
 ) {
+    let _timer = profile::timer("embedding backward", || 0.0);
     let hidden = norm.weight.len();
     let rows = reciprocals.len();
     let mask = (!dropout.is_none()).then(|| dropout.mask());

@@ -24,6 +24,7 @@
 //! - [`activation`], [`dropout`], [`math`], [`reduce`]: what the others are made of
 //! - [`loss`]: cross-entropy and divergence of one softmax over a sequence
 //! - [`optimizer`]: AdamW over flat memory
+//! - [`profile`]: what each kernel costs
 //! - [`random`]: the counter-based generator behind dropout and new weights
 
 pub mod activation;
@@ -37,6 +38,7 @@ pub mod math;
 pub mod matmul;
 pub mod norm;
 pub mod optimizer;
+pub mod profile;
 pub mod random;
 pub mod reduce;
 #[cfg(test)]

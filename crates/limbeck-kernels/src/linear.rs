@@ -5,6 +5,7 @@
 use crate::activation::Activation;
 use crate::isa::for_each_isa;
 use crate::matmul::{Matrix, Packed, Right, Write, matmul, matmul_then};
+use crate::profile::{self, Timer};
 use crate::threads::Shared;
 
 /// The weight of a linear layer, `[outputs, inputs]`.
@@ -42,15 +43,23 @@ fn rows_of(x: &[f32], inputs: usize) -> Matrix<'_> {
     Matrix::new(x, x.len() / inputs, inputs)
 }
 
+/// Times a product of as many multiply-adds as `values` of one side meet columns of
+/// the other.
+fn timed(kernel: &'static str, values: usize, columns: usize) -> Timer {
+    profile::timer(kernel, || 2.0 * values as f64 * columns as f64)
+}
+
 /// `y = x · Wᵀ`: the product alone, for layers whose bias is added by what follows.
 /// `x` is `[rows, inputs]`, `y` is `[rows, outputs]`.
 pub fn product(x: &[f32], inputs: usize, weight: Weight<'_>, outputs: usize, y: &mut [f32]) {
+    let _timer = timed("linear forward", x.len(), outputs);
     matmul_then(rows_of(x, inputs), weight.right(outputs, inputs), y, Write::Replace, |_, _| {});
 }
 
 /// `y = x · Wᵀ + b`. `x` is `[rows, inputs]`, `y` is `[rows, outputs]`.
 pub fn forward(x: &[f32], inputs: usize, weight: Weight<'_>, bias: &[f32], y: &mut [f32]) {
     let outputs = bias.len();
+    let _timer = timed("linear forward", x.len(), outputs);
     matmul_then(rows_of(x, inputs), weight.right(outputs, inputs), y, Write::Replace, |_, rows| {
         rows.chunks_exact_mut(outputs).for_each(|row| add_bias(row, bias))
     });
@@ -67,6 +76,7 @@ pub fn forward_activation(
     after: &mut [f32],
 ) {
     let outputs = bias.len();
+    let _timer = timed("linear forward with activation", x.len(), outputs);
     let after = Shared::new(after);
     matmul_then(
         rows_of(x, inputs),
@@ -94,6 +104,7 @@ pub fn backward_input(
     dx: &mut [f32],
     write: Write,
 ) {
+    let _timer = timed("linear backward, input", dy.len(), inputs);
     matmul(rows_of(dy, outputs), Matrix::new(weight, outputs, inputs), dx, write);
 }
 
@@ -105,6 +116,7 @@ pub fn backward_weight(
     inputs: usize,
     weight_gradient: &mut [f32],
 ) {
+    let _timer = timed("linear backward, weight", dy.len(), inputs);
     let dy = rows_of(dy, outputs).transposed();
     matmul(dy, rows_of(x, inputs), weight_gradient, Write::Add);
 }

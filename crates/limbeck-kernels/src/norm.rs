@@ -4,6 +4,7 @@
 use crate::dropout::{Dropout, Mask};
 use crate::isa::for_each_isa;
 use crate::math::{mul_add, sum_by};
+use crate::profile;
 use crate::reduce::Partials;
 use crate::threads::{self, BLOCK_ROWS, Shared};
 
@@ -110,6 +111,7 @@ pub fn residual_norm(
     reciprocals: &mut [f32],
     out: &mut [f32],
 ) {
+    let _timer = profile::timer("norm forward", || 0.0);
     let hidden = bias.len();
     let rows = reciprocals.len();
     assert!(product.len() == rows * hidden && residual.len() == rows * hidden);
@@ -164,6 +166,7 @@ pub fn residual_norm_backward(
     gradients: NormGradients<'_>,
     scratch: &mut Partials,
 ) {
+    let _timer = profile::timer("norm backward", || 0.0);
     let hidden = norm.weight.len();
     let mask = (!dropout.is_none()).then(|| dropout.mask());
     let (d_residual, d_product) = (Shared::new(d_residual), Shared::new(d_product));

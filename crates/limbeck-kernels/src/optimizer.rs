@@ -1,6 +1,7 @@
 //! AdamW (Loshchilov and Hutter, 2019) in one sweep over flat memory.
 
 use crate::isa::for_each_isa;
+use crate::profile;
 use crate::threads::{self, Shared};
 
 /// Values that one task updates.
@@ -58,6 +59,7 @@ impl AdamW {
         first_moments: &mut [f32],
         second_moments: &mut [f32],
     ) {
+        let _timer = profile::timer("optimiser", || 0.0);
         let len = parameters.len();
         assert!([gradients.len(), first_moments.len(), second_moments.len()] == [len; 3]);
         let buffers = [parameters, gradients, first_moments, second_moments].map(Shared::new);

@@ -1,6 +1,7 @@
 //! Sums over rows and over whole buffers, in a fixed order.
 
 use crate::isa::for_each_isa;
+use crate::profile;
 use crate::threads::{self, BLOCK_ROWS, Shared};
 
 /// Values in a block of a sum over a flat buffer.
@@ -18,6 +19,7 @@ for_each_isa! {
 
 /// The sum of squares of a buffer.
 pub fn square_sum(values: &[f32]) -> f64 {
+    let _timer = profile::timer("gradient norm", || 0.0);
     let blocks = values.len().div_ceil(BLOCK_VALUES);
     let mut sums = [0.0f64; 64];
     let mut total = 0.0;
@@ -52,6 +54,7 @@ for_each_isa! {
 
 /// Adds the sum over all rows of `values` (`[rows, columns]`) to `sums` (`[columns]`).
 pub fn add_column_sums(values: &[f32], columns: usize, sums: &mut [f32], scratch: &mut Partials) {
+    let _timer = profile::timer("bias gradient", || 0.0);
     let rows = values.len() / columns;
     scratch.fill(rows, columns, |range, partial| {
         for row in values[range.start * columns..range.end * columns].chunks_exact(columns) {

@@ -129,7 +129,12 @@ fn is_the_users(cause: &(dyn std::error::Error + 'static)) -> bool {
             TrainError::File { .. } | TrainError::Option { .. } | TrainError::Folder { .. } => true,
         };
     }
-    cause.downcast_ref().is_some_and(data)
+    // A file stands where a folder was to be.
+    let in_the_way = |error: &io::Error| {
+        matches!(error.kind(), io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory)
+    };
+    cause.downcast_ref().is_some_and(in_the_way)
+        || cause.downcast_ref().is_some_and(data)
         || cause.downcast_ref().is_some_and(model)
         || cause.is::<InputError>()
 }
@@ -144,6 +149,15 @@ mod tests {
         let error = anyhow::Error::from(InputError::new("a", "b", "c")).context("reading");
         assert_eq!(code_of(&error), INPUT);
         assert_eq!(line_of(&error), "reading: a: b: c");
+    }
+
+    #[test]
+    fn a_file_in_the_place_of_a_folder_is_the_users_mistake() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        for path in [file.path().to_owned(), file.path().join("below")] {
+            let error = std::fs::create_dir_all(&path).context("cannot create it").unwrap_err();
+            assert_eq!(code_of(&error), INPUT, "{error:?}");
+        }
     }
 
     #[test]

@@ -261,6 +261,8 @@ impl Stripe {
 /// The address, with its origin hidden from the compiler. It would otherwise see that
 /// rows lie at equal distances and walk them by a chain of additions in the innermost
 /// loop, which made the kernel a fifth slower.
+// What the address points to is not looked at.
+#[allow(clippy::pointers_in_nomem_asm_block)]
 #[inline(always)]
 fn opaque(address: *const f32) -> *const f32 {
     #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]

@@ -209,6 +209,29 @@ pub(crate) fn matmul_here(a: Matrix<'_>, b: &Packed, c: &mut [f32], c_stride: us
     }
 }
 
+/// Floating-point operations a second that all threads together reach in the
+/// micro-kernel when all data lie in the first cache: what no product can pass at this
+/// moment. Takes some milliseconds.
+pub fn tile_rate() -> f64 {
+    const DEPTH: usize = 192;
+    const CALLS: usize = 2_000;
+    let shape = Shape::of_isa();
+    let (rows, columns) = (shape.rows, shape.lanes * shape.vectors);
+    let (left, right) = (vec![0.5; rows * DEPTH], vec![0.5; DEPTH * columns]);
+    let packed = Packed::new(Matrix::new(&right, DEPTH, columns));
+    let threads = threads::count();
+    let begun = std::time::Instant::now();
+    threads::run(threads, |_| {
+        let mut product = vec![0.0; rows * columns];
+        for _ in 0..CALLS {
+            let left = Matrix::new(&left, rows, DEPTH);
+            matmul_here(left, &packed, &mut product, columns, Write::Replace);
+            std::hint::black_box(&mut product);
+        }
+    });
+    (threads * CALLS * 2 * rows * DEPTH * columns) as f64 / begun.elapsed().as_secs_f64()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

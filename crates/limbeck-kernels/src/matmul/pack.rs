@@ -1,6 +1,7 @@
 //! Packing: rearranging a matrix so that the micro-kernel reads it in order.
 
 use super::{BLOCK_DEPTH, Matrix, kernel::Shape};
+use crate::profile;
 use crate::threads::{self, Shared};
 
 /// The right side of a product, packed. Depth is cut into blocks, columns into panels
@@ -167,6 +168,7 @@ impl<'a> Panels<'a> {
 
 /// Packs `b` into `buffer`, on all threads.
 pub(super) fn pack_parallel<'a>(b: Matrix<'_>, buffer: &'a mut Lines) -> Panels<'a> {
+    let _timer = profile::timer("packing", || 0.0);
     let data = buffer.of_len(Panels::size(b.rows, b.columns));
     let cut = Columns::of(b.columns);
     let blocks = b.rows.div_ceil(BLOCK_DEPTH);

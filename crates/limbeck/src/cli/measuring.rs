@@ -29,7 +29,8 @@ pub enum BenchCommand {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   limbeck bench train --model minilm --data train.json
-  limbeck bench train --model minilm --data train.json --batch-size 8 --steps 20 --json")]
+  limbeck bench train --model minilm --data train.json --batch-size 8 --steps 20 --json
+  limbeck bench train --model minilm --data train.json --profile")]
 pub struct BenchTrainArgs {
     /// Model folder, or model id in the Hugging Face cache
     #[arg(long, value_name = "MODEL")]
@@ -43,6 +44,9 @@ pub struct BenchTrainArgs {
     /// Steps to measure, after one that warms up
     #[arg(long, value_name = "N", default_value_t = 6, value_parser = from_one)]
     pub steps: usize,
+    /// Tell where the time goes, kernel by kernel, and how near it comes to the floor
+    #[arg(long)]
+    pub profile: bool,
 }
 
 /// Measure answering, one question at a time, from text to text.

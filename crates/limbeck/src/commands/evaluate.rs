@@ -1,9 +1,7 @@
 //! `limbeck evaluate` and `limbeck predict`: answers to every question of a file.
 
-use std::path::Path;
-
-use anyhow::Result;
-use limbeck_data::decode::{self, Decoded};
+use anyhow::{Context, Result};
+use limbeck_data::decode;
 use limbeck_data::{Features, Purpose, SquadData, error_report, predictions};
 use limbeck_train::evaluation::EvaluationSet;
 use limbeck_train::folder::write_json;
@@ -40,7 +38,7 @@ pub fn evaluate(args: &PredictArgs, console: Console) -> Result<Ending> {
     };
     drop(progress);
     if let Some(out) = &args.out {
-        write_predictions(out, &set.data, &evaluation.decoded)?;
+        predictions::write(out, &set.data, &evaluation.decoded)?;
         write_json(&out.join("metrics.json"), &evaluation.metrics)?;
         let texts = predictions::texts(&set.data, &evaluation.decoded);
         let errors = error_report::build(&set.data, &texts, WORST_QUESTIONS);
@@ -62,7 +60,7 @@ pub fn predict(args: &PredictArgs, console: Console) -> Result<Ending> {
     let options = subject.decode(subject.task_for(&data));
     let decoded = decode::decode_all(&data, &features, &logits, &options);
     if let Some(out) = &args.out {
-        write_predictions(out, &data, &decoded)?;
+        predictions::write(out, &data, &decoded)?;
         if !console.json {
             let answered = decoded.len();
             console.message(&format!("{answered} answers are in {}", out.display()));
@@ -90,6 +88,11 @@ struct Asked {
 impl Asked {
     fn open(args: &PredictArgs, console: Console) -> Result<Asked> {
         interrupt::install()?;
+        // Before the work, so that none is lost when there is nowhere to write.
+        if let Some(out) = &args.out {
+            std::fs::create_dir_all(out)
+                .with_context(|| format!("cannot create {}", out.display()))?;
+        }
         let mut data = SquadData::read(&args.data)?;
         if args.limit > 0 {
             data.limit(args.limit);
@@ -103,10 +106,4 @@ impl Asked {
             Features::build(&data, &subject.tokenizer, &subject.features, Purpose::Predict)?;
         Ok(Asked { subject, data, features })
     }
-}
-
-fn write_predictions(out: &Path, data: &SquadData, decoded: &[Decoded]) -> Result<()> {
-    std::fs::create_dir_all(out)
-        .map_err(|error| anyhow::anyhow!("cannot create {}: {error}", out.display()))?;
-    Ok(predictions::write(out, data, decoded)?)
 }

@@ -22,7 +22,6 @@ mod train_report;
 
 use anyhow::Result;
 
-use crate::cli::measuring::BenchCommand;
 use crate::cli::{Cli, Command, reference};
 use crate::console::{self, Console};
 use crate::exit::Ending;
@@ -46,8 +45,7 @@ pub fn run(cli: Cli) -> Result<Ending> {
         Command::Answer(args) => answer::run(&args, console),
         Command::Inspect(args) => inspect::run(&args, console),
         Command::Export(args) => export::run(&args, console),
-        Command::Bench(BenchCommand::Train(args)) => bench::train(&args, console),
-        Command::Bench(BenchCommand::Answer(args)) => bench::answer(&args, console),
+        Command::Bench(command) => bench::run(&command, console),
         Command::Demo(args) => demo::run(&args, console),
         Command::Docs => console::print(&reference::markdown()).map(|()| Ending::Done),
     }

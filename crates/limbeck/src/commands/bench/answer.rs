@@ -1,0 +1,64 @@
+//! `limbeck bench answer`: one question at a time, from text to text.
+
+use std::time::Instant;
+
+use anyhow::Result;
+use limbeck_data::SquadData;
+use serde::Serialize;
+
+use super::{memory, peak_rss_bytes, percentile};
+use crate::cli::measuring::BenchAnswerArgs;
+use crate::commands::answer;
+use crate::config::Layer;
+use crate::console::{Console, columns};
+use crate::exit::{Ending, InputError};
+
+#[derive(Debug, Serialize)]
+struct Figures {
+    p50_ms: f64,
+    p95_ms: f64,
+    questions_per_second: f64,
+    questions: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    peak_rss_bytes: Option<u64>,
+    threads: usize,
+}
+
+/// Runs the command.
+pub fn run(args: &BenchAnswerArgs, console: Console) -> Result<Ending> {
+    let mut data = SquadData::read(&args.data)?;
+    if args.limit > 0 {
+        data.limit(args.limit);
+    }
+    let mut answerer = answer::open(&args.model, &Layer::default(), console)?;
+    let Some(first) = data.questions.first() else {
+        let place = args.data.display().to_string();
+        return Err(InputError::new("there is no question", place, "").into());
+    };
+    answerer.answer(&first.text, data.context(first))?;
+    let mut seconds = Vec::with_capacity(data.questions.len());
+    for question in &data.questions {
+        let begun = Instant::now();
+        answerer.answer(&question.text, data.context(question))?;
+        seconds.push(begun.elapsed().as_secs_f64());
+    }
+    let total: f64 = seconds.iter().sum();
+    seconds.sort_by(f64::total_cmp);
+    let figures = Figures {
+        p50_ms: 1e3 * percentile(&seconds, 0.50),
+        p95_ms: 1e3 * percentile(&seconds, 0.95),
+        questions_per_second: seconds.len() as f64 / total,
+        questions: seconds.len(),
+        peak_rss_bytes: peak_rss_bytes(),
+        threads: limbeck_kernels::threads::count(),
+    };
+    console.result(&figures, || {
+        columns(&[
+            ("median", format!("{:.1} ms", figures.p50_ms)),
+            ("95th percentile", format!("{:.1} ms", figures.p95_ms)),
+            ("questions a second", format!("{:.1}", figures.questions_per_second)),
+            ("peak memory", memory(figures.peak_rss_bytes)),
+        ])
+    })?;
+    Ok(Ending::Done)
+}
