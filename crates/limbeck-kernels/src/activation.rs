@@ -47,27 +47,30 @@ for_each_isa! {
 }
 
 for_each_isa! {
-    fn gelu_backward<FMA>(inputs: &[f32], gradient: &mut [f32]) {
-        for (gradient, &x) in gradient.iter_mut().zip(inputs) {
+    fn gelu_backward<FMA>(inputs: &[f32], outputs: &mut [f32], gradient: &mut [f32]) {
+        for ((gradient, output), &x) in gradient.iter_mut().zip(outputs).zip(inputs) {
             let (cumulative, density) = math::normal::<FMA>(x);
+            *output = x * cumulative;
             *gradient *= math::mul_add::<FMA>(x, density, cumulative);
         }
     }
 }
 
 for_each_isa! {
-    fn gelu_tanh_backward<FMA>(inputs: &[f32], gradient: &mut [f32]) {
-        for (gradient, &x) in gradient.iter_mut().zip(inputs) {
+    fn gelu_tanh_backward<FMA>(inputs: &[f32], outputs: &mut [f32], gradient: &mut [f32]) {
+        for ((gradient, output), &x) in gradient.iter_mut().zip(outputs).zip(inputs) {
             let t = math::tanh::<FMA>(SQRT_2_OVER_PI * (x + CUBIC * x * x * x));
             let inner = SQRT_2_OVER_PI * (1.0 + 3.0 * CUBIC * x * x);
+            *output = 0.5 * x * (1.0 + t);
             *gradient *= 0.5 * (1.0 + t) + 0.5 * x * (1.0 - t * t) * inner;
         }
     }
 }
 
 for_each_isa! {
-    fn relu_backward<FMA>(inputs: &[f32], gradient: &mut [f32]) {
-        for (gradient, &x) in gradient.iter_mut().zip(inputs) {
+    fn relu_backward<FMA>(inputs: &[f32], outputs: &mut [f32], gradient: &mut [f32]) {
+        for ((gradient, output), &x) in gradient.iter_mut().zip(outputs).zip(inputs) {
+            *output = if x < 0.0 { 0.0 } else { x };
             *gradient = if x <= 0.0 { 0.0 } else { *gradient };
         }
     }
@@ -93,12 +96,14 @@ impl Activation {
 
     /// Turns the gradient of the outputs into that of the inputs, in place, and adds
     /// its sum over the rows to `bias_gradient` (`[columns]`): the inputs are a product
-    /// plus a bias, so both come in one pass.
+    /// plus a bias, so both come in one pass. Writes the outputs once more, which costs
+    /// less than to have kept those of every layer.
     ///
-    /// `inputs` and `gradient` are `[rows, columns]`.
+    /// `inputs`, `outputs` and `gradient` are `[rows, columns]`.
     pub fn backward(
         self,
         inputs: &[f32],
+        outputs: &mut [f32],
         gradient: &mut [f32],
         bias_gradient: &mut [f32],
         scratch: &mut Partials,
@@ -106,17 +111,19 @@ impl Activation {
         let _timer = profile::timer("activation backward", || 0.0);
         let columns = bias_gradient.len();
         let rows = inputs.len() / columns;
-        let gradient = Shared::new(gradient);
+        assert!(outputs.len() == inputs.len() && gradient.len() == inputs.len());
+        let (outputs, gradient) = (Shared::new(outputs), Shared::new(gradient));
         scratch.fill(rows, columns, |block, partial| {
             for row in block {
                 let range = row * columns..(row + 1) * columns;
                 let inputs = &inputs[range.clone()];
                 // SAFETY: each row belongs to one block.
-                let gradient = unsafe { gradient.range(range) };
+                let (outputs, gradient) =
+                    unsafe { (outputs.range(range.clone()), gradient.range(range)) };
                 match self {
-                    Activation::Gelu => gelu_backward(inputs, gradient),
-                    Activation::GeluTanh => gelu_tanh_backward(inputs, gradient),
-                    Activation::Relu => relu_backward(inputs, gradient),
+                    Activation::Gelu => gelu_backward(inputs, outputs, gradient),
+                    Activation::GeluTanh => gelu_tanh_backward(inputs, outputs, gradient),
+                    Activation::Relu => relu_backward(inputs, outputs, gradient),
                 }
                 add_row(gradient, partial);
             }
@@ -138,14 +145,19 @@ mod tests {
             numbers(rows * columns, 1).into_iter().map(|x| 2.0 * x + 0.05 * x.signum()).collect();
         let weights = numbers(rows * columns, 2);
         for activation in [Activation::Gelu, Activation::GeluTanh, Activation::Relu] {
+            let mut outputs = vec![f32::NAN; inputs.len()];
             let mut gradient = weights.clone();
             let mut bias_gradient = vec![0.0; columns];
             activation.backward(
                 &inputs,
+                &mut outputs,
                 &mut gradient,
                 &mut bias_gradient,
                 &mut Partials::default(),
             );
+            let mut forward = vec![0.0; inputs.len()];
+            activation.forward_here(&inputs, &mut forward);
+            assert_eq!(outputs, forward, "{activation:?}");
             assert_gradient(&inputs, &gradient, &format!("{activation:?}"), |inputs| {
                 let mut outputs = vec![0.0; inputs.len()];
                 activation.forward_here(inputs, &mut outputs);

@@ -33,8 +33,6 @@ pub struct LayerActivations {
     pub(crate) attention_output: Vec<f32>,
     /// Before the activation, `[rows, intermediate]`.
     pub(crate) before_activation: Vec<f32>,
-    /// After the activation, `[rows, intermediate]`.
-    pub(crate) after_activation: Vec<f32>,
     /// The layer's sum before gain and shift, `[rows, hidden]`.
     pub(crate) output_normalised: Vec<f32>,
     /// The scale of each of its rows, `[rows]`.
@@ -48,6 +46,8 @@ pub struct Activations {
     pub(crate) embedding_reciprocals: Vec<f32>,
     pub(crate) layers: Vec<LayerActivations>,
     pub(crate) hidden: Vec<Vec<f32>>,
+    /// After the activation, `[rows, intermediate]`; used by one layer after the other.
+    pub(crate) inner: Vec<f32>,
     size: usize,
 }
 
@@ -85,6 +85,8 @@ pub struct BackwardBuffers {
     pub(crate) product: Vec<f32>,
     /// Of the feed-forward part's inner rows, `[rows, intermediate]`.
     pub(crate) intermediate: Vec<f32>,
+    /// Those rows themselves, made again.
+    pub(crate) inner: Vec<f32>,
     /// Of what attention read, `[rows, heads * head_size]`.
     pub(crate) context: Vec<f32>,
     /// Of queries, keys and values, `[rows, 3 * heads * head_size]`.

@@ -104,13 +104,15 @@ pub(super) fn disjoint<'a, const N: usize>(
     buffer.get_disjoint_mut(ranges.map(Clone::clone)).expect("tensors of a layout are disjoint")
 }
 
-/// `x` (`[rows, hidden]`) to `output` (`[rows, hidden]`).
+/// `x` (`[rows, hidden]`) to `output` (`[rows, hidden]`). `inner` is memory that is not
+/// needed afterwards.
 pub(super) fn forward(
     view: View<'_>,
     x: &[f32],
     starts: &[usize],
     mode: Mode,
     kept: &mut LayerActivations,
+    inner: &mut Vec<f32>,
     output: &mut Vec<f32>,
 ) {
     let slots = view.slots;
@@ -143,7 +145,7 @@ pub(super) fn forward(
         attention_output,
     );
 
-    let after = grown(&mut kept.after_activation, rows * slots.intermediate_size);
+    let after = grown(inner, rows * slots.intermediate_size);
     linear::forward_activation(
         attention_output,
         hidden,
@@ -202,16 +204,16 @@ pub(super) fn backward(
         NormGradients { weight, bias, product_bias },
         &mut buffers.partials,
     );
-    let after = &kept.after_activation[..rows * inner];
-    let output_weight = &mut gradients[slots.output_weight.clone()];
-    linear::backward_weight(d_product, hidden, after, inner, output_weight);
     let d_inner = grown(&mut buffers.intermediate, rows * inner);
     let output_weight = view.get(&slots.output_weight);
     linear::backward_input(d_product, hidden, output_weight, inner, d_inner, Write::Replace);
 
     let before = &kept.before_activation[..rows * inner];
+    let after = grown(&mut buffers.inner, rows * inner);
     let inner_bias = &mut gradients[slots.intermediate_bias.clone()];
-    view.activation().backward(before, d_inner, inner_bias, &mut buffers.partials);
+    view.activation().backward(before, after, d_inner, inner_bias, &mut buffers.partials);
+    let output_weight = &mut gradients[slots.output_weight.clone()];
+    linear::backward_weight(d_product, hidden, after, inner, output_weight);
     let attention_output = &kept.attention_output[..size];
     let inner_weight = &mut gradients[slots.intermediate_weight.clone()];
     linear::backward_weight(d_inner, inner, attention_output, hidden, inner_weight);

@@ -124,6 +124,7 @@ pub fn forward(model: &Model, tokens: Tokens<'_>, mode: Mode, activations: &mut 
             tokens.starts,
             mode.layer(index),
             &mut activations.layers[index],
+            &mut activations.inner,
             &mut after[0],
         );
     }
@@ -133,6 +134,7 @@ pub fn forward(model: &Model, tokens: Tokens<'_>, mode: Mode, activations: &mut 
 #[derive(Debug, Default)]
 pub struct InferenceBuffers {
     layer: LayerActivations,
+    inner: Vec<f32>,
     reciprocals: Vec<f32>,
     hidden: [Vec<f32>; 2],
 }
@@ -159,6 +161,7 @@ pub fn infer<'a>(
             tokens.starts,
             Mode::Evaluate,
             &mut buffers.layer,
+            &mut buffers.inner,
             next,
         );
         std::mem::swap(hidden, next);
