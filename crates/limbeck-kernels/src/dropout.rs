@@ -83,7 +83,7 @@ impl Dropout {
 }
 
 /// The factors by which values are multiplied: 0, or `1 / (1 - rate)`.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Mask {
     low: u32,
     high: u32,
@@ -94,12 +94,12 @@ pub(crate) struct Mask {
 impl Mask {
     /// The factor of the value at `index`.
     ///
-    /// The index is hashed with both words of the key by two rounds of
-    /// multiply-xorshift (constants of Wellons' `lowbias32`), which vectorises.
+    /// The index is hashed by two rounds of multiply-xorshift (constants of Wellons'
+    /// `lowbias32`), one word of the key before each, which vectorises.
     #[inline(always)]
     pub fn factor(self, index: u32) -> f32 {
-        let h = (index ^ self.low).wrapping_mul(self.high);
-        let h = (h ^ (h >> 16)).wrapping_mul(0x7feb_352d);
+        let h = index ^ self.low;
+        let h = (h ^ (h >> 16)).wrapping_mul(0x7feb_352d) ^ self.high;
         let h = (h ^ (h >> 15)).wrapping_mul(0x846c_a68b);
         let h = h ^ (h >> 16);
         if h >= self.threshold { self.scale } else { 0.0 }

@@ -32,6 +32,8 @@ impl Shape {
 pub(super) enum Left {
     /// As they lie in memory: columns adjacent, rows `stride` apart.
     Strided { data: *const f32, stride: usize },
+    /// As they lie in memory: rows adjacent, columns `stride` apart.
+    Columns { data: *const f32, stride: usize },
     /// Packed by [`super::pack::pack_left`].
     Panels(*const f32),
 }
@@ -318,13 +320,22 @@ macro_rules! tile {
                             sums = $strided::<V, VECTORS, 1>(a, k, task.b, sums);
                         }
                     }
+                    Left::Columns { data, stride } => {
+                        let a = data.add(row);
+                        for k in (0..whole).step_by(UNROLL) {
+                            sums = $packed::<V, VECTORS, UNROLL>(a, stride, k, task.b, sums);
+                        }
+                        for k in whole..task.depth {
+                            sums = $packed::<V, VECTORS, 1>(a, stride, k, task.b, sums);
+                        }
+                    }
                     Left::Panels(data) => {
                         let a = data.add(panel * task.depth + (row - panel));
                         for k in (0..whole).step_by(UNROLL) {
-                            sums = $packed::<V, UNIT, VECTORS, UNROLL>(a, k, task.b, sums);
+                            sums = $packed::<V, VECTORS, UNROLL>(a, UNIT, k, task.b, sums);
                         }
                         for k in whole..task.depth {
-                            sums = $packed::<V, UNIT, VECTORS, 1>(a, k, task.b, sums);
+                            sums = $packed::<V, VECTORS, 1>(a, UNIT, k, task.b, sums);
                         }
                     }
                 }
@@ -359,18 +370,14 @@ macro_rules! tile {
             sums
         }
 
-        /// The same, from a packed panel.
+        /// The same, where rows are adjacent and columns `stride` apart.
         ///
         /// # Safety
         /// As [`Stripe::run`].
         #[inline(always)]
-        unsafe fn $packed<
-            V: Vector,
-            const UNIT: usize,
-            const VECTORS: usize,
-            const STEPS: usize,
-        >(
+        unsafe fn $packed<V: Vector, const VECTORS: usize, const STEPS: usize>(
             a: *const f32,
+            stride: usize,
             k: usize,
             b: *const f32,
             mut sums: [[V; VECTORS]; [$($row),*].len()],
@@ -380,7 +387,7 @@ macro_rules! tile {
                 unsafe {
                     let right = load_row::<V, VECTORS>(b, step);
                     $({
-                        let left = V::splat(*a.add(step * UNIT + $row));
+                        let left = V::splat(*a.add(step * stride + $row));
                         for j in 0..VECTORS {
                             sums[$row][j] = sums[$row][j].add_product(left, right[j]);
                         }

@@ -15,6 +15,7 @@ use std::cell::RefCell;
 use crate::threads::{self, Shared};
 use kernel::Shape;
 pub use pack::Packed;
+pub(crate) use pack::copy_short;
 use pack::{Lines, Panels, pack_left};
 
 /// Most values of `k` taken at once: a panel of `B` this deep stays in the first
@@ -24,6 +25,9 @@ const BLOCK_DEPTH: usize = 256;
 /// Most rows of `C` that one task takes: with the rows' part of `A` they stay in the
 /// second cache.
 const TASK_ROWS: usize = 192;
+
+/// Most panels of `B` for which packing `A`'s columns costs more than it saves.
+const UNPACKED_PANELS: usize = 2;
 
 /// A matrix in memory, by rows or by columns.
 #[derive(Debug, Clone, Copy)]
@@ -175,7 +179,16 @@ fn multiply_rows(
         // was checked to hold the rows at its stride.
         unsafe { kernel::stripe(left, rows.len(), depth, panel, c.as_mut_ptr(), c_stride, add) }
     };
-    if a.column_stride == 1 {
+    if a.row_stride == 1 && b.panels().len() <= UNPACKED_PANELS {
+        for (k, depth) in b.blocks() {
+            // SAFETY: row `rows.start`, column `k` lies inside `a`.
+            let data = unsafe { a.data.as_ptr().add(rows.start + k * a.column_stride) };
+            let left = kernel::Left::Columns { data, stride: a.column_stride };
+            for panel in b.panels() {
+                stripe(left, k, depth, b.panel(k, depth, panel));
+            }
+        }
+    } else if a.column_stride == 1 {
         // All of the depth before the next panel: so the stripe of `C` stays in cache.
         for panel in b.panels() {
             for (k, depth) in b.blocks() {

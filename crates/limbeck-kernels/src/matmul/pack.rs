@@ -36,6 +36,13 @@ impl Packed {
         }
     }
 
+    /// As [`Packed::refill`]; the zeros that fill its last vector count as columns, so
+    /// that a product with it writes whole vectors.
+    pub(crate) fn refill_whole(&mut self, b: Matrix<'_>) {
+        self.refill(b);
+        self.columns = self.columns.next_multiple_of(Shape::of_isa().lanes);
+    }
+
     pub(super) fn panels(&self) -> Panels<'_> {
         Panels { data: self.data.values(), depth: self.depth, columns: self.columns }
     }
@@ -190,7 +197,7 @@ pub(super) fn pack_parallel<'a>(b: Matrix<'_>, buffer: &'a mut Lines) -> Panels<
 
 /// Copies a few vectors. A call of the library's copy would cost as much as the copy.
 #[inline(always)]
-fn copy_short(source: &[f32], target: &mut [f32]) {
+pub(crate) fn copy_short(source: &[f32], target: &mut [f32]) {
     let (sources, rest) = source.as_chunks::<8>();
     let (targets, rest_of_target) = target.as_chunks_mut::<8>();
     for (target, source) in targets.iter_mut().zip(sources) {
@@ -198,6 +205,22 @@ fn copy_short(source: &[f32], target: &mut [f32]) {
     }
     for (target, source) in rest_of_target.iter_mut().zip(rest) {
         *target = *source;
+    }
+}
+
+/// Writes four rows of four values as four columns.
+///
+/// # Safety
+/// All sixteen values of either side must exist.
+#[inline(always)]
+unsafe fn transpose_4(source: *const f32, from: usize, target: *mut f32, to: usize) {
+    // SAFETY: by the caller's promise; an array of f32 has the alignment of f32.
+    unsafe {
+        let row = |i: usize| *source.add(i * from).cast::<[f32; 4]>();
+        let [a, b, c, d] = [row(0), row(1), row(2), row(3)];
+        for i in 0..4 {
+            *target.add(i * to).cast() = [a[i], b[i], c[i], d[i]];
+        }
     }
 }
 
@@ -226,7 +249,19 @@ fn pack_panel(b: Matrix<'_>, k: usize, depth: usize, panel: usize, target: &mut 
             unsafe {
                 let (source, target) = (b.data.as_ptr().add(start), target.as_mut_ptr().add(group));
                 if columns - group >= GROUP && b.row_stride == 1 {
-                    for row in 0..depth {
+                    let whole = depth - depth % 4;
+                    for row in (0..whole).step_by(4) {
+                        for i in (0..GROUP).step_by(4) {
+                            let source = source.add(i * b.column_stride + row);
+                            transpose_4(
+                                source,
+                                b.column_stride,
+                                target.add(row * width + i),
+                                width,
+                            );
+                        }
+                    }
+                    for row in whole..depth {
                         for i in 0..GROUP {
                             *target.add(row * width + i) = *source.add(i * b.column_stride + row);
                         }

@@ -25,6 +25,8 @@ pub struct LayerActivations {
     pub(crate) qkv: Vec<f32>,
     /// What attention read, `[rows, heads * head_size]`.
     pub(crate) context: Vec<f32>,
+    /// Logarithms of the softmax's sums, `[rows * heads]`.
+    pub(crate) log_sums: Vec<f32>,
     /// The attention block's sum before gain and shift, `[rows, hidden]`.
     pub(crate) attention_normalised: Vec<f32>,
     /// The scale of each of its rows, `[rows]`.

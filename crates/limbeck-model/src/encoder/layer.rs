@@ -128,7 +128,9 @@ pub(super) fn forward(
     linear::forward(x, hidden, qkv_weight, view.get(&slots.qkv_bias), qkv);
 
     let context = grown(&mut kept.context, rows * view.width());
-    attention::forward(qkv, starts, view.heads(), view.probability_dropout(mode), context);
+    let log_sums = grown(&mut kept.log_sums, rows * slots.heads);
+    let dropout = view.probability_dropout(mode);
+    attention::forward(qkv, starts, view.heads(), dropout, context, log_sums);
 
     let product = grown(&mut kept.attention_normalised, rows * hidden);
     let attention_weight =
@@ -243,9 +245,13 @@ pub(super) fn backward(
     linear::backward_input(d_product, hidden, attention_weight, width, d_context, Write::Replace);
 
     let d_qkv = grown(&mut buffers.qkv, rows * 3 * width);
-    let qkv = &kept.qkv[..rows * 3 * width];
+    let done = attention::Forward {
+        qkv: &kept.qkv[..rows * 3 * width],
+        context,
+        log_sums: &kept.log_sums[..rows * slots.heads],
+    };
     let dropout = view.probability_dropout(mode);
-    attention::backward(qkv, starts, view.heads(), dropout, d_context, d_qkv);
+    attention::backward(done, starts, view.heads(), dropout, d_context, d_qkv);
     let qkv_bias = &mut gradients[slots.qkv_bias.clone()];
     add_column_sums(d_qkv, 3 * width, qkv_bias, &mut buffers.partials);
     let qkv_weight = &mut gradients[slots.qkv_weight.clone()];
