@@ -46,3 +46,10 @@ pub use features::{BuildReport, DocStrideMeaning, Feature, FeatureOptions, Featu
 pub use order::BatchOrder;
 pub use squad::{Answer, Paragraph, Question, SquadData};
 pub use tokenizer::{Encoded, Tokenizer};
+
+/// Sets the number of threads on which texts are tokenised and logits decoded; 0 takes all
+/// cores. Must come before the first of them starts; afterwards it changes nothing.
+pub fn configure_threads(threads: usize) {
+    // An error says that they have started: then they stay.
+    let _ = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
+}

@@ -22,6 +22,8 @@ pub struct InspectArgs {
 #[derive(Debug, Subcommand)]
 pub enum BenchCommand {
     Train(BenchTrainArgs),
+    Sweep(BenchSweepArgs),
+    Features(BenchFeaturesArgs),
     Answer(BenchAnswerArgs),
 }
 
@@ -30,7 +32,8 @@ pub enum BenchCommand {
 #[command(after_help = "Examples:
   limbeck bench train --model minilm --data train.json
   limbeck bench train --model minilm --data train.json --batch-size 8 --steps 20 --json
-  limbeck bench train --model minilm --data train.json --profile")]
+  limbeck bench train --model minilm --data train.json --profile
+  limbeck bench train --model minilm --data train.json --teacher teacher")]
 pub struct BenchTrainArgs {
     /// Model folder, or model id in the Hugging Face cache
     #[arg(long, value_name = "MODEL")]
@@ -47,6 +50,50 @@ pub struct BenchTrainArgs {
     /// Tell where the time goes, kernel by kernel, and how near it comes to the floor
     #[arg(long)]
     pub profile: bool,
+    /// Measure each batch a second time with the logits of this teacher, kept beforehand
+    #[arg(long, value_name = "MODEL", conflicts_with = "profile")]
+    pub teacher: Option<String>,
+}
+
+/// Measure training steps at chosen lengths and batch sizes, and how near they come to the
+/// floor: their matrix products at the rate of the micro-kernel.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  limbeck bench sweep --model minilm
+  limbeck bench sweep --model minilm --lengths 128,384 --batch-sizes 1,8,32 --json")]
+pub struct BenchSweepArgs {
+    /// Model folder, or model id in the Hugging Face cache
+    #[arg(long, value_name = "MODEL")]
+    pub model: String,
+    /// Tokens in each sequence
+    #[arg(
+        long, value_name = "TOKENS,...", value_delimiter = ',', value_parser = from_one,
+        default_values_t = [64, 128, 256, 384, 512]
+    )]
+    pub lengths: Vec<usize>,
+    /// Sequences in one step
+    #[arg(
+        long, value_name = "N,...", value_delimiter = ',', value_parser = from_one,
+        default_values_t = [1, 4, 16, 64]
+    )]
+    pub batch_sizes: Vec<usize>,
+    /// Steps to measure at each, after one that warms up
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = from_one)]
+    pub steps: usize,
+}
+
+/// Measure the way from text to features, and how fast they are there the second time.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  limbeck bench features --model minilm --data train.json
+  limbeck bench features --model minilm --data train.json --threads 1 --json")]
+pub struct BenchFeaturesArgs {
+    /// Model folder, or model id in the Hugging Face cache
+    #[arg(long, value_name = "MODEL")]
+    pub model: String,
+    /// Questions with answers, in SQuAD form
+    #[arg(long, value_name = "FILE")]
+    pub data: PathBuf,
 }
 
 /// Measure answering, one question at a time, from text to text.

@@ -29,7 +29,9 @@ use crate::exit::Ending;
 /// Does what the command line says.
 pub fn run(cli: Cli) -> Result<Ending> {
     let Cli { command, global } = cli;
-    limbeck_kernels::threads::configure(global.threads.map_or(0, usize::from));
+    let threads = global.threads.map_or(0, usize::from);
+    limbeck_kernels::threads::configure(threads);
+    limbeck_data::configure_threads(threads);
     let console = Console { json: global.json, quiet: global.quiet };
     match command {
         Command::Run(args) => run::recipes(&args, console),

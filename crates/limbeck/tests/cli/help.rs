@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 
 use crate::support::Folder;
 
-const COMMANDS: [&[&str]; 10] = [
+const COMMANDS: [&[&str]; 12] = [
     &["run"],
     &["finetune"],
     &["distill"],
@@ -14,6 +14,8 @@ const COMMANDS: [&[&str]; 10] = [
     &["answer"],
     &["inspect"],
     &["bench", "train"],
+    &["bench", "sweep"],
+    &["bench", "features"],
     &["bench", "answer"],
 ];
 

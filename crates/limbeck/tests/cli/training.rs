@@ -67,9 +67,32 @@ fn a_teacher_is_trained_distilled_evaluated_and_asked() {
         "4",
         "--steps",
         "2",
+        "--teacher",
+        "teacher",
         "--json",
     ]);
-    assert!(figures.json()["tokens_per_second"].as_f64().unwrap() > 0.0);
+    let figures = figures.json();
+    for key in ["tokens_per_second", "seconds_per_distillation_step", "distillation_cost"] {
+        assert!(figures[key].as_f64().unwrap() > 0.0, "{key} of {figures}");
+    }
+}
+
+#[test]
+fn measuring_needs_no_training() {
+    let folder = world();
+    let features = ["bench", "features", "--model", "model", "--data", "train.json", "--json"];
+    let features = folder.run(&features).json();
+    assert!(features["features"].as_u64().unwrap() > 0);
+    assert!(features["second_start_seconds"].as_f64().unwrap() > 0.0);
+    let sweep = ["bench", "sweep", "--model", "model", "--json"];
+    let sizes = ["--lengths", "8,16", "--batch-sizes", "1,3", "--steps", "1"];
+    let sweep = folder.run(&[&sweep[..], &sizes].concat()).json();
+    let sizes = sweep["sizes"].as_array().unwrap();
+    assert_eq!(sizes.len(), 4);
+    assert_eq!((&sizes[3]["length"], &sizes[3]["batch_size"]), (&16.into(), &3.into()));
+    folder
+        .run(&["bench", "sweep", "--model", "model", "--lengths", "100000"])
+        .refused(&["--lengths"]);
 }
 
 #[test]

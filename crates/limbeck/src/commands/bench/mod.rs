@@ -1,7 +1,9 @@
 //! `limbeck bench`: how fast a model trains and answers.
 
 mod answer;
+mod features;
 mod profile;
+mod sweep;
 mod train;
 
 use anyhow::Result;
@@ -14,6 +16,8 @@ use crate::exit::Ending;
 pub fn run(command: &BenchCommand, console: Console) -> Result<Ending> {
     match command {
         BenchCommand::Train(args) => train::run(args, console),
+        BenchCommand::Sweep(args) => sweep::run(args, console),
+        BenchCommand::Features(args) => features::run(args, console),
         BenchCommand::Answer(args) => answer::run(args, console),
     }
 }
@@ -22,6 +26,13 @@ pub fn run(command: &BenchCommand, console: Console) -> Result<Ending> {
 fn percentile(sorted: &[f64], share: f64) -> f64 {
     let rank = (share * sorted.len() as f64).ceil() as usize;
     sorted.get(rank.saturating_sub(1)).copied().unwrap_or(0.0)
+}
+
+/// The middle of some values, in any order.
+fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    percentile(&sorted, 0.5)
 }
 
 /// The most memory that this process has held, where the system tells (Linux).

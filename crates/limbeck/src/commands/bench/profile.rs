@@ -5,6 +5,8 @@ use std::fmt::Write;
 use limbeck_kernels::profile::Cost;
 use serde::Serialize;
 
+use super::median;
+
 /// What the steps cost, kernel by kernel, and the floor below which no step can go: its
 /// matrix products at the rate of the micro-kernel on data in the first cache, measured
 /// right before and after each step.
@@ -117,12 +119,6 @@ impl Kernel {
         let has_products = self.operations > 0.0;
         self.operations_per_second = has_products.then(|| self.operations / self.seconds_per_step);
     }
-}
-
-fn median(values: &[f64]) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    super::percentile(&sorted, 0.5)
 }
 
 #[cfg(test)]

@@ -1,20 +1,23 @@
 //! `limbeck bench train`: steps on real features, and with `--profile` where their time goes.
 
+use std::sync::Arc;
 use std::time::Instant;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use limbeck_data::{Batch, BatchOrder, Features, Purpose, SquadData, Tokenizer};
 use limbeck_kernels::random::Key;
 use limbeck_kernels::{matmul, profile};
 use limbeck_model::Model;
 use limbeck_model::folder::resolve;
 use limbeck_train::learner::Learner;
-use limbeck_train::losses::{HardLoss, Weighted};
+use limbeck_train::losses::{HardLoss, SoftLoss, Weighted};
+use limbeck_train::observer::Silent;
 use limbeck_train::options::OptimizerOptions;
+use limbeck_train::teacher::TeacherLogits;
 use serde::Serialize;
 
 use super::profile::Profile;
-use super::{memory, peak_rss_bytes};
+use super::{median, memory, peak_rss_bytes};
 use crate::cli::measuring::BenchTrainArgs;
 use crate::commands::subject::{check_vocabulary, fit};
 use crate::config::RunConfig;
@@ -25,7 +28,7 @@ use crate::exit::{Ending, InputError};
 const SEED: u64 = 42;
 
 /// A rate that any model survives for a few steps.
-const LEARNING_RATE: f64 = 1e-6;
+pub(super) const LEARNING_RATE: f64 = 1e-6;
 
 #[derive(Debug, Serialize)]
 struct Figures {
@@ -39,6 +42,13 @@ struct Figures {
     threads: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     profile: Option<Profile>,
+    /// With `--teacher`: of steps on the same batches that also learn from its logits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seconds_per_distillation_step: Option<f64>,
+    /// With `--teacher`: the median, over the batches, of what such a step costs, the plain
+    /// one being 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    distillation_cost: Option<f64>,
 }
 
 /// Runs the command.
@@ -46,19 +56,25 @@ pub fn run(args: &BenchTrainArgs, console: Console) -> Result<Ending> {
     let mut bench = Bench::open(args)?;
     let mut profile = args.profile.then(Profile::default);
     // The first step takes its memory from the system; the others find it there.
-    bench.step(0)?;
+    bench.step(0, false)?;
+    let mut distillation = Vec::new();
     let (mut seconds, mut rows, mut sequences) = (0.0, 0, 0);
     for step in 1..=args.steps {
         let rate_before = profile.is_some().then(matmul::tile_rate);
         let begun = Instant::now();
         let (done, costs) = match profile {
-            None => (bench.step(step), Vec::new()),
-            Some(_) => profile::record(|| bench.step(step)),
+            None => (bench.step(step, false), Vec::new()),
+            Some(_) => profile::record(|| bench.step(step, false)),
         };
         done?;
         let elapsed = begun.elapsed().as_secs_f64();
         if let (Some(profile), Some(rate)) = (&mut profile, rate_before) {
             profile.add_step(elapsed, (rate + matmul::tile_rate()) / 2.0, &costs);
+        }
+        if bench.distilling.is_some() {
+            let begun = Instant::now();
+            bench.step(step, true)?;
+            distillation.push((begun.elapsed().as_secs_f64(), elapsed));
         }
         seconds += elapsed;
         rows += bench.batch.rows();
@@ -73,6 +89,13 @@ pub fn run(args: &BenchTrainArgs, console: Console) -> Result<Ending> {
         steps: args.steps,
         threads: limbeck_kernels::threads::count(),
         profile,
+        seconds_per_distillation_step: args.teacher.as_ref().map(|_| {
+            distillation.iter().map(|(seconds, _)| seconds).sum::<f64>() / args.steps as f64
+        }),
+        distillation_cost: args.teacher.as_ref().map(|_| {
+            let costs = distillation.iter().map(|(seconds, plain)| seconds / plain);
+            median(&costs.collect::<Vec<_>>())
+        }),
     };
     console.result(&figures, || {
         let mut text = columns(&[
@@ -81,6 +104,11 @@ pub fn run(args: &BenchTrainArgs, console: Console) -> Result<Ending> {
             ("tokens a second", format!("{:.0}", figures.tokens_per_second)),
             ("peak memory", memory(figures.peak_rss_bytes)),
         ]);
+        if let Some(cost) = figures.distillation_cost {
+            text.push_str(&format!(
+                "a step that distils costs {cost:.3} of a plain one (median)\n"
+            ));
+        }
         if let Some(profile) = &figures.profile {
             text.push('\n');
             text.push_str(&profile.as_markdown());
@@ -93,7 +121,8 @@ pub fn run(args: &BenchTrainArgs, console: Console) -> Result<Ending> {
 /// A learner with the batches that it is measured on.
 struct Bench {
     learner: Learner,
-    losses: Vec<Weighted>,
+    plain: Vec<Weighted>,
+    distilling: Option<Vec<Weighted>>,
     parts: Vec<f64>,
     features: Features,
     order: BatchOrder,
@@ -116,24 +145,43 @@ impl Bench {
             return Err(InputError::new("there is nothing to train on", place, "").into());
         }
         let lengths: Vec<usize> = (0..features.len()).map(|i| features.rows_of(i)).collect();
+        let distilling = match &args.teacher {
+            Some(teacher) => Some(distilling(teacher, &features)?),
+            None => None,
+        };
         Ok(Bench {
             order: BatchOrder::new(&lengths, args.batch_size, SEED, 0),
             learner: Learner::new(model, &OptimizerOptions::default()),
-            losses: vec![Weighted::new(1.0, HardLoss)],
-            parts: vec![0.0],
+            plain: vec![Weighted::new(1.0, HardLoss)],
+            distilling,
+            parts: vec![0.0; 2],
             features,
             batch: Batch::default(),
         })
     }
 
-    /// Forward, backward, clip and update.
-    fn step(&mut self, step: usize) -> Result<()> {
+    /// Forward, backward, clip and update; learning from the teacher too if `distil`.
+    fn step(&mut self, step: usize, distil: bool) -> Result<()> {
         let batches = self.order.batches();
         self.features.batch(&batches[step % batches.len()], &mut self.batch);
         let key = Key::new(SEED).child(step as u64);
-        let (losses, parts) = (&mut self.losses, &mut self.parts);
+        let losses = match &mut self.distilling {
+            Some(losses) if distil => losses,
+            _ => &mut self.plain,
+        };
+        let parts = &mut self.parts[..losses.len()];
         self.learner.accumulate(&self.batch, losses, Some(key), 1.0, parts)?;
         self.learner.update(LEARNING_RATE);
         Ok(())
     }
+}
+
+/// Both losses, against the logits that the teacher in `name` gives for these features.
+fn distilling(name: &str, features: &Features) -> Result<Vec<Weighted>> {
+    let teacher = Model::open(&resolve(name)?)?;
+    let folder = tempfile::tempdir()?;
+    let logits = TeacherLogits::open_or_compute(folder.path(), &teacher, features, &mut Silent)?
+        .context("nobody asks this observer to stop")?;
+    let soft = SoftLoss::new("soft", Arc::new(logits), 2.0);
+    Ok(vec![Weighted::new(0.5, HardLoss), Weighted::new(0.5, soft)])
 }
