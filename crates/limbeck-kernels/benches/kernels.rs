@@ -10,7 +10,10 @@ use limbeck_kernels::activation::Activation;
 use limbeck_kernels::attention::{self, Forward, Heads};
 use limbeck_kernels::dropout::Dropout;
 use limbeck_kernels::linear::{self, Weight};
-use limbeck_kernels::matmul;
+use limbeck_kernels::matmul::{
+    self,
+    int8::{self, Int8Weight, Quantized},
+};
 use limbeck_kernels::random::Key;
 
 fn main() {
@@ -20,9 +23,10 @@ fn main() {
 /// Rows of a batch of 16 windows of a usual length.
 const ROWS: usize = 2_592;
 
+/// Numbers whose products have magnitudes as in a model: neither large nor subnormal.
 fn numbers(count: usize, seed: u64) -> Vec<f32> {
     let key = Key::new(seed);
-    (0..count).map(|i| key.normal(i as u64) as f32).collect()
+    (0..count).map(|i| 0.2 * key.normal(i as u64) as f32).collect()
 }
 
 fn operations(multiply_adds: usize) -> ItemsCount {
@@ -127,6 +131,16 @@ mod linear_of {
         let (bias, mut y) = (vec![0.5; outputs], vec![0.0; 160 * outputs]);
         bencher.counter(operations(160 * inputs * outputs)).bench_local(|| {
             linear::forward(black_box(&x), inputs, Weight::Packed(&packed), &bias, &mut y);
+        });
+    }
+
+    #[divan::bench(args = SHAPES)]
+    fn forward_int8(bencher: Bencher, (inputs, outputs): (usize, usize)) {
+        let (x, weight) = (numbers(160 * inputs, 1), numbers(inputs * outputs, 2));
+        let weight = Int8Weight::new(&Quantized::new(&weight, inputs), inputs);
+        let mut y = vec![0.0; 160 * outputs];
+        bencher.counter(operations(160 * inputs * outputs)).bench_local(|| {
+            int8::multiply_then(black_box(&x), &weight, &mut y, |_, _| {});
         });
     }
 

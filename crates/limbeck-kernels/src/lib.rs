@@ -16,7 +16,7 @@
 //! # Layout
 //! - [`isa`]: which instruction set this machine has, and code compiled for each
 //! - [`threads`]: the number of threads, and slices shared among them
-//! - [`matmul`]: packed matrix products
+//! - [`matmul`]: packed matrix products, of `f32` and of bytes
 //! - [`linear`]: products with a bias, an activation, and both gradients
 //! - [`attention`]: softmax attention of one sequence and head at a time
 //! - [`norm`]: dropout, residual and layer norm in one pass

@@ -7,13 +7,15 @@
 //! rows of `C` while they are still in cache (`epilogue`), and no allocation once the
 //! threads' packing buffers have grown.
 
+pub mod int8;
 mod kernel;
 mod pack;
 
 use std::cell::RefCell;
+use std::ops::Range;
 
 use crate::threads::{self, Shared};
-use kernel::Shape;
+use kernel::{Element, Left};
 pub use pack::Packed;
 pub(crate) use pack::copy_short;
 use pack::{Lines, Panels, pack_left};
@@ -31,17 +33,17 @@ const UNPACKED_PANELS: usize = 2;
 
 /// A matrix in memory, by rows or by columns.
 #[derive(Debug, Clone, Copy)]
-pub struct Matrix<'a> {
-    data: &'a [f32],
+pub struct Matrix<'a, E = f32> {
+    data: &'a [E],
     rows: usize,
     columns: usize,
     row_stride: usize,
     column_stride: usize,
 }
 
-impl<'a> Matrix<'a> {
+impl<'a, E> Matrix<'a, E> {
     /// `data` as `[rows, columns]`, one row after the other.
-    pub fn new(data: &'a [f32], rows: usize, columns: usize) -> Self {
+    pub fn new(data: &'a [E], rows: usize, columns: usize) -> Self {
         Self::with_stride(data, rows, columns, columns)
     }
 
@@ -49,7 +51,7 @@ impl<'a> Matrix<'a> {
     ///
     /// # Panics
     /// When `data` is too short for the shape.
-    pub fn with_stride(data: &'a [f32], rows: usize, columns: usize, stride: usize) -> Self {
+    pub fn with_stride(data: &'a [E], rows: usize, columns: usize, stride: usize) -> Self {
         let last =
             rows.saturating_sub(1).checked_mul(stride).and_then(|at| at.checked_add(columns));
         let needed = if rows == 0 { 0 } else { last.unwrap_or(usize::MAX) };
@@ -116,11 +118,11 @@ pub fn matmul_then(
         Right::Packed(packed) => multiply(a, packed.panels(), c, write, epilogue),
         Right::Plain(b) => {
             thread_local! {
-                static BUFFER: RefCell<Lines> = const { RefCell::new(Lines::new()) };
+                static BUFFER: RefCell<Lines<f32>> = const { RefCell::new(Lines::new()) };
             }
             // Taken out, not borrowed: an epilogue may multiply too.
-            let mut buffer = BUFFER.take();
-            multiply(a, pack::pack_parallel(b, &mut buffer), c, write, epilogue);
+            let mut buffer = BUFFER.replace(Lines::new());
+            multiply(a, pack::pack_parallel(b, f32::shape(), &mut buffer), c, write, epilogue);
             BUFFER.set(buffer);
         }
     }
@@ -128,31 +130,43 @@ pub fn matmul_then(
 
 fn multiply(
     a: Matrix<'_>,
-    b: Panels<'_>,
+    b: Panels<'_, f32>,
     c: &mut [f32],
     write: Write,
     epilogue: impl Fn(usize, &mut [f32]) + Sync,
 ) {
-    let (rows, columns) = (a.rows, b.columns);
     assert_eq!(a.columns, b.depth, "inner sizes of a product");
+    each_stretch(a.rows, b, c, |range, c| {
+        multiply_rows(a, range.clone(), b, c, b.columns, write);
+        epilogue(range.start, c);
+    });
+}
+
+/// Cuts the rows of `C` (`[rows, columns of b]`) into stretches and calls `work(rows, part of
+/// C)` for each, on all threads.
+fn each_stretch<E: Element>(
+    rows: usize,
+    b: Panels<'_, E>,
+    c: &mut [f32],
+    work: impl Fn(Range<usize>, &mut [f32]) + Sync,
+) {
+    let columns = b.columns;
     assert_eq!(Some(c.len()), rows.checked_mul(columns), "size of a product");
     if c.is_empty() {
         return;
     }
-    let unit = Shape::of_isa().rows;
+    let unit = b.shape.rows;
     // A multiple of the threads, so that all finish together.
     let tasks = threads::count() * rows.div_ceil(threads::count() * TASK_ROWS);
     let tasks = tasks.min(rows.div_ceil(unit));
     let c = Shared::new(c);
     threads::run(tasks, |task| {
         let range = threads::part_of(rows, tasks, task, unit);
-        if range.is_empty() {
-            return;
+        if !range.is_empty() {
+            // SAFETY: the tasks' ranges of rows do not overlap.
+            let part = unsafe { c.range(range.start * columns..range.end * columns) };
+            work(range, part);
         }
-        // SAFETY: the tasks' ranges of rows do not overlap.
-        let part = unsafe { c.range(range.start * columns..range.end * columns) };
-        multiply_rows(a, range.clone(), b, part, columns, write);
-        epilogue(range.start, part);
     });
 }
 
@@ -160,56 +174,102 @@ fn multiply(
 /// `c_stride` values apart.
 fn multiply_rows(
     a: Matrix<'_>,
-    rows: std::ops::Range<usize>,
-    b: Panels<'_>,
+    rows: Range<usize>,
+    b: Panels<'_, f32>,
     c: &mut [f32],
     c_stride: usize,
     write: Write,
 ) {
-    assert!(c.len() >= (rows.len() - 1) * c_stride + b.columns && c_stride >= b.columns);
     if b.depth == 0 {
         if write == Write::Replace {
             (0..rows.len()).for_each(|r| c[r * c_stride..][..b.columns].fill(0.0));
         }
-        return;
-    }
-    let mut stripe = |left, k, depth, panel| {
-        let add = write == Write::Add || k > 0;
-        // SAFETY: `left` covers `rows` and `depth`, the panel has `depth` rows, and `c`
-        // was checked to hold the rows at its stride.
-        unsafe { kernel::stripe(left, rows.len(), depth, panel, c.as_mut_ptr(), c_stride, add) }
-    };
-    if a.row_stride == 1 && b.panels().len() <= UNPACKED_PANELS {
+    } else if a.row_stride == 1 && b.panels().len() <= UNPACKED_PANELS {
+        let mut c = Target::new(c, rows.len(), c_stride, b, write);
         for (k, depth) in b.blocks() {
             // SAFETY: row `rows.start`, column `k` lies inside `a`.
             let data = unsafe { a.data.as_ptr().add(rows.start + k * a.column_stride) };
-            let left = kernel::Left::Columns { data, stride: a.column_stride };
+            let left = Left::Columns { data, stride: a.column_stride };
             for panel in b.panels() {
-                stripe(left, k, depth, b.panel(k, depth, panel));
+                // SAFETY: `left` covers the rows and `depth` columns.
+                unsafe { c.stripe(left, k, depth, panel) };
             }
         }
     } else if a.column_stride == 1 {
-        // All of the depth before the next panel: so the stripe of `C` stays in cache.
-        for panel in b.panels() {
-            for (k, depth) in b.blocks() {
-                // SAFETY: row `rows.start`, column `k` lies inside `a`.
-                let data = unsafe { a.data.as_ptr().add(rows.start * a.row_stride + k) };
-                let left = kernel::Left::Strided { data, stride: a.row_stride };
-                stripe(left, k, depth, b.panel(k, depth, panel));
-            }
-        }
+        multiply_strided(a, rows, b, c, c_stride, write);
     } else {
         thread_local! {
             static BUFFER: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
         }
+        let mut c = Target::new(c, rows.len(), c_stride, b, write);
         BUFFER.with_borrow_mut(|buffer| {
             for (k, depth) in b.blocks() {
-                let left = kernel::Left::Panels(pack_left(a, rows.clone(), k, depth, buffer));
+                let left = pack_left(a, rows.clone(), k, depth, b.shape.rows, buffer);
                 for panel in b.panels() {
-                    stripe(left, k, depth, b.panel(k, depth, panel));
+                    // SAFETY: `left` covers the rows and `depth` columns.
+                    unsafe { c.stripe(Left::Panels(left), k, depth, panel) };
                 }
             }
         });
+    }
+}
+
+/// The product of one stretch of `A`'s rows, whose columns are adjacent, on this thread.
+fn multiply_strided<E: Element>(
+    a: Matrix<'_, E>,
+    rows: Range<usize>,
+    b: Panels<'_, E>,
+    c: &mut [E::Sum],
+    c_stride: usize,
+    write: Write,
+) {
+    assert!(a.column_stride == 1 && a.columns == b.depth && rows.end <= a.rows);
+    let mut c = Target::new(c, rows.len(), c_stride, b, write);
+    // All of the depth before the next panel: so the stripe of `C` stays in cache.
+    for panel in b.panels() {
+        for (k, depth) in b.blocks() {
+            // SAFETY: row `rows.start`, column `k` lies inside `a`.
+            let data = unsafe { a.data.as_ptr().add(rows.start * a.row_stride + k) };
+            let left = Left::Strided { data, stride: a.row_stride };
+            // SAFETY: `left` covers the rows and `depth` columns.
+            unsafe { c.stripe(left, k, depth, panel) };
+        }
+    }
+}
+
+/// Rows of `C`, and the `B` that makes them.
+struct Target<'a, E: Element> {
+    c: &'a mut [E::Sum],
+    rows: usize,
+    stride: usize,
+    b: Panels<'a, E>,
+    write: Write,
+}
+
+impl<'a, E: Element> Target<'a, E> {
+    fn new(
+        c: &'a mut [E::Sum],
+        rows: usize,
+        stride: usize,
+        b: Panels<'a, E>,
+        write: Write,
+    ) -> Self {
+        assert!(c.len() >= (rows - 1) * stride + b.columns && stride >= b.columns);
+        Target { c, rows, stride, b, write }
+    }
+
+    /// One panel of the block that begins at `k`.
+    ///
+    /// # Safety
+    /// `left` must cover all rows and `depth` columns.
+    unsafe fn stripe(&mut self, left: Left<E>, k: usize, depth: usize, panel: usize) {
+        let panel = self.b.panel(k, depth, panel);
+        let add = self.write == Write::Add || k > 0;
+        // SAFETY: by the caller's promise; the panel has `depth` rows, and `c` was checked
+        // to hold the rows at its stride.
+        unsafe {
+            kernel::stripe(left, self.rows, depth, panel, self.c.as_mut_ptr(), self.stride, add);
+        }
     }
 }
 
@@ -228,7 +288,7 @@ pub(crate) fn matmul_here(a: Matrix<'_>, b: &Packed, c: &mut [f32], c_stride: us
 pub fn tile_rate() -> f64 {
     const DEPTH: usize = 192;
     const CALLS: usize = 2_000;
-    let shape = Shape::of_isa();
+    let shape = f32::shape();
     let (rows, columns) = (shape.rows, shape.lanes * shape.vectors);
     let (left, right) = (vec![0.5; rows * DEPTH], vec![0.5; DEPTH * columns]);
     let packed = Packed::new(Matrix::new(&right, DEPTH, columns));

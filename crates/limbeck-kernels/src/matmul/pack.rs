@@ -1,85 +1,103 @@
 //! Packing: rearranging a matrix so that the micro-kernel reads it in order.
 
-use super::{BLOCK_DEPTH, Matrix, kernel::Shape};
+use super::kernel::{Element, Shape};
+use super::{BLOCK_DEPTH, Matrix};
 use crate::profile;
 use crate::threads::{self, Shared};
 
 /// The right side of a product, packed. Depth is cut into blocks, columns into panels
 /// of a few vectors; inside a panel, the columns of one `k` lie together, filled up
 /// with zeros to whole vectors.
-#[derive(Debug, Default)]
-pub struct Packed {
-    data: Lines,
+#[derive(Debug)]
+// Which numbers can be packed is this crate's affair.
+#[allow(private_bounds)]
+pub struct Packed<E: Element = f32> {
+    data: Lines<E>,
     depth: usize,
     columns: usize,
+    shape: Shape,
 }
 
-impl Packed {
+impl<E: Element> Default for Packed<E> {
+    fn default() -> Self {
+        Packed { data: Lines::new(), depth: 0, columns: 0, shape: E::shape() }
+    }
+}
+
+#[allow(private_bounds)]
+impl<E: Element> Packed<E> {
     /// Packs `b` on all threads.
-    pub fn new(b: Matrix<'_>) -> Self {
-        let mut packed = Self::default();
-        pack_parallel(b, &mut packed.data);
-        (packed.depth, packed.columns) = (b.rows, b.columns);
-        packed
+    pub fn new(b: Matrix<'_, E>) -> Self {
+        Self::for_kernel(b, E::shape())
+    }
+
+    /// Packs `b` for a kernel of this machine.
+    pub(super) fn for_kernel(b: Matrix<'_, E>, shape: Shape) -> Self {
+        let mut data = Lines::new();
+        pack_parallel(b, shape, &mut data);
+        Packed { data, depth: b.rows, columns: b.columns, shape }
     }
 
     /// Packs `b` on this thread, into the memory that is there.
-    pub(crate) fn refill(&mut self, b: Matrix<'_>) {
+    pub(crate) fn refill(&mut self, b: Matrix<'_, E>) {
         (self.depth, self.columns) = (b.rows, b.columns);
-        let data = self.data.of_len(Panels::size(self.depth, self.columns));
-        let cut = Columns::of(b.columns);
+        let cut = Columns::of(b.columns, self.shape);
+        let data = self.data.of_len(cut.size(b.rows));
         for (k, depth) in blocks(b.rows) {
             for panel in 0..cut.count {
                 let range = cut.range_in(k, depth, panel);
-                pack_panel(b, k, depth, panel, &mut data[range]);
+                pack_panel(b, cut, k, depth, panel, &mut data[range]);
             }
         }
     }
 
     /// As [`Packed::refill`]; the zeros that fill its last vector count as columns, so
     /// that a product with it writes whole vectors.
-    pub(crate) fn refill_whole(&mut self, b: Matrix<'_>) {
+    pub(crate) fn refill_whole(&mut self, b: Matrix<'_, E>) {
         self.refill(b);
-        self.columns = self.columns.next_multiple_of(Shape::of_isa().lanes);
+        self.columns = self.columns.next_multiple_of(self.shape.lanes);
     }
 
-    pub(super) fn panels(&self) -> Panels<'_> {
-        Panels { data: self.data.values(), depth: self.depth, columns: self.columns }
+    pub(super) fn panels(&self) -> Panels<'_, E> {
+        let Packed { depth, columns, shape, .. } = *self;
+        Panels { data: self.data.values(), depth, columns, shape }
     }
 }
 
 /// Memory that begins at a cache line, so that no vector of a panel lies across two.
-#[derive(Debug, Default)]
-pub(super) struct Lines(Vec<Line>);
+#[derive(Debug)]
+pub(super) struct Lines<E>(Vec<Line<E>>);
 
+/// Sixteen elements of four bytes.
 #[derive(Debug, Clone, Copy)]
 #[repr(C, align(64))]
-struct Line([f32; 16]);
+struct Line<E>([E; 16]);
 
-impl Lines {
+impl<E: Element> Lines<E> {
     pub const fn new() -> Self {
+        const { assert!(size_of::<Line<E>>() == 16 * size_of::<E>()) };
         Self(Vec::new())
     }
 
-    fn values(&self) -> &[f32] {
-        // SAFETY: a line is sixteen values and nothing else.
+    fn values(&self) -> &[E] {
+        // SAFETY: a line is sixteen elements and nothing else.
         unsafe { std::slice::from_raw_parts(self.0.as_ptr().cast(), self.0.len() * 16) }
     }
 
-    /// The first `len` values; grows without clearing what will be overwritten.
-    fn of_len(&mut self, len: usize) -> &mut [f32] {
+    /// The first `len` elements; grows without clearing what will be overwritten.
+    fn of_len(&mut self, len: usize) -> &mut [E] {
         if self.0.len() * 16 < len {
-            self.0.resize(len.div_ceil(16), Line([0.0; 16]));
+            self.0.resize(len.div_ceil(16), Line([E::default(); 16]));
         }
-        // SAFETY: as above; at least `len` values are there.
+        // SAFETY: as above; at least `len` elements are there.
         unsafe { std::slice::from_raw_parts_mut(self.0.as_mut_ptr().cast(), len) }
     }
 }
 
 /// Grows a buffer to `len` without clearing what will be overwritten.
-fn resize(data: &mut Vec<f32>, len: usize) {
+fn resize<E: Element>(data: &mut Vec<E>, len: usize) {
     if data.len() < len {
-        data.resize(len, 0.0);
+        data.resize(len, E::default());
     }
 }
 
@@ -92,10 +110,14 @@ struct Columns {
 }
 
 impl Columns {
-    fn of(columns: usize) -> Self {
-        let shape = Shape::of_isa();
+    fn of(columns: usize, shape: Shape) -> Self {
         let vectors = columns.div_ceil(shape.lanes);
         Self { lanes: shape.lanes, vectors, count: vectors.div_ceil(shape.vectors) }
+    }
+
+    /// Elements of all panels.
+    fn size(self, depth: usize) -> usize {
+        depth * self.vectors * self.lanes
     }
 
     /// The vector at which a panel begins.
@@ -126,17 +148,19 @@ fn blocks(depth: usize) -> impl Iterator<Item = (usize, usize)> {
 
 /// A view of packed columns.
 #[derive(Clone, Copy)]
-pub(super) struct Panels<'a> {
-    data: &'a [f32],
+pub(super) struct Panels<'a, E> {
+    data: &'a [E],
     pub depth: usize,
     pub columns: usize,
+    pub shape: Shape,
 }
 
 /// One panel of one block of depth.
 #[derive(Clone, Copy)]
-pub(super) struct Panel<'a> {
+pub(super) struct Panel<'a, E> {
     /// `[depth, vectors * lanes]`
-    pub data: &'a [f32],
+    pub data: &'a [E],
+    pub shape: Shape,
     pub vectors: usize,
     /// The first column of `C` that it makes.
     pub first_column: usize,
@@ -144,28 +168,24 @@ pub(super) struct Panel<'a> {
     pub columns: usize,
 }
 
-impl<'a> Panels<'a> {
-    fn size(depth: usize, columns: usize) -> usize {
-        let shape = Shape::of_isa();
-        depth * columns.div_ceil(shape.lanes) * shape.lanes
-    }
-
+impl<'a, E: Element> Panels<'a, E> {
     /// The blocks of depth: where each begins and how deep it is.
-    pub fn blocks(self) -> impl Iterator<Item = (usize, usize)> + use<> {
+    pub fn blocks(self) -> impl Iterator<Item = (usize, usize)> + use<E> {
         blocks(self.depth)
     }
 
     /// The numbers of the panels of each block.
     pub fn panels(self) -> std::ops::Range<usize> {
-        0..Columns::of(self.columns).count
+        0..Columns::of(self.columns, self.shape).count
     }
 
     /// A panel of the block that begins at `k`.
-    pub fn panel(self, k: usize, depth: usize, panel: usize) -> Panel<'a> {
-        let cut = Columns::of(self.columns);
+    pub fn panel(self, k: usize, depth: usize, panel: usize) -> Panel<'a, E> {
+        let cut = Columns::of(self.columns, self.shape);
         let first_column = cut.start(panel) * cut.lanes;
         Panel {
             data: &self.data[cut.range_in(k, depth, panel)],
+            shape: self.shape,
             vectors: cut.width(panel) / cut.lanes,
             first_column,
             columns: cut.width(panel).min(self.columns - first_column),
@@ -174,10 +194,14 @@ impl<'a> Panels<'a> {
 }
 
 /// Packs `b` into `buffer`, on all threads.
-pub(super) fn pack_parallel<'a>(b: Matrix<'_>, buffer: &'a mut Lines) -> Panels<'a> {
+pub(super) fn pack_parallel<'a, E: Element>(
+    b: Matrix<'_, E>,
+    shape: Shape,
+    buffer: &'a mut Lines<E>,
+) -> Panels<'a, E> {
     let _timer = profile::timer("packing", || 0.0);
-    let data = buffer.of_len(Panels::size(b.rows, b.columns));
-    let cut = Columns::of(b.columns);
+    let cut = Columns::of(b.columns, shape);
+    let data = buffer.of_len(cut.size(b.rows));
     let blocks = b.rows.div_ceil(BLOCK_DEPTH);
     let shared = Shared::new(data);
     let tasks = blocks * cut.count;
@@ -189,15 +213,15 @@ pub(super) fn pack_parallel<'a>(b: Matrix<'_>, buffer: &'a mut Lines) -> Panels<
             let (k, depth, panel) = (block.start, block.len(), task % cut.count);
             // SAFETY: every panel of every block is packed by one task only.
             let target = unsafe { shared.range(cut.range_in(k, depth, panel)) };
-            pack_panel(b, k, depth, panel, target);
+            pack_panel(b, cut, k, depth, panel, target);
         }
     });
-    Panels { data: buffer.values(), depth: b.rows, columns: b.columns }
+    Panels { data: buffer.values(), depth: b.rows, columns: b.columns, shape }
 }
 
 /// Copies a few vectors. A call of the library's copy would cost as much as the copy.
 #[inline(always)]
-pub(crate) fn copy_short(source: &[f32], target: &mut [f32]) {
+pub(crate) fn copy_short<E: Copy>(source: &[E], target: &mut [E]) {
     let (sources, rest) = source.as_chunks::<8>();
     let (targets, rest_of_target) = target.as_chunks_mut::<8>();
     for (target, source) in targets.iter_mut().zip(sources) {
@@ -213,10 +237,10 @@ pub(crate) fn copy_short(source: &[f32], target: &mut [f32]) {
 /// # Safety
 /// All sixteen values of either side must exist.
 #[inline(always)]
-unsafe fn transpose_4(source: *const f32, from: usize, target: *mut f32, to: usize) {
-    // SAFETY: by the caller's promise; an array of f32 has the alignment of f32.
+unsafe fn transpose_4<E: Copy>(source: *const E, from: usize, target: *mut E, to: usize) {
+    // SAFETY: by the caller's promise; an array has the alignment of its elements.
     unsafe {
-        let row = |i: usize| *source.add(i * from).cast::<[f32; 4]>();
+        let row = |i: usize| *source.add(i * from).cast::<[E; 4]>();
         let [a, b, c, d] = [row(0), row(1), row(2), row(3)];
         for i in 0..4 {
             *target.add(i * to).cast() = [a[i], b[i], c[i], d[i]];
@@ -224,12 +248,18 @@ unsafe fn transpose_4(source: *const f32, from: usize, target: *mut f32, to: usi
     }
 }
 
-fn pack_panel(b: Matrix<'_>, k: usize, depth: usize, panel: usize, target: &mut [f32]) {
-    let cut = Columns::of(b.columns);
+fn pack_panel<E: Element>(
+    b: Matrix<'_, E>,
+    cut: Columns,
+    k: usize,
+    depth: usize,
+    panel: usize,
+    target: &mut [E],
+) {
     let (first, width) = (cut.start(panel) * cut.lanes, cut.width(panel));
     let columns = width.min(b.columns - first);
     if columns < width {
-        target.fill(0.0);
+        target.fill(E::default());
     }
     if b.column_stride == 1 {
         for (row, target) in target.chunks_exact_mut(width).enumerate() {
@@ -279,17 +309,17 @@ fn pack_panel(b: Matrix<'_>, k: usize, depth: usize, panel: usize, target: &mut 
     }
 }
 
-/// Packs the rows `rows` and columns `k..k + depth` of `a` into panels of as many
-/// rows as the micro-kernel takes; inside a panel, the rows of one column lie
+/// Packs the rows `rows` and columns `k..k + depth` of `a` into panels of
+/// `unit` rows, as many as the micro-kernel takes; inside a panel, the rows of one column lie
 /// together. The last panel is filled up with zeros.
-pub(super) fn pack_left(
-    a: Matrix<'_>,
+pub(super) fn pack_left<E: Element>(
+    a: Matrix<'_, E>,
     rows: std::ops::Range<usize>,
     k: usize,
     depth: usize,
-    buffer: &mut Vec<f32>,
-) -> *const f32 {
-    let unit = Shape::of_isa().rows;
+    unit: usize,
+    buffer: &mut Vec<E>,
+) -> *const E {
     let panels = rows.len().div_ceil(unit);
     resize(buffer, panels * unit * depth);
     for (panel, target) in buffer.chunks_exact_mut(unit * depth).take(panels).enumerate() {
@@ -300,7 +330,7 @@ pub(super) fn pack_left(
             if a.row_stride == 1 && count == unit {
                 copy_short(&a.data[start..start + unit], target);
             } else {
-                target.fill(0.0);
+                target.fill(E::default());
                 for (row, value) in target[..count].iter_mut().enumerate() {
                     *value = a.data[start + row * a.row_stride];
                 }
