@@ -4,6 +4,7 @@
 
 use crate::activation::Activation;
 use crate::isa::for_each_isa;
+use crate::matmul::int8::{self, Int8Weight};
 use crate::matmul::{Matrix, Packed, Right, Write, matmul, matmul_then};
 use crate::profile::{self, Timer};
 use crate::threads::Shared;
@@ -13,22 +14,42 @@ use crate::threads::Shared;
 pub enum Weight<'a> {
     /// As the parameters hold it: packed anew for every product.
     Plain(&'a [f32]),
-    /// Packed once by [`pack_weight`].
-    Packed(&'a Packed),
+    /// Packed once.
+    Packed(&'a PackedWeight),
+}
+
+/// The weight of a linear layer, packed for many forward products.
+#[derive(Debug)]
+pub enum PackedWeight {
+    /// By [`pack_weight`].
+    Float(Packed),
+    /// With one byte a value.
+    Int8(Int8Weight),
 }
 
 /// Packs a weight `[outputs, inputs]` for many forward products.
-pub fn pack_weight(weight: &[f32], outputs: usize, inputs: usize) -> Packed {
-    Packed::new(Matrix::new(weight, outputs, inputs).transposed())
+pub fn pack_weight(weight: &[f32], outputs: usize, inputs: usize) -> PackedWeight {
+    PackedWeight::Float(Packed::new(Matrix::new(weight, outputs, inputs).transposed()))
 }
 
-impl<'a> Weight<'a> {
-    fn right(self, outputs: usize, inputs: usize) -> Right<'a> {
-        match self {
-            Weight::Plain(data) => Right::Plain(Matrix::new(data, outputs, inputs).transposed()),
-            Weight::Packed(packed) => Right::Packed(packed),
+/// `y = x · Wᵀ`, then `epilogue(first_row, rows)` for every stretch of finished rows.
+fn product_then(
+    x: &[f32],
+    inputs: usize,
+    weight: Weight<'_>,
+    outputs: usize,
+    y: &mut [f32],
+    epilogue: impl Fn(usize, &mut [f32]) + Sync,
+) {
+    let right = match weight {
+        Weight::Plain(data) => Right::Plain(Matrix::new(data, outputs, inputs).transposed()),
+        Weight::Packed(PackedWeight::Float(packed)) => Right::Packed(packed),
+        Weight::Packed(PackedWeight::Int8(weight)) => {
+            assert_eq!((weight.inputs(), weight.outputs()), (inputs, outputs), "shape of a weight");
+            return int8::multiply_then(x, weight, y, epilogue);
         }
-    }
+    };
+    matmul_then(rows_of(x, inputs), right, y, Write::Replace, epilogue);
 }
 
 for_each_isa! {
@@ -53,14 +74,14 @@ fn timed(kernel: &'static str, values: usize, columns: usize) -> Timer {
 /// `x` is `[rows, inputs]`, `y` is `[rows, outputs]`.
 pub fn product(x: &[f32], inputs: usize, weight: Weight<'_>, outputs: usize, y: &mut [f32]) {
     let _timer = timed("linear forward", x.len(), outputs);
-    matmul_then(rows_of(x, inputs), weight.right(outputs, inputs), y, Write::Replace, |_, _| {});
+    product_then(x, inputs, weight, outputs, y, |_, _| {});
 }
 
 /// `y = x · Wᵀ + b`. `x` is `[rows, inputs]`, `y` is `[rows, outputs]`.
 pub fn forward(x: &[f32], inputs: usize, weight: Weight<'_>, bias: &[f32], y: &mut [f32]) {
     let outputs = bias.len();
     let _timer = timed("linear forward", x.len(), outputs);
-    matmul_then(rows_of(x, inputs), weight.right(outputs, inputs), y, Write::Replace, |_, rows| {
+    product_then(x, inputs, weight, outputs, y, |_, rows| {
         rows.chunks_exact_mut(outputs).for_each(|row| add_bias(row, bias))
     });
 }
@@ -78,21 +99,15 @@ pub fn forward_activation(
     let outputs = bias.len();
     let _timer = timed("linear forward with activation", x.len(), outputs);
     let after = Shared::new(after);
-    matmul_then(
-        rows_of(x, inputs),
-        weight.right(outputs, inputs),
-        before,
-        Write::Replace,
-        |first, rows| {
-            for (i, row) in rows.chunks_exact_mut(outputs).enumerate() {
-                add_bias(row, bias);
-                let start = (first + i) * outputs;
-                // SAFETY: each row is finished by one thread only.
-                let after = unsafe { after.range(start..start + outputs) };
-                activation.forward_here(row, after);
-            }
-        },
-    );
+    product_then(x, inputs, weight, outputs, before, |first, rows| {
+        for (i, row) in rows.chunks_exact_mut(outputs).enumerate() {
+            add_bias(row, bias);
+            let start = (first + i) * outputs;
+            // SAFETY: each row is finished by one thread only.
+            let after = unsafe { after.range(start..start + outputs) };
+            activation.forward_here(row, after);
+        }
+    });
 }
 
 /// `dx = dy · W` or `dx += dy · W`. `dy` is `[rows, outputs]`, `dx` is `[rows, inputs]`.

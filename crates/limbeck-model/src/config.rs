@@ -13,6 +13,9 @@ use serde_json::{Map, Value};
 use crate::error::{ModelError, Result};
 use crate::layout::ALIGNMENT;
 
+/// What `config.json` calls weights of one byte, see [`crate::Model::save_quantized`].
+pub(crate) const INT8_METHOD: &str = "limbeck_int8";
+
 /// The families of models this crate knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Architecture {

@@ -94,6 +94,20 @@ pub struct LayerSlots {
     pub output_norm_bias: Range<usize>,
 }
 
+impl LayerSlots {
+    /// The weights of the layer's products, each with its number of inputs: of queries, keys
+    /// and values, of the attention's output, and both of the feed-forward part.
+    pub fn weights(&self) -> [(Range<usize>, usize); 4] {
+        let hidden = self.output_bias.len();
+        [
+            (self.qkv_weight.clone(), hidden),
+            (self.attention_output_weight.clone(), self.heads * self.head_size),
+            (self.intermediate_weight.clone(), hidden),
+            (self.output_weight.clone(), self.intermediate_size),
+        ]
+    }
+}
+
 /// The parts of a model, as ranges of the flat buffer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Slots {

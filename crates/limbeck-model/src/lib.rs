@@ -13,6 +13,7 @@
 //! - [`encoder`]: the encoder, forward and backward side by side.
 //! - [`heads`]: what turns hidden states into logits.
 //! - [`student`]: smaller models from larger ones: fewer layers, fewer heads.
+//! - [`inference`]: a model that only answers.
 //! - [`inspect`]: sizes, non-zeros and multiply-adds of a model.
 
 pub mod config;
@@ -20,6 +21,7 @@ pub mod encoder;
 pub mod error;
 pub mod folder;
 pub mod heads;
+pub mod inference;
 mod initialise;
 pub mod inspect;
 pub mod layout;

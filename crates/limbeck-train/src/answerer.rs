@@ -3,18 +3,16 @@
 use limbeck_data::decode::{DecodeOptions, Decoded, Window, decode_question};
 use limbeck_data::squad::{Paragraph, Question};
 use limbeck_data::{Batch, FeatureOptions, Features, Purpose, SquadData, Tokenizer};
-use limbeck_model::Model;
-use limbeck_model::encoder::PackedWeights;
+use limbeck_model::inference::{InferenceMemory, InferenceModel};
 
 use crate::error::Result;
-use crate::inference::Memory;
+use crate::learner::tokens;
 
-/// A model with its tokenizer, its packed weights and all memory that a question needs.
+/// A model with its tokenizer and all memory that a question needs.
 pub struct Answerer {
-    model: Model,
+    model: InferenceModel<'static>,
     tokenizer: Tokenizer,
-    packed: PackedWeights,
-    memory: Memory,
+    memory: InferenceMemory,
     batch: Batch,
     features: FeatureOptions,
     decode: DecodeOptions,
@@ -42,18 +40,17 @@ pub struct FirstWindow {
 }
 
 impl Answerer {
-    /// Takes a model and its tokenizer, and packs the weights.
+    /// Takes a model and its tokenizer.
     pub fn new(
-        model: Model,
+        model: InferenceModel<'static>,
         tokenizer: Tokenizer,
         features: FeatureOptions,
         decode: DecodeOptions,
     ) -> Self {
         Answerer {
-            packed: PackedWeights::new(&model),
             model,
             tokenizer,
-            memory: Memory::default(),
+            memory: InferenceMemory::default(),
             batch: Batch::default(),
             features,
             decode,
@@ -61,7 +58,7 @@ impl Answerer {
     }
 
     /// The model that answers.
-    pub fn model(&self) -> &Model {
+    pub fn model(&self) -> &InferenceModel<'static> {
         &self.model
     }
 
@@ -90,7 +87,7 @@ impl Answerer {
         // A long document's windows go through in a few batches of bounded size.
         for indices in indices.chunks(16) {
             features.batch(indices, &mut self.batch);
-            let found = self.memory.logits(&self.model, &self.packed, &self.batch)?;
+            let found = self.model.span_logits(tokens(&self.batch), &mut self.memory)?;
             for (&feature, rows) in indices.iter().zip(self.batch.starts.windows(2)) {
                 let (start, end) = logits.feature_mut(feature);
                 start.copy_from_slice(&found.start[rows[0]..rows[1]]);

@@ -66,17 +66,20 @@ pub fn save(folder: &Path, learner: &Learner, progress: &Progress) -> Result<()>
     let text = serde_json::to_string(progress)
         .map_err(|error| TrainError::File { path: path.clone(), reason: error.to_string() })?;
     let shape = [learner.model.parameters.len()];
-    let named = |name, values| NamedValues { name, shape: &shape, values };
     write_safetensors(
         &path,
         &[
-            named("parameters", &learner.model.parameters),
-            named("first_moments", &learner.optimizer.first_moments),
-            named("second_moments", &learner.optimizer.second_moments),
+            named("parameters", &shape, &learner.model.parameters),
+            named("first_moments", &shape, &learner.optimizer.first_moments),
+            named("second_moments", &shape, &learner.optimizer.second_moments),
         ],
         &[("progress", &text)],
     )?;
     Ok(())
+}
+
+fn named<'a>(name: &'a str, shape: &'a [usize], values: &'a [f32]) -> NamedValues<'a> {
+    NamedValues { name, shape, values: values.into() }
 }
 
 /// Brings `learner` to the state in the folder; `None` when there is none yet.

@@ -4,7 +4,7 @@ use limbeck_data::decode::{self, DecodeOptions, Decoded, SpanLogits};
 use limbeck_data::metrics::Metrics;
 use limbeck_data::metrics::squad::{self, NullOdds};
 use limbeck_data::{Features, SquadData, predictions};
-use limbeck_model::Model;
+use limbeck_model::inference::InferenceModel;
 
 use crate::error::Result;
 use crate::inference::span_logits;
@@ -43,7 +43,7 @@ impl EvaluationSet {
     /// When the features do not fit the model.
     pub fn evaluate(
         &self,
-        model: &Model,
+        model: &InferenceModel<'_>,
         observer: &mut dyn Observer,
     ) -> Result<Option<Evaluation>> {
         observer.stage("evaluating", Some(self.features.len() as u64));

@@ -3,9 +3,8 @@
 use std::ops::Range;
 
 use limbeck_data::{Batch, Features};
-use limbeck_model::Model;
-use limbeck_model::encoder::{self, InferenceBuffers, Mode, PackedWeights};
-use limbeck_model::heads::span::{self, SpanLogits};
+use limbeck_model::heads::span::SpanLogits;
+use limbeck_model::inference::{InferenceMemory, InferenceModel};
 
 use crate::error::Result;
 use crate::learner::tokens;
@@ -14,57 +13,24 @@ use crate::observer::Observer;
 /// Rows of one forward pass: enough for full speed, few enough to stay small.
 const BATCH_ROWS: usize = 4096;
 
-/// A model ready to answer: its weights packed once, its buffers kept.
+/// A model and the memory of its forward passes.
 pub struct Predictor<'a> {
-    model: &'a Model,
-    packed: PackedWeights,
-    memory: Memory,
-}
-
-/// What a forward pass without gradients needs.
-#[derive(Debug, Default)]
-pub(crate) struct Memory {
-    buffers: InferenceBuffers,
-    logits: SpanLogits,
-}
-
-impl Memory {
-    /// The logits of one batch.
-    ///
-    /// # Errors
-    /// When a token, segment or length is beyond the model's tables.
-    pub fn logits(
-        &mut self,
-        model: &Model,
-        packed: &PackedWeights,
-        batch: &Batch,
-    ) -> Result<&SpanLogits> {
-        model.check_tokens(tokens(batch))?;
-        let hidden = encoder::infer(model, Some(packed), tokens(batch), &mut self.buffers);
-        span::forward(model, hidden, Mode::Evaluate, &mut self.logits);
-        Ok(&self.logits)
-    }
+    model: &'a InferenceModel<'a>,
+    memory: InferenceMemory,
 }
 
 impl<'a> Predictor<'a> {
-    /// Packs the weights that `model` has now.
-    pub fn new(model: &'a Model) -> Self {
-        Predictor { model, packed: PackedWeights::new(model), memory: Memory::default() }
-    }
-
-    /// Start and end logits of one batch, one a row.
-    ///
-    /// # Errors
-    /// When a token, segment or length is beyond the model's tables.
-    pub fn logits(&mut self, batch: &Batch) -> Result<&SpanLogits> {
-        self.memory.logits(self.model, &self.packed, batch)
+    /// Takes memory when the first batch comes.
+    pub fn new(model: &'a InferenceModel<'a>) -> Self {
+        Predictor { model, memory: InferenceMemory::default() }
     }
 
     /// Calls `take(features, batch, logits)` for batches of consecutive features of
     /// `range`, in order. Stops early, with `false`, when the observer asks for it.
     ///
     /// # Errors
-    /// As [`Predictor::logits`], and what `take` returns.
+    /// When a token, segment or length is beyond the model's tables, and what `take`
+    /// returns.
     pub fn each_batch(
         &mut self,
         features: &Features,
@@ -90,7 +56,7 @@ impl<'a> Predictor<'a> {
                 next += 1;
             }
             features.batch(&indices, &mut batch);
-            let logits = self.logits(&batch)?;
+            let logits = self.model.span_logits(tokens(&batch), &mut self.memory)?;
             take(next - indices.len()..next, &batch, logits)?;
             observer.advance(indices.len() as u64);
         }
@@ -103,7 +69,7 @@ impl<'a> Predictor<'a> {
 /// # Errors
 /// When the features were made with a tokenizer that is not the model's.
 pub fn span_logits(
-    model: &Model,
+    model: &InferenceModel<'_>,
     features: &Features,
     observer: &mut dyn Observer,
 ) -> Result<Option<limbeck_data::decode::SpanLogits>> {

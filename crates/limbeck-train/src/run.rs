@@ -7,6 +7,7 @@ use limbeck_data::{Batch, BatchOrder, Features, Tokenizer, predictions};
 use limbeck_kernels::random::Key;
 use limbeck_model::Model;
 use limbeck_model::folder::Limbeck;
+use limbeck_model::inference::InferenceModel;
 
 use crate::checkpoint::{self, Progress, Window};
 use crate::error::{Result, TrainError};
@@ -305,7 +306,8 @@ impl Loop<'_> {
     /// asked to stop.
     fn evaluate(&mut self, observer: &mut dyn Observer) -> Result<bool> {
         let Some(dev) = self.dev else { return Ok(true) };
-        let Some(evaluation) = dev.evaluate(&self.learner.model, observer)? else {
+        let Some(evaluation) = dev.evaluate(&InferenceModel::of(&self.learner.model), observer)?
+        else {
             return Ok(false);
         };
         let step = self.progress.step;

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use limbeck_data::Features;
 use limbeck_model::Model;
+use limbeck_model::inference::InferenceModel;
 
 use crate::error::{Result, TrainError};
 use crate::inference::Predictor;
@@ -125,7 +126,7 @@ fn compute(
     observer.stage("teacher", Some(features.len() as u64));
     observer.advance(done as u64);
     let mut bytes = Vec::new();
-    let finished = Predictor::new(teacher).each_batch(
+    let finished = Predictor::new(&InferenceModel::of(teacher)).each_batch(
         features,
         done..features.len(),
         observer,

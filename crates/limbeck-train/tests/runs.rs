@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use limbeck_data::{DecodeOptions, Features, Purpose, SquadData, Tokenizer};
+use limbeck_model::inference::InferenceModel;
 use limbeck_train::evaluation::EvaluationSet;
 use limbeck_train::folder::RunFolder;
 use limbeck_train::losses::{HardLoss, SoftLoss, Weighted};
@@ -159,8 +160,12 @@ fn a_small_model_learns_where_people_live_and_answers() {
         max_query_length: 8,
         ..Default::default()
     };
-    let mut answerer =
-        answerer::Answerer::new(model, tokenizer, features, DecodeOptions::default());
+    let mut answerer = answerer::Answerer::new(
+        InferenceModel::new(model),
+        tokenizer,
+        features,
+        DecodeOptions::default(),
+    );
     let question = &world.data.questions[1];
     let context = world.data.context(question);
     let answered = answerer.answer(&question.text, context).unwrap();

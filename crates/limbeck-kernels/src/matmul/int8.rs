@@ -49,6 +49,17 @@ impl Quantized {
         }
         quantized
     }
+
+    /// The floats that the values stand for.
+    pub fn write_floats(&self, floats: &mut [f32]) {
+        let inputs = self.values.len() / self.scales.len().max(1);
+        let channels = self.values.chunks_exact(inputs.max(1)).zip(&self.scales);
+        for (floats, (values, scale)) in floats.chunks_exact_mut(inputs.max(1)).zip(channels) {
+            for (float, &value) in floats.iter_mut().zip(values) {
+                *float = f32::from(value) * scale;
+            }
+        }
+    }
 }
 
 /// A quantised weight, packed for products.

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::{Activation, Architecture, ModelConfig};
+use super::{Activation, Architecture, INT8_METHOD, ModelConfig};
 use crate::error::{ModelError, Result};
 
 /// What an architecture calls the keys that the two name differently.
@@ -322,6 +322,7 @@ impl Fields {
         }
         if let Some(value) = self.0.get("quantization_config")
             && !value.is_null()
+            && value.get("quant_method").and_then(Value::as_str) != Some(INT8_METHOD)
         {
             return Err(ModelError::config(
                 "quantization_config",
@@ -336,7 +337,7 @@ impl Fields {
     /// they come from held. Left in place, these keys would have transformers narrow
     /// the weights or expect a head of another size.
     fn drop_what_saving_decides(&mut self) {
-        for key in ["dtype", "torch_dtype"] {
+        for key in ["dtype", "torch_dtype", "quantization_config"] {
             self.0.shift_remove(key);
         }
         let labels = self.0.get("id2label").and_then(Value::as_object).map(Map::len);

@@ -3,15 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use limbeck_kernels::matmul::int8::Quantized;
 use serde::{Deserialize, Serialize};
 
 use super::names::{may_be_missing, normalise};
-use super::safetensors::SafetensorsFile;
+use super::safetensors::{SafetensorsFile, scales_of};
 use super::{CONFIG_FILE, WEIGHTS_FILE, read_json};
 use crate::config::{Architecture, ModelConfig};
 use crate::error::{ModelError, Result};
 use crate::initialise;
-use crate::layout::Layout;
+use crate::layout::{Layout, TensorView};
 use crate::model::Model;
 
 /// Name of the table of shards in a model folder.
@@ -31,6 +32,8 @@ pub struct LoadReport {
     /// Tensors of the folder that the model has no place for, under the names of the
     /// file: poolers, heads of other tasks.
     pub unused: Vec<String>,
+    /// Whether weights take one byte a value, see [`Model::save_quantized`].
+    pub quantized: bool,
 }
 
 impl ModelConfig {
@@ -72,16 +75,7 @@ impl Model {
     /// # Errors
     /// As [`Model::open`].
     pub fn open_with_seed(dir: &Path, seed: u64) -> Result<(Model, LoadReport)> {
-        let mut config = ModelConfig::open(dir)?;
-        if config.architecture == Architecture::DistilBert && config.type_vocab_size > 0 {
-            // Transformers ignores the key in a DistilBERT. It means something only where
-            // the file has the table.
-            let table = "distilbert.embeddings.token_type_embeddings.weight";
-            if Weights::find(dir, config.architecture)?.locate(table).is_none() {
-                config.type_vocab_size = 0;
-            }
-        }
-        Model::open_as(dir, config, seed)
+        Model::open_as(dir, own_config(dir)?, seed)
     }
 
     /// Reads the weights of a model folder into a model of a given configuration
@@ -90,35 +84,41 @@ impl Model {
     /// # Errors
     /// As [`Model::open`].
     pub fn open_as(dir: &Path, config: ModelConfig, seed: u64) -> Result<(Model, LoadReport)> {
-        config.validate()?;
-        let weights = Weights::find(dir, config.architecture)?;
-        // Everything is checked before memory is taken for it.
-        let layout = Layout::new(&config);
-        let report = weights.compare(&config, &layout)?;
-
-        let mut model = Model { config, parameters: vec![0.0; layout.len], layout };
+        let (mut model, weights, report) = checked(dir, config)?;
         for tensor in &model.layout.tensors {
-            let values = &mut model.parameters[tensor.range()];
-            match weights.locate(&tensor.name) {
-                Some((file, name)) => file.read_into(name, values)?,
-                None => initialise::fill(&model.config, tensor, seed, values),
-            }
-            if !values.iter().all(|value| value.is_finite()) {
-                return Err(ModelError::Tensor {
-                    path: dir.join(WEIGHTS_FILE),
-                    name: tensor.name.clone(),
-                    reason: "holds values that are not finite numbers; \
-                             nothing computed with them would mean anything"
-                        .into(),
-                });
-            }
+            weights.read(&model.config, tensor, seed, &mut model.parameters[tensor.range()])?;
         }
         Ok((model, report))
     }
 }
 
+/// The configuration of a folder, as its weights say that it is meant.
+pub(super) fn own_config(dir: &Path) -> Result<ModelConfig> {
+    let mut config = ModelConfig::open(dir)?;
+    if config.architecture == Architecture::DistilBert && config.type_vocab_size > 0 {
+        // Transformers ignores the key in a DistilBERT. It means something only where
+        // the file has the table.
+        let table = "distilbert.embeddings.token_type_embeddings.weight";
+        if Weights::find(dir, config.architecture)?.locate(table).is_none() {
+            config.type_vocab_size = 0;
+        }
+    }
+    Ok(config)
+}
+
+/// A model of zeros, and the weights to fill it with: found to fit each other before memory
+/// is taken for them.
+pub(super) fn checked(dir: &Path, config: ModelConfig) -> Result<(Model, Weights, LoadReport)> {
+    config.validate()?;
+    let weights = Weights::find(dir, config.architecture)?;
+    let layout = Layout::new(&config);
+    let report = weights.compare(&config, &layout)?;
+    let model = Model { config, parameters: vec![0.0; layout.len], layout };
+    Ok((model, weights, report))
+}
+
 /// The weights of a folder: one file or several.
-struct Weights {
+pub(super) struct Weights {
     architecture: Architecture,
     dir: PathBuf,
     files: Vec<SafetensorsFile>,
@@ -190,6 +190,46 @@ impl Weights {
         Some((&self.files[*file], name))
     }
 
+    /// Reads a tensor of the layout as floats, or fills it from the seed if it is not there.
+    pub(super) fn read(
+        &self,
+        config: &ModelConfig,
+        tensor: &TensorView,
+        seed: u64,
+        values: &mut [f32],
+    ) -> Result<()> {
+        match self.locate(&tensor.name) {
+            Some((file, name)) if file.is_int8(name) => {
+                let quantized = file.read_int8(name, tensor.shape[0], tensor.shape[1])?;
+                quantized.write_floats(values);
+            }
+            Some((file, name)) => file.read_into(name, values)?,
+            None => initialise::fill(config, tensor, seed, values),
+        }
+        self.check_finite(tensor, values)
+    }
+
+    /// Reads a tensor of the layout that takes one byte a value; `None` if it does not.
+    pub(super) fn read_int8(&self, tensor: &TensorView) -> Result<Option<Quantized>> {
+        match self.locate(&tensor.name) {
+            Some((file, name)) if file.is_int8(name) => {
+                let quantized = file.read_int8(name, tensor.shape[0], tensor.shape[1])?;
+                self.check_finite(tensor, &quantized.scales)?;
+                Ok(Some(quantized))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn check_finite(&self, tensor: &TensorView, values: &[f32]) -> Result<()> {
+        if values.iter().all(|value| value.is_finite()) {
+            return Ok(());
+        }
+        let reason = "holds values that are not finite numbers; nothing computed with them would \
+                      mean anything";
+        Err(ModelError::tensor(&self.dir.join(WEIGHTS_FILE), &tensor.name, reason))
+    }
+
     /// Checks that what the model needs is there in the right shapes.
     fn compare(&self, config: &ModelConfig, layout: &Layout) -> Result<LoadReport> {
         let mut report = LoadReport::default();
@@ -197,7 +237,13 @@ impl Weights {
             self.places.values().map(|(_, name)| name.as_str()).collect();
         for tensor in &layout.tensors {
             if let Some((file, name)) = self.locate(&tensor.name) {
-                file.expect(name, &tensor.shape)?;
+                if file.is_int8(name) {
+                    file.expect_int8(name, &tensor.shape)?;
+                    unused.remove(scales_of(name).as_str());
+                    report.quantized = true;
+                } else {
+                    file.expect(name, &tensor.shape)?;
+                }
                 unused.remove(name);
             } else if may_be_missing(config, &tensor.name) {
                 report.missing.push(tensor.name.clone());

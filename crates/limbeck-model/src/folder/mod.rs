@@ -11,6 +11,7 @@
 //! # Layout
 //! - `hub`: from a folder or model id to a folder.
 //! - `load`, `save`: [`Model`](crate::Model) from and to a folder.
+//! - `quantized`: folders whose linear weights take one byte a value.
 //! - `names`: the spellings of tensor names met in the wild.
 //! - `safetensors`: reading and writing files of named tensors.
 //! - `aside`: replacing files whole.
@@ -21,6 +22,7 @@ mod hub;
 mod load;
 mod names;
 mod notes;
+mod quantized;
 mod safetensors;
 mod save;
 
@@ -35,7 +37,7 @@ use crate::error::{ModelError, Result};
 pub use hub::resolve;
 pub use load::{DEFAULT_SEED, LoadReport};
 pub use notes::{Limbeck, NOTES_FILE};
-pub use safetensors::{NamedValues, SafetensorsFile, write_safetensors};
+pub use safetensors::{NamedValues, SafetensorsFile, Values, write_safetensors};
 
 /// Name of the configuration in a model folder.
 pub const CONFIG_FILE: &str = "config.json";

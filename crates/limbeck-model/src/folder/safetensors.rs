@@ -4,89 +4,26 @@
 //! (name to number type, shape and range of bytes), and the tensors end to end.
 //! Tensors are read and written piece by piece: memory holds no second copy of them.
 
+mod write;
+
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
+use limbeck_kernels::matmul::int8::Quantized;
 use serde::Deserialize;
-use serde_json::{Map, json};
 
-use super::aside::Aside;
 use crate::error::{ModelError, Result};
+
+pub(super) use write::write_safetensors_aside;
+pub use write::{NamedValues, Values, write_safetensors};
 
 /// The header of the largest model supported here is a tenth of this.
 const MAX_HEADER_BYTES: u64 = 16 << 20;
 
 /// How many floats are converted at a time.
 const PIECE: usize = 16 << 10;
-
-/// A tensor to be written.
-#[derive(Clone, Copy, Debug)]
-pub struct NamedValues<'a> {
-    /// Its name in the file.
-    pub name: &'a str,
-    /// Its dimensions, row-major.
-    pub shape: &'a [usize],
-    /// Its floats.
-    pub values: &'a [f32],
-}
-
-/// Writes tensors and free text entries as a safetensors file, which replaces an old
-/// one whole. Equal input gives equal bytes.
-///
-/// # Errors
-/// Names the tensor whose shape does not fit its values or whose name came before, or
-/// the file that cannot be written.
-pub fn write_safetensors(
-    path: &Path,
-    tensors: &[NamedValues],
-    metadata: &[(&str, &str)],
-) -> Result<()> {
-    write_safetensors_aside(path, tensors, metadata)?.publish()
-}
-
-/// Like [`write_safetensors`], but leaves it to the caller to publish the file.
-pub(super) fn write_safetensors_aside(
-    path: &Path,
-    tensors: &[NamedValues],
-    metadata: &[(&str, &str)],
-) -> Result<Aside> {
-    let mut header = Map::new();
-    if !metadata.is_empty() {
-        header.insert("__metadata__".into(), metadata.iter().copied().collect());
-    }
-    let mut end = 0;
-    for tensor in tensors {
-        if tensor.shape.iter().product::<usize>() != tensor.values.len() {
-            let reason = format!("has shape {:?} but {} values", tensor.shape, tensor.values.len());
-            return Err(ModelError::tensor(path, tensor.name, reason));
-        }
-        let begin = end;
-        end += size_of_val(tensor.values);
-        let entry = json!({ "dtype": "F32", "shape": tensor.shape, "data_offsets": [begin, end] });
-        if header.insert(tensor.name.to_owned(), entry).is_some() {
-            return Err(ModelError::tensor(path, tensor.name, "is given twice"));
-        }
-    }
-    let mut header = serde_json::Value::Object(header).to_string().into_bytes();
-    // The tensors begin at a multiple of 8 bytes, as readers that map the file expect.
-    header.resize(header.len().next_multiple_of(8), b' ');
-
-    Aside::write(path, |file| {
-        file.write_all(&(header.len() as u64).to_le_bytes())?;
-        file.write_all(&header)?;
-        let mut bytes = Vec::with_capacity(PIECE * size_of::<f32>());
-        for tensor in tensors {
-            for piece in tensor.values.chunks(PIECE) {
-                bytes.clear();
-                bytes.extend(piece.iter().flat_map(|value| value.to_le_bytes()));
-                file.write_all(&bytes)?;
-            }
-        }
-        Ok(())
-    })
-}
 
 /// What the header says of a tensor.
 #[derive(Debug, Deserialize)]
@@ -212,12 +149,57 @@ impl SafetensorsFile {
     /// # Errors
     /// Names the tensor and what is wrong with it.
     pub fn expect(&self, name: &str, shape: &[usize]) -> Result<()> {
+        let entry = self.expect_shape(name, shape)?;
+        self.number(name, entry).map(|_| ())
+    }
+
+    /// Checks that a tensor is in the file with this shape, of whatever numbers.
+    ///
+    /// # Errors
+    /// Names the tensor and what is wrong with it.
+    fn expect_shape(&self, name: &str, shape: &[usize]) -> Result<&Entry> {
         let entry = self.entry(name)?;
         if !entry.shape.iter().copied().eq(shape.iter().map(|&size| size as u64)) {
             let reason = format!("has shape {:?}, expected {shape:?}", entry.shape);
             return Err(ModelError::tensor(&self.path, name, reason));
         }
-        self.number(name, entry).map(|_| ())
+        Ok(entry)
+    }
+
+    /// Whether a tensor is in the file with one byte a value, to be multiplied by the
+    /// [scales](scales_of) beside it.
+    pub(super) fn is_int8(&self, name: &str) -> bool {
+        self.entries.get(name).is_some_and(|entry| entry.dtype == "I8")
+    }
+
+    /// Checks that a tensor of bytes has this shape, and that there is a scale for each of
+    /// its rows.
+    ///
+    /// # Errors
+    /// Names the tensor and what is wrong with it.
+    pub(super) fn expect_int8(&self, name: &str, shape: &[usize]) -> Result<()> {
+        let [outputs, _] = shape else {
+            let reason = format!("has one byte a value, but is no matrix: {shape:?}");
+            return Err(ModelError::tensor(&self.path, name, reason));
+        };
+        self.expect_shape(name, shape)?;
+        self.expect(&scales_of(name), &[*outputs])
+    }
+
+    /// Reads a tensor of bytes, `[outputs, inputs]`, and its scales.
+    ///
+    /// # Errors
+    /// When reading fails.
+    pub(super) fn read_int8(&self, name: &str, outputs: usize, inputs: usize) -> Result<Quantized> {
+        let entry = self.expect_shape(name, &[outputs, inputs])?;
+        let mut bytes = vec![0; outputs * inputs];
+        let read_error = || ModelError::io("read", &self.path);
+        let mut file = &self.file;
+        file.seek(SeekFrom::Start(self.data + entry.data_offsets[0])).map_err(read_error())?;
+        file.read_exact(&mut bytes).map_err(read_error())?;
+        let mut scales = vec![0.0; outputs];
+        self.read_into(&scales_of(name), &mut scales)?;
+        Ok(Quantized { values: bytes.into_iter().map(u8::cast_signed).collect(), scales })
     }
 
     /// Reads a tensor of float32, float16 or bfloat16 numbers.
@@ -281,6 +263,11 @@ impl Entry {
             _ => None,
         }
     }
+}
+
+/// The name of the tensor that holds a tensor's scales.
+pub(super) fn scales_of(name: &str) -> String {
+    format!("{name}_scale")
 }
 
 /// The types of numbers that weights come in.

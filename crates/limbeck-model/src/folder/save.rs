@@ -29,7 +29,7 @@ impl Model {
             .map(|tensor| NamedValues {
                 name: &tensor.name,
                 shape: &tensor.shape,
-                values: self.values(tensor),
+                values: self.values(tensor).into(),
             })
             .collect();
         // transformers refuses files that do not name the framework they are for.

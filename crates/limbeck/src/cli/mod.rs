@@ -1,7 +1,7 @@
 //! The command line: what can be typed, and nothing of what it does.
 //!
 //! # Layout
-//! - [`training`], [`answering`], [`measuring`], [`mod@export`], [`demo`]: the arguments of the commands.
+//! - [`training`], [`answering`], [`measuring`], [`mod@export`], [`quantize`], [`demo`]: the arguments of the commands.
 //! - [`settings`]: flags made from the [table of settings](crate::config::settings).
 //! - [`spellings`]: the underscore spelling and older names of every flag.
 //! - [`usage`]: clap's errors on one line.
@@ -11,6 +11,7 @@ pub mod answering;
 pub mod demo;
 pub mod export;
 pub mod measuring;
+pub mod quantize;
 pub mod reference;
 pub mod settings;
 pub mod spellings;
@@ -64,6 +65,7 @@ pub enum Command {
     Answer(answering::AnswerArgs),
     Inspect(measuring::InspectArgs),
     Export(export::ExportArgs),
+    Quantize(quantize::QuantizeArgs),
     #[command(subcommand)]
     Bench(measuring::BenchCommand),
     Demo(demo::DemoArgs),

@@ -40,7 +40,7 @@ pub fn run(args: &ExportArgs, console: Console) -> Result<Ending> {
 }
 
 /// Creates the folder, or makes sure that it is empty.
-fn make_room(out: &Path) -> Result<()> {
+pub fn make_room(out: &Path) -> Result<()> {
     let place = || out.display().to_string();
     match fs::read_dir(out) {
         Ok(mut entries) => match entries.next() {

@@ -4,7 +4,7 @@
 //! - [`mod@run`]: `run`, `finetune`, `distill`, which differ in where their plan comes from;
 //!   [`train`] carries out one stage of it, [`train_report`] writes its `report.html`.
 //! - [`evaluate`]: `evaluate` and `predict`; [`answer`], [`score`], [`inspect`],
-//!   [`mod@export`], [`mod@bench`]: the commands of these names.
+//!   [`mod@export`], [`mod@quantize`], [`mod@bench`]: the commands of these names.
 //! - [`demo`]: a teacher and two students on questions of its own.
 //! - [`subject`]: the model that a command runs, with the options that belong to it.
 
@@ -14,6 +14,7 @@ mod demo;
 mod evaluate;
 mod export;
 mod inspect;
+mod quantize;
 mod run;
 mod score;
 mod subject;
@@ -47,6 +48,7 @@ pub fn run(cli: Cli) -> Result<Ending> {
         Command::Answer(args) => answer::run(&args, console),
         Command::Inspect(args) => inspect::run(&args, console),
         Command::Export(args) => export::run(&args, console),
+        Command::Quantize(args) => quantize::run(&args, console),
         Command::Bench(command) => bench::run(&command, console),
         Command::Demo(args) => demo::run(&args, console),
         Command::Docs => console::print(&reference::markdown()).map(|()| Ending::Done),

@@ -5,7 +5,8 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use limbeck_data::{DecodeOptions, FeatureOptions, SquadData, Tokenizer};
 use limbeck_model::folder::{Limbeck, resolve};
-use limbeck_model::{LoadReport, Model};
+use limbeck_model::inference::InferenceModel;
+use limbeck_model::{LoadReport, ModelConfig};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -16,7 +17,7 @@ use crate::exit::InputError;
 /// A model, its tokenizer, and how it wants to be asked.
 pub struct Subject {
     /// The model.
-    pub model: Model,
+    pub model: InferenceModel<'static>,
     /// Its tokenizer.
     pub tokenizer: Tokenizer,
     /// The task, from flags or the model's notes.
@@ -30,10 +31,10 @@ impl Subject {
     /// Opens a model. Its `limbeck.json` says how it was trained; `flags` win over that.
     pub fn open(name: &str, flags: &Layer, console: Console) -> Result<Subject> {
         let dir = resolve(name)?;
-        let (model, load) = Model::open_reporting(&dir)?;
+        let (model, load) = InferenceModel::open(&dir)?;
         report_missing(&load, console);
         let tokenizer = Tokenizer::from_folder(&dir)?;
-        check_vocabulary(&tokenizer, &model, &dir)?;
+        check_vocabulary(&tokenizer, model.config(), &dir)?;
         let notes = Limbeck::open(&dir)?.unwrap_or_default();
         let given = |key: &str| flags.get(key).is_some();
 
@@ -52,11 +53,11 @@ impl Subject {
             part("task").map(|value| read(value, "config.task", &dir)).transpose()?;
         let config: RunConfig = Layer::of(&base)?.under(flags).into_table().try_into()?;
         let mut features = config.features;
-        let positions = model.config.max_position_embeddings;
+        let positions = model.config().max_position_embeddings;
         if !given("features.max_length") {
             fit(&mut features, positions);
         }
-        check_length(&features, &model, &dir)?;
+        check_length(&features, model.config(), &dir)?;
         features.validate()?;
         let task = if given("task") { Some(config.task) } else { own_task };
         Ok(Subject { model, tokenizer, task, features, eval: config.eval })
@@ -105,8 +106,8 @@ pub fn fit(features: &mut FeatureOptions, positions: usize) {
 }
 
 /// Refuses a tokenizer that names tokens the model has no embedding for.
-pub fn check_vocabulary(tokenizer: &Tokenizer, model: &Model, dir: &Path) -> Result<()> {
-    let (tokens, embeddings) = (tokenizer.vocab_size(), model.config.vocab_size);
+pub fn check_vocabulary(tokenizer: &Tokenizer, config: &ModelConfig, dir: &Path) -> Result<()> {
+    let (tokens, embeddings) = (tokenizer.vocab_size(), config.vocab_size);
     if tokens > embeddings {
         let what = format!("the tokenizer has {tokens} tokens, the model {embeddings} embeddings");
         let advice = "put the model's own tokenizer beside it";
@@ -116,8 +117,8 @@ pub fn check_vocabulary(tokenizer: &Tokenizer, model: &Model, dir: &Path) -> Res
 }
 
 /// Refuses windows that are longer than the model's position embeddings reach.
-pub fn check_length(features: &FeatureOptions, model: &Model, dir: &Path) -> Result<()> {
-    let (length, positions) = (features.max_length, model.config.max_position_embeddings);
+pub fn check_length(features: &FeatureOptions, config: &ModelConfig, dir: &Path) -> Result<()> {
+    let (length, positions) = (features.max_length, config.max_position_embeddings);
     if length > positions {
         let what =
             format!("`features.max_length` is {length}, the model reaches {positions} tokens");

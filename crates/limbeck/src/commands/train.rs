@@ -72,8 +72,8 @@ pub fn run(config: &RunConfig, overwrite: bool, console: Console) -> Result<Trai
     refuse_own_folder(&out, &dir, "model.path")?;
     let model = starting_model(&config.model, &dir, config.train.seed, &mut progress)?;
     let tokenizer = Tokenizer::from_folder(&dir)?;
-    check_vocabulary(&tokenizer, &model, &dir)?;
-    check_length(&config.features, &model, &dir)?;
+    check_vocabulary(&tokenizer, &model.config, &dir)?;
+    check_length(&config.features, &model.config, &dir)?;
     let features = training_features(config, &tokenizer, &mut progress)?;
     let dev = development_set(config, &tokenizer, &mut progress)?;
     for teacher in &config.teacher {
@@ -321,7 +321,7 @@ fn losses(
             let advice = "fine-tune it first: it would teach what was drawn at random";
             return Err(InputError::new(what, name, advice).into());
         }
-        check_length(&config.features, &teacher, &dir)?;
+        check_length(&config.features, &teacher.config, &dir)?;
         let Some(logits) = TeacherLogits::open_or_compute(cache, &teacher, features, progress)?
         else {
             return Ok(None);

@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 
 use crate::support::Folder;
 
-const COMMANDS: [&[&str]; 12] = [
+const COMMANDS: [&[&str]; 13] = [
     &["run"],
     &["finetune"],
     &["distill"],
@@ -13,6 +13,7 @@ const COMMANDS: [&[&str]; 12] = [
     &["score"],
     &["answer"],
     &["inspect"],
+    &["quantize"],
     &["bench", "train"],
     &["bench", "sweep"],
     &["bench", "features"],

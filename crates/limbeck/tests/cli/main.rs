@@ -6,6 +6,7 @@ mod dependencies;
 mod export;
 mod help;
 mod inspect;
+mod quantize;
 mod reference;
 mod score;
 mod support;

@@ -24,7 +24,7 @@ fn write_renamed(model: &Model, path: &Path, rename: impl Fn(&str) -> Option<Str
         .map(|(name, tensor)| NamedValues {
             name,
             shape: &tensor.shape,
-            values: model.values(tensor),
+            values: model.values(tensor).into(),
         })
         .collect();
     write_safetensors(path, &tensors, &[]).unwrap();

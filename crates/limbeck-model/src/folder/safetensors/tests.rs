@@ -28,9 +28,9 @@ fn what_is_written_is_read_back_and_the_reference_reader_agrees() {
     let long: Vec<f32> = (0..PIECE as i32 * 2 + 3).map(|i| i as f32 * 0.37 - 5.0).collect();
     let short = [f32::MIN_POSITIVE / 2.0, -0.0, f32::MAX, 1e-45];
     let tensors = [
-        NamedValues { name: "z \"quoted\"", shape: &[long.len()], values: &long },
-        NamedValues { name: "a", shape: &[2, 2], values: &short },
-        NamedValues { name: "empty", shape: &[0, 5], values: &[] },
+        NamedValues { name: "z \"quoted\"", shape: &[long.len()], values: long[..].into() },
+        NamedValues { name: "a", shape: &[2, 2], values: short[..].into() },
+        NamedValues { name: "empty", shape: &[0, 5], values: [0.0f32; 0][..].into() },
     ];
     write_safetensors(&path, &tensors, &[("format", "pt"), ("step", "3")]).unwrap();
 
@@ -39,17 +39,17 @@ fn what_is_written_is_read_back_and_the_reference_reader_agrees() {
     let opened = SafetensorsFile::open(&path).unwrap();
     assert_eq!(opened.metadata()["step"], "3");
     assert_eq!(opened.names().count(), 3);
-    for tensor in tensors {
+    for (tensor, source) in tensors.into_iter().zip([&long[..], &short, &[]]) {
         let view = reference.tensor(tensor.name).unwrap();
         assert_eq!(view.shape(), tensor.shape);
-        let expected: Vec<u8> = tensor.values.iter().flat_map(|v| v.to_le_bytes()).collect();
+        let expected: Vec<u8> = source.iter().flat_map(|v| v.to_le_bytes()).collect();
         assert_eq!(view.data(), expected);
 
         opened.expect(tensor.name, tensor.shape).unwrap();
-        let mut values = vec![f32::NAN; tensor.values.len()];
+        let mut values = vec![f32::NAN; source.len()];
         opened.read_into(tensor.name, &mut values).unwrap();
         let bits = |values: &[f32]| values.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
-        assert_eq!(bits(&values), bits(tensor.values));
+        assert_eq!(bits(&values), bits(source));
     }
     write_safetensors(&path, &tensors, &[("format", "pt"), ("step", "3")]).unwrap();
     assert_eq!(fs::read(&path).unwrap(), bytes);
@@ -59,10 +59,10 @@ fn what_is_written_is_read_back_and_the_reference_reader_agrees() {
 fn wrong_input_to_the_writer_leaves_no_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.safetensors");
-    let tensor = NamedValues { name: "w", shape: &[3], values: &[1.0, 2.0] };
+    let tensor = NamedValues { name: "w", shape: &[3], values: [1.0, 2.0][..].into() };
     let message = write_safetensors(&path, &[tensor], &[]).unwrap_err().to_string();
     assert!(message.contains("`w` has shape [3] but 2 values"), "{message}");
-    let tensor = NamedValues { name: "w", shape: &[1], values: &[1.0] };
+    let tensor = NamedValues { name: "w", shape: &[1], values: [1.0][..].into() };
     let message = write_safetensors(&path, &[tensor, tensor], &[]).unwrap_err().to_string();
     assert!(message.contains("`w` is given twice"), "{message}");
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);

@@ -136,7 +136,7 @@ impl Bench {
         let dir = resolve(&args.model)?;
         let model = Model::open(&dir)?;
         let tokenizer = Tokenizer::from_folder(&dir)?;
-        check_vocabulary(&tokenizer, &model, &dir)?;
+        check_vocabulary(&tokenizer, &model.config, &dir)?;
         let mut options = RunConfig::default().features;
         fit(&mut options, model.config.max_position_embeddings);
         let (features, _) = Features::build(&data, &tokenizer, &options, Purpose::Train)?;

@@ -109,7 +109,7 @@ pub fn measure(
             ModelResult {
                 exact: score.get("exact").unwrap_or_default(),
                 f1: score.get("f1").unwrap_or_default(),
-                parameters: answerer.model().layout.parameters(),
+                parameters: answerer.model().parameters(),
                 milliseconds_per_question: median(times),
             }
         });

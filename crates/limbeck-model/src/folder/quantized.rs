@@ -1,0 +1,206 @@
+//! Folders whose linear weights take one byte a value, for inference.
+//!
+//! In `model.safetensors` such a weight is a tensor of type I8 under its usual name, and
+//! beside it, with `_scale` added to the name, the scale of each output channel. Embeddings,
+//! biases, norms and the head stay floats.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use limbeck_kernels::linear::PackedWeight;
+use limbeck_kernels::matmul::int8::{Int8Weight, Quantized};
+use serde_json::json;
+
+use super::aside::Aside;
+use super::load::{LoadReport, Weights, checked, own_config};
+use super::safetensors::{NamedValues, scales_of, write_safetensors_aside};
+use super::{CONFIG_FILE, DEFAULT_SEED, WEIGHTS_FILE};
+use crate::config::INT8_METHOD;
+use crate::encoder::PackedWeights;
+use crate::error::{ModelError, Result};
+use crate::inference::InferenceModel;
+use crate::layout::{Layout, Role, TensorView};
+use crate::model::Model;
+
+impl Model {
+    /// Writes the model into a folder, with the weights of the encoder's linear layers
+    /// quantised. `config.json` says so, for programs that cannot read them.
+    ///
+    /// # Errors
+    /// As [`Model::save`].
+    pub fn save_quantized(&self, dir: &Path) -> Result<()> {
+        let config_path = dir.join(CONFIG_FILE);
+        self.config.validate().map_err(|error| error.in_file(&config_path))?;
+        fs::create_dir_all(dir).map_err(ModelError::io("create", dir))?;
+
+        let quantized: Vec<_> = (self.layout.tensors.iter())
+            .map(|tensor| {
+                let quantizes = is_quantized(&self.layout, tensor);
+                quantizes.then(|| Quantized::new(self.values(tensor), tensor.shape[1]))
+            })
+            .collect();
+        let scales: Vec<_> =
+            self.layout.tensors.iter().map(|tensor| scales_of(&tensor.name)).collect();
+        let mut tensors = Vec::new();
+        for ((tensor, quantized), scales) in self.layout.tensors.iter().zip(&quantized).zip(&scales)
+        {
+            let (name, shape) = (tensor.name.as_str(), tensor.shape.as_slice());
+            match quantized {
+                None => {
+                    tensors.push(NamedValues { name, shape, values: self.values(tensor).into() });
+                }
+                Some(quantized) => {
+                    let values = quantized.values.as_slice().into();
+                    tensors.push(NamedValues { name, shape, values });
+                    let values = quantized.scales.as_slice().into();
+                    tensors.push(NamedValues { name: scales, shape: &shape[..1], values });
+                }
+            }
+        }
+        // Floats first: they want to lie at multiples of four bytes.
+        tensors.sort_by_key(|tensor| matches!(tensor.values, super::Values::Int8(_)));
+        let metadata = [("format", "pt")];
+        let weights = write_safetensors_aside(&dir.join(WEIGHTS_FILE), &tensors, &metadata)?;
+        let mut config = self.config.to_json();
+        config["quantization_config"] = json!({ "quant_method": INT8_METHOD, "bits": 8 });
+        let config = Aside::write_bytes(&config_path, format!("{config:#}\n").as_bytes())?;
+        weights.publish()?;
+        config.publish()
+    }
+}
+
+/// Whether a tensor is a weight of the encoder's linear layers.
+fn is_quantized(layout: &Layout, tensor: &TensorView) -> bool {
+    tensor.role == Role::Weight && tensor.offset != layout.slots.span_weight.start
+}
+
+impl InferenceModel<'static> {
+    /// Opens a model folder, with floats or [quantised](Model::save_quantized).
+    ///
+    /// # Errors
+    /// As [`Model::open`].
+    pub fn open(dir: &Path) -> Result<(Self, LoadReport)> {
+        let (mut model, weights, report) = checked(dir, own_config(dir)?)?;
+        let quantized = read_quantized(&model, &weights)?;
+        for tensor in &model.layout.tensors {
+            // What is quantised stays zero: memory that is never touched costs nothing.
+            if !quantized.keys().any(|range| range.0 <= tensor.offset && tensor.offset < range.1) {
+                let values = &mut model.parameters[tensor.range()];
+                weights.read(&model.config, tensor, DEFAULT_SEED, values)?;
+            }
+        }
+        let packed = PackedWeights::with(&model, |range, inputs| {
+            let int8 = quantized.get(&(range.start, range.end))?;
+            Some(PackedWeight::Int8(Int8Weight::new(int8, inputs)))
+        });
+        Ok((InferenceModel::with(model, packed), report))
+    }
+}
+
+/// The quantised weights of the encoder, by the ends of their ranges of the flat buffer.
+/// Where one product joins several tensors, all of them must be quantised to count.
+fn read_quantized(model: &Model, weights: &Weights) -> Result<BTreeMap<(usize, usize), Quantized>> {
+    let mut found = BTreeMap::new();
+    for (range, _) in model.layout.slots.layers.iter().flat_map(|layer| layer.weights()) {
+        let mut joined = Quantized::default();
+        for tensor in model.layout.tensors.iter().filter(|tensor| range.contains(&tensor.offset)) {
+            if let Some(part) = weights.read_int8(tensor)? {
+                joined.values.extend(part.values);
+                joined.scales.extend(part.scales);
+            }
+        }
+        if joined.values.len() == range.len() {
+            found.insert((range.start, range.end), joined);
+        }
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::encoder::Tokens;
+    use crate::inference::InferenceMemory;
+    use crate::testing;
+
+    const TOKENS: Tokens<'_> = Tokens {
+        input_ids: &[1, 5, 7, 2, 3, 9, 4],
+        token_type_ids: &[0, 0, 1, 1, 0, 1, 1],
+        starts: &[0, 4, 7],
+    };
+
+    fn logits(model: &InferenceModel<'_>) -> Vec<f32> {
+        let mut memory = InferenceMemory::default();
+        let logits = model.span_logits(TOKENS, &mut memory).unwrap();
+        [&logits.start[..], &logits.end].concat()
+    }
+
+    #[test]
+    fn a_quantised_folder_answers_nearly_as_its_source() {
+        for config in [testing::bert(), testing::distilbert()] {
+            let folder = tempfile::tempdir().unwrap();
+            let model = Model::initialise(config, 3);
+            model.save_quantized(folder.path()).unwrap();
+            let (opened, report) = InferenceModel::open(folder.path()).unwrap();
+            assert_eq!((report.quantized, report.missing, report.unused), (true, vec![], vec![]));
+            let (got, want) = (logits(&opened), logits(&InferenceModel::of(&model)));
+            let largest = want.iter().fold(0.0f32, |largest, value| largest.max(value.abs()));
+            for (got, want) in got.iter().zip(&want) {
+                assert!((got - want).abs() < 0.05 * largest, "{got} instead of {want}");
+            }
+            assert_ne!(got, want);
+        }
+    }
+
+    #[test]
+    fn a_quantised_folder_can_be_read_as_floats() {
+        let folder = tempfile::tempdir().unwrap();
+        let model = Model::initialise(testing::bert(), 3);
+        model.save_quantized(folder.path()).unwrap();
+        let (floats, report) = Model::open_reporting(folder.path()).unwrap();
+        assert!(report.quantized);
+        for tensor in &model.layout.tensors {
+            let largest = model.values(tensor).iter().fold(0.0f32, |l, v| l.max(v.abs()));
+            for (got, want) in floats.values(tensor).iter().zip(model.values(tensor)) {
+                assert!((got - want).abs() <= 0.51 * largest / 127.0, "{}", tensor.name);
+            }
+        }
+        let json = fs::read_to_string(folder.path().join(CONFIG_FILE)).unwrap();
+        assert!(json.contains(INT8_METHOD));
+        floats.save(folder.path()).unwrap();
+        let json = fs::read_to_string(folder.path().join(CONFIG_FILE)).unwrap();
+        assert!(!json.contains(INT8_METHOD));
+    }
+
+    #[test]
+    fn scales_that_are_missing_or_not_numbers_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let model = Model::initialise(testing::bert(), 3);
+        model.save_quantized(folder.path()).unwrap();
+        let path = folder.path().join(WEIGHTS_FILE);
+        let bytes = fs::read(&path).unwrap();
+        let name = b"attention.self.query.weight_scale";
+        let place = bytes.windows(name.len()).position(|window| window == name).unwrap();
+        let mut renamed = bytes.clone();
+        renamed[place + name.len() - 1] = b'X';
+        fs::write(&path, renamed).unwrap();
+        let message = InferenceModel::open(folder.path()).unwrap_err().to_string();
+        assert!(message.contains("weight_scale"), "{message}");
+
+        // The last float before the bytes begin is a scale.
+        let int8: usize = model
+            .layout
+            .tensors
+            .iter()
+            .filter(|t| is_quantized(&model.layout, t))
+            .map(TensorView::size)
+            .sum();
+        let mut damaged = bytes.clone();
+        let end = damaged.len() - int8;
+        damaged[end - 4..end].copy_from_slice(&f32::NAN.to_le_bytes());
+        fs::write(&path, damaged).unwrap();
+        let message = InferenceModel::open(folder.path()).unwrap_err().to_string();
+        assert!(message.contains("not finite"), "{message}");
+    }
+}

@@ -1,0 +1,45 @@
+//! `limbeck quantize`: a model with weights of one byte.
+
+use std::path::Path;
+
+use anyhow::Result;
+use limbeck_data::Tokenizer;
+use limbeck_model::Model;
+use limbeck_model::folder::{Limbeck, WEIGHTS_FILE, resolve};
+use serde_json::json;
+
+use super::export::make_room;
+use super::subject;
+use crate::cli::quantize::QuantizeArgs;
+use crate::console::Console;
+use crate::exit::{Ending, InputError};
+
+/// Runs the command.
+pub fn run(args: &QuantizeArgs, console: Console) -> Result<Ending> {
+    let dir = resolve(&args.model)?;
+    let (model, load) = Model::open_reporting(&dir)?;
+    if load.quantized {
+        let (what, advice) =
+            ("its weights take one byte each already", "give the model it came from");
+        return Err(InputError::new(what, dir.display().to_string(), advice).into());
+    }
+    subject::report_missing(&load, console);
+    let tokenizer = Tokenizer::from_folder(&dir)?;
+    let mut notes = Limbeck::open(&dir)?.unwrap_or_default();
+    let source = dir.canonicalize().unwrap_or_else(|_| dir.clone());
+    notes.extra.insert("source".to_owned(), json!(source));
+    make_room(&args.out)?;
+    tokenizer.save(&args.out)?;
+    notes.save(&args.out)?;
+    // The weights last: a folder without them is not taken for a model.
+    model.save_quantized(&args.out)?;
+
+    let size = |dir: &Path| std::fs::metadata(dir.join(WEIGHTS_FILE)).map(|file| file.len()).ok();
+    let bytes = size(&args.out);
+    let result = json!({ "out": args.out, "bytes": bytes, "bytes_before": size(&dir) });
+    console.result(&result, || {
+        let megabytes = bytes.unwrap_or(0) as f64 / 1e6;
+        format!("written to {}, weights of {megabytes:.1} MB", args.out.display())
+    })?;
+    Ok(Ending::Done)
+}
