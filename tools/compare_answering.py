@@ -8,6 +8,7 @@ at most 30 tokens) are the same for all. They take turns, each in a fresh proces
 `--rounds` rounds, with the same number of threads:
 
     limbeck        `limbeck bench answer`
+    limbeck-int8   the same, after `limbeck quantize`
     ort-int8       ONNX Runtime, weights quantised to int8 and activations dynamically
     ort-float32    ONNX Runtime; attention, GELU and LayerNorm fused, as for int8
     openvino       OpenVINO, float32, latency hint
@@ -217,14 +218,22 @@ def compare(arguments, folder):
     shared += ["--limit", arguments.limit, "--threads", arguments.threads]
     exported = measure.run_self(*shared, "--child", "export")
 
-    def limbeck():
+    quantised = folder / "limbeck-int8"
+    measure.run_child(
+        [arguments.limbeck, "quantize", "--model", arguments.model, "--out", quantised, "--json"]
+    )
+
+    def limbeck(model):
         return measure.run_child(
-            [arguments.limbeck, "bench", "answer", "--model", arguments.model,
+            [arguments.limbeck, "bench", "answer", "--model", model,
              "--data", arguments.data, "--limit", str(arguments.limit),
              "--threads", str(arguments.threads), "--json"]
         )  # fmt: skip
 
-    competitors = {"limbeck": limbeck}
+    competitors = {
+        "limbeck": lambda: limbeck(arguments.model),
+        "limbeck-int8": lambda: limbeck(quantised),
+    }
     for engine in arguments.engines:
         competitors[engine] = lambda engine=engine: measure.run_self(*shared, "--child", engine)
     results = measure.run_rounds(competitors, arguments.rounds)
