@@ -1,6 +1,6 @@
 """Running competitors in turn, each in a fresh process, and reporting them side by side.
 
-Shared by compare_training.py and compare_answering.py; not a program. Imports only the
+Shared by the scripts that compare; not a program. Imports only the
 standard library: the kernel counts the memory of the parent at the moment of the fork
 towards the child's peak, so the parent must stay small.
 """

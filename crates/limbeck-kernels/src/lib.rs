@@ -1,7 +1,7 @@
 //! The maths of Limbeck: every number that a model, a loss or an optimiser touches
 //! is touched here.
 //!
-//! The crate knows slices of `f32` and their shapes. It knows nothing of models,
+//! The crate knows slices of `f32`, or of bytes for weights, and their shapes. It knows nothing of models,
 //! files or training. A second device would stand behind these same functions.
 //!
 //! Batches are *ragged*: sequences lie end to end in one matrix `[rows, hidden]`

@@ -10,6 +10,8 @@ use crate::model::Model;
 pub struct Inspection {
     /// `bert` or `distilbert`.
     pub architecture: String,
+    /// Whether the folder keeps linear weights with one byte each.
+    pub quantized: bool,
     /// All parameters.
     pub parameters: usize,
     /// Parameters that are not zero.
@@ -64,6 +66,7 @@ impl Inspection {
             })
             .collect();
         Inspection {
+            quantized: false,
             architecture: model.config.architecture.to_string(),
             parameters: model.layout.parameters(),
             nonzero_parameters: tensors.iter().map(|tensor| tensor.nonzero).sum(),

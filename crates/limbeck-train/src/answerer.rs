@@ -1,21 +1,30 @@
-//! From text to text, one question at a time: the path of `answer` and `bench answer`.
+//! From text to text: the path of `answer` and `bench answer`.
 
 use limbeck_data::decode::{DecodeOptions, Decoded, Window, decode_question};
 use limbeck_data::squad::{Paragraph, Question};
-use limbeck_data::{Batch, FeatureOptions, Features, Purpose, SquadData, Tokenizer};
-use limbeck_model::inference::{InferenceMemory, InferenceModel};
+use limbeck_data::{FeatureOptions, Features, Purpose, SquadData, Tokenizer};
+use limbeck_model::inference::InferenceModel;
 
 use crate::error::Result;
-use crate::learner::tokens;
+use crate::inference::{Memory, span_logits};
+use crate::observer::Silent;
 
 /// A model with its tokenizer and all memory that a question needs.
 pub struct Answerer {
     model: InferenceModel<'static>,
     tokenizer: Tokenizer,
-    memory: InferenceMemory,
-    batch: Batch,
+    memory: Memory,
     features: FeatureOptions,
     decode: DecodeOptions,
+}
+
+/// A question and the text that may answer it.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    /// The question.
+    pub question: &'a str,
+    /// The text, of any length.
+    pub context: &'a str,
 }
 
 /// The answer to one question.
@@ -47,14 +56,7 @@ impl Answerer {
         features: FeatureOptions,
         decode: DecodeOptions,
     ) -> Self {
-        Answerer {
-            model,
-            tokenizer,
-            memory: InferenceMemory::default(),
-            batch: Batch::default(),
-            features,
-            decode,
-        }
+        Answerer { model, tokenizer, memory: Memory::default(), features, decode }
     }
 
     /// The model that answers.
@@ -62,58 +64,71 @@ impl Answerer {
         &self.model
     }
 
-    /// Answers a question from a context of any length: its windows are one ragged
-    /// batch.
+    /// Answers a question from a context of any length.
     ///
     /// # Errors
     /// When the question leaves no room for the context, or the tokenizer is not the
     /// model's.
     pub fn answer(&mut self, question: &str, context: &str) -> Result<Answered> {
-        let data = SquadData {
-            version: String::new(),
-            paragraphs: vec![Paragraph { title: String::new(), context: context.to_owned() }],
-            questions: vec![Question {
-                id: String::new(),
-                text: question.to_owned(),
-                paragraph: 0,
-                answers: Vec::new(),
-                is_impossible: false,
-            }],
-        };
+        let answered = self.answer_all(&[Asked { question, context }])?;
+        Ok(answered.into_iter().next().expect("one answer for one question"))
+    }
+
+    /// Answers several questions, in order. All windows of all contexts go through in
+    /// ragged batches of a bounded size.
+    ///
+    /// # Errors
+    /// As [`Answerer::answer`], for any of the questions.
+    pub fn answer_all(&mut self, asked: &[Asked<'_>]) -> Result<Vec<Answered>> {
+        let data = data_of(asked);
         let (features, _) =
             Features::build(&data, &self.tokenizer, &self.features, Purpose::Predict)?;
-        let indices: Vec<usize> = features.features_of(0).collect();
-        let mut logits = limbeck_data::decode::SpanLogits::new(&features);
-        // A long document's windows go through in a few batches of bounded size.
-        for indices in indices.chunks(16) {
-            features.batch(indices, &mut self.batch);
-            let found = self.model.span_logits(tokens(&self.batch), &mut self.memory)?;
-            for (&feature, rows) in indices.iter().zip(self.batch.starts.windows(2)) {
-                let (start, end) = logits.feature_mut(feature);
-                start.copy_from_slice(&found.start[rows[0]..rows[1]]);
-                end.copy_from_slice(&found.end[rows[0]..rows[1]]);
-            }
-        }
-        let windows: Vec<Window<'_>> = indices
-            .iter()
-            .map(|&index| {
-                let feature = features.feature(index);
-                let (start_logits, end_logits) = logits.feature(index);
-                Window {
-                    start_logits,
-                    end_logits,
-                    first_row: feature.first_context_row(),
-                    window_start: feature.window_start,
-                    offsets: &features.offsets(0)[feature.window()],
-                }
-            })
-            .collect();
-        let decoded = decode_question(context, &windows, &self.decode);
-        let first_window = windows
-            .first()
-            .map_or_else(FirstWindow::none, |window| FirstWindow::of(context, window));
-        Ok(Answered { decoded, first_window })
+        let logits = span_logits(&self.model, &features, &mut self.memory, &mut Silent)?;
+        let logits = logits.expect("nobody asks this observer to stop");
+        let answers = data.questions.iter().enumerate().map(|(number, question)| {
+            let context = data.context(question);
+            let windows: Vec<Window<'_>> = features
+                .features_of(number)
+                .map(|index| {
+                    let feature = features.feature(index);
+                    let (start_logits, end_logits) = logits.feature(index);
+                    Window {
+                        start_logits,
+                        end_logits,
+                        first_row: feature.first_context_row(),
+                        window_start: feature.window_start,
+                        offsets: &features.offsets(feature.paragraph)[feature.window()],
+                    }
+                })
+                .collect();
+            let decoded = decode_question(context, &windows, &self.decode);
+            let first_window = windows
+                .first()
+                .map_or_else(FirstWindow::none, |window| FirstWindow::of(context, window));
+            Answered { decoded, first_window }
+        });
+        Ok(answers.collect())
     }
+}
+
+/// The questions as a data set. Neighbours with the same context share it, so that it is
+/// tokenised once.
+fn data_of(asked: &[Asked<'_>]) -> SquadData {
+    let mut data = SquadData::default();
+    for &Asked { question, context } in asked {
+        if data.paragraphs.last().is_none_or(|paragraph| paragraph.context != context) {
+            let context = context.to_owned();
+            data.paragraphs.push(Paragraph { title: String::new(), context });
+        }
+        data.questions.push(Question {
+            id: String::new(),
+            text: question.to_owned(),
+            paragraph: data.paragraphs.len() - 1,
+            answers: Vec::new(),
+            is_impossible: false,
+        });
+    }
+    data
 }
 
 impl FirstWindow {

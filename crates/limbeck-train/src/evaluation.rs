@@ -7,7 +7,7 @@ use limbeck_data::{Features, SquadData, predictions};
 use limbeck_model::inference::InferenceModel;
 
 use crate::error::Result;
-use crate::inference::span_logits;
+use crate::inference::{Memory, span_logits};
 use crate::observer::Observer;
 
 /// Data to evaluate on, with its features and the rules of decoding.
@@ -47,7 +47,7 @@ impl EvaluationSet {
         observer: &mut dyn Observer,
     ) -> Result<Option<Evaluation>> {
         observer.stage("evaluating", Some(self.features.len() as u64));
-        let logits = span_logits(model, &self.features, observer)?;
+        let logits = span_logits(model, &self.features, &mut Memory::default(), observer)?;
         logits.map(|logits| self.score(&logits)).transpose()
     }
 

@@ -15,7 +15,7 @@ use limbeck_model::Model;
 use limbeck_model::inference::InferenceModel;
 
 use crate::error::{Result, TrainError};
-use crate::inference::Predictor;
+use crate::inference::{Memory, each_batch};
 use crate::observer::Observer;
 
 /// The logits of a teacher for every training feature.
@@ -126,9 +126,11 @@ fn compute(
     observer.stage("teacher", Some(features.len() as u64));
     observer.advance(done as u64);
     let mut bytes = Vec::new();
-    let finished = Predictor::new(&InferenceModel::of(teacher)).each_batch(
+    let finished = each_batch(
+        &InferenceModel::of(teacher),
         features,
         done..features.len(),
+        &mut Memory::default(),
         observer,
         |_, batch, logits| {
             bytes.clear();

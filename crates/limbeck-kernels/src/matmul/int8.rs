@@ -16,6 +16,9 @@ use super::{Matrix, Packed, Write, each_stretch, multiply_strided};
 use crate::isa::for_each_isa;
 use crate::math;
 
+/// Most inputs of a quantised weight, so that no sum overflows: 255 · 127 · 2¹⁶ is below 2³¹.
+pub const MAX_INPUTS: usize = 1 << 16;
+
 /// The largest magnitude of a quantised value: symmetric, so -128 is not used.
 const LARGEST: f32 = 127.0;
 
@@ -76,33 +79,28 @@ impl Int8Weight {
     /// Packs a weight of `inputs` inputs.
     ///
     /// # Panics
-    /// When there are not `inputs` values for each scale, or more than 2¹⁶ of them.
+    /// When there are not `inputs` values for each scale, none, or more than [`MAX_INPUTS`].
     pub fn new(weight: &Quantized, inputs: usize) -> Int8Weight {
-        Self::for_kernel(weight, inputs, Word::shape())
+        Self::for_shape(weight, inputs, Word::shape())
     }
 
-    fn for_kernel(weight: &Quantized, inputs: usize, shape: Shape) -> Int8Weight {
+    fn for_shape(weight: &Quantized, inputs: usize, shape: Shape) -> Int8Weight {
         let outputs = weight.scales.len();
         assert_eq!(weight.values.len(), outputs * inputs, "size of a quantised weight");
-        // So that no sum overflows: 255 · 127 · 2¹⁶ is below 2³¹.
-        assert!(inputs <= 1 << 16, "{inputs} inputs of a quantised weight");
+        assert!((1..=MAX_INPUTS).contains(&inputs), "{inputs} inputs of a quantised weight");
         let depth = inputs.div_ceil(4);
         let mut words = vec![Word::default(); outputs * depth];
-        let channels = weight.values.chunks_exact(inputs.max(1));
-        for (words, channel) in words.chunks_exact_mut(depth.max(1)).zip(channels) {
+        let channels = weight.values.chunks_exact(inputs);
+        for (words, channel) in words.chunks_exact_mut(depth).zip(channels.clone()) {
             for (byte, value) in Word::bytes_mut(words).iter_mut().zip(channel) {
                 *byte = value.cast_unsigned();
             }
         }
         let sum = |channel: &[i8]| channel.iter().map(|&value| i32::from(value)).sum::<i32>();
         Int8Weight {
-            packed: Packed::for_kernel(Matrix::new(&words, outputs, depth).transposed(), shape),
+            packed: Packed::for_shape(Matrix::new(&words, outputs, depth).transposed(), shape),
             scales: weight.scales.clone(),
-            offsets: weight
-                .values
-                .chunks_exact(inputs.max(1))
-                .map(|channel| i32::from(OFFSET) * sum(channel))
-                .collect(),
+            offsets: channels.map(|channel| i32::from(OFFSET) * sum(channel)).collect(),
             inputs,
         }
     }
@@ -119,15 +117,16 @@ impl Int8Weight {
 }
 
 for_each_isa! {
-    /// Quantises a row of activations and returns its scale. What fills the last word
-    /// meets weights of zero.
+    /// Quantises a row of activations and returns its scale, which is NaN if a value is not
+    /// finite: a fault must not vanish here. What fills the last word meets weights of zero.
     fn quantize_row<FMA>(row: &[f32], bytes: &mut [u8]) -> f32 {
         let largest = math::largest_magnitude(row);
         let inverse = if largest > 0.0 { LARGEST / largest } else { 0.0 };
         for (byte, value) in bytes.iter_mut().zip(row) {
             *byte = ((value * inverse + ROUND).to_bits() as u8).wrapping_add(OFFSET);
         }
-        largest / LARGEST
+        let fault = math::sum_by(row.len(), |i| row[i] * 0.0);
+        largest / LARGEST + fault
     }
 }
 
@@ -223,13 +222,15 @@ mod tests {
             let mut x = numbers(rows * inputs, 1);
             // The largest values that there are, and a row of nothing.
             x[0] = 1e6;
-            x[(rows - 1) * inputs..].fill(0.0);
+            if rows > 1 {
+                x[(rows - 1) * inputs..].fill(0.0);
+            }
             let mut weight = Quantized::new(&numbers(outputs * inputs, 2), inputs);
             weight.values[..inputs].fill(-127);
             let want = naive(&x, &weight, inputs);
             for kernel in Kernel::for_words() {
                 let shape = kernel.shape_for_words().unwrap();
-                let packed = Int8Weight::for_kernel(&weight, inputs, shape);
+                let packed = Int8Weight::for_shape(&weight, inputs, shape);
                 let mut got = vec![f32::NAN; rows * outputs];
                 multiply_then(&x, &packed, &mut got, |_, _| {});
                 assert_eq!(got, want, "{kernel:?} {rows}x{inputs}x{outputs}");
@@ -252,6 +253,20 @@ mod tests {
             Quantized::new(&[0.0; 8], 8),
             Quantized { values: vec![0; 8], scales: vec![0.0] }
         );
+    }
+
+    #[test]
+    fn a_value_that_is_not_finite_does_not_vanish() {
+        let weight = Int8Weight::new(&Quantized::new(&numbers(5 * 20, 2), 20), 20);
+        for fault in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            let mut x = numbers(3 * 20, 1);
+            x[27] = fault;
+            let mut y = vec![0.0; 3 * 5];
+            multiply_then(&x, &weight, &mut y, |_, _| {});
+            let finite: Vec<bool> =
+                y.chunks(5).map(|row| row.iter().all(|v| v.is_finite())).collect();
+            assert_eq!(finite, [true, false, true], "{fault}");
+        }
     }
 
     #[test]

@@ -180,6 +180,7 @@ fn multiply_rows(
     c_stride: usize,
     write: Write,
 ) {
+    assert!(a.columns == b.depth && rows.end <= a.rows, "rows of a product");
     if b.depth == 0 {
         if write == Write::Replace {
             (0..rows.len()).for_each(|r| c[r * c_stride..][..b.columns].fill(0.0));
@@ -254,7 +255,10 @@ impl<'a, E: Element> Target<'a, E> {
         b: Panels<'a, E>,
         write: Write,
     ) -> Self {
-        assert!(c.len() >= (rows - 1) * stride + b.columns && stride >= b.columns);
+        let last = rows.checked_sub(1).and_then(|last| last.checked_mul(stride));
+        let needed = last.and_then(|last| last.checked_add(b.columns));
+        let fits = needed.is_some_and(|needed| needed <= c.len());
+        assert!(fits && stride >= b.columns, "{rows} rows of a product at stride {stride}");
         Target { c, rows, stride, b, write }
     }
 

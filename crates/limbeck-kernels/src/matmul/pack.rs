@@ -28,11 +28,11 @@ impl<E: Element> Default for Packed<E> {
 impl<E: Element> Packed<E> {
     /// Packs `b` on all threads.
     pub fn new(b: Matrix<'_, E>) -> Self {
-        Self::for_kernel(b, E::shape())
+        Self::for_shape(b, E::shape())
     }
 
     /// Packs `b` for a kernel of this machine.
-    pub(super) fn for_kernel(b: Matrix<'_, E>, shape: Shape) -> Self {
+    pub(super) fn for_shape(b: Matrix<'_, E>, shape: Shape) -> Self {
         let mut data = Lines::new();
         pack_parallel(b, shape, &mut data);
         Packed { data, depth: b.rows, columns: b.columns, shape }
@@ -222,6 +222,7 @@ pub(super) fn pack_parallel<'a, E: Element>(
 /// Copies a few vectors. A call of the library's copy would cost as much as the copy.
 #[inline(always)]
 pub(crate) fn copy_short<E: Copy>(source: &[E], target: &mut [E]) {
+    debug_assert_eq!(source.len(), target.len());
     let (sources, rest) = source.as_chunks::<8>();
     let (targets, rest_of_target) = target.as_chunks_mut::<8>();
     for (target, source) in targets.iter_mut().zip(sources) {

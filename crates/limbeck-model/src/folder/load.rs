@@ -200,34 +200,27 @@ impl Weights {
     ) -> Result<()> {
         match self.locate(&tensor.name) {
             Some((file, name)) if file.is_int8(name) => {
-                let quantized = file.read_int8(name, tensor.shape[0], tensor.shape[1])?;
-                quantized.write_floats(values);
+                file.read_int8(name, tensor.shape[0], tensor.shape[1])?.write_floats(values);
             }
             Some((file, name)) => file.read_into(name, values)?,
             None => initialise::fill(config, tensor, seed, values),
         }
-        self.check_finite(tensor, values)
-    }
-
-    /// Reads a tensor of the layout that takes one byte a value; `None` if it does not.
-    pub(super) fn read_int8(&self, tensor: &TensorView) -> Result<Option<Quantized>> {
-        match self.locate(&tensor.name) {
-            Some((file, name)) if file.is_int8(name) => {
-                let quantized = file.read_int8(name, tensor.shape[0], tensor.shape[1])?;
-                self.check_finite(tensor, &quantized.scales)?;
-                Ok(Some(quantized))
-            }
-            _ => Ok(None),
-        }
-    }
-
-    fn check_finite(&self, tensor: &TensorView, values: &[f32]) -> Result<()> {
         if values.iter().all(|value| value.is_finite()) {
             return Ok(());
         }
         let reason = "holds values that are not finite numbers; nothing computed with them would \
                       mean anything";
         Err(ModelError::tensor(&self.dir.join(WEIGHTS_FILE), &tensor.name, reason))
+    }
+
+    /// Reads a tensor of the layout that takes one byte a value; `None` if it does not.
+    pub(super) fn read_int8(&self, tensor: &TensorView) -> Result<Option<Quantized>> {
+        match self.locate(&tensor.name) {
+            Some((file, name)) if file.is_int8(name) => {
+                file.read_int8(name, tensor.shape[0], tensor.shape[1]).map(Some)
+            }
+            _ => Ok(None),
+        }
     }
 
     /// Checks that what the model needs is there in the right shapes.

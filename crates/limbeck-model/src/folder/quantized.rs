@@ -6,10 +6,11 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::ops::Range;
 use std::path::Path;
 
 use limbeck_kernels::linear::PackedWeight;
-use limbeck_kernels::matmul::int8::{Int8Weight, Quantized};
+use limbeck_kernels::matmul::int8::{Int8Weight, MAX_INPUTS, Quantized};
 use serde_json::json;
 
 use super::aside::Aside;
@@ -20,7 +21,7 @@ use crate::config::INT8_METHOD;
 use crate::encoder::PackedWeights;
 use crate::error::{ModelError, Result};
 use crate::inference::InferenceModel;
-use crate::layout::{Layout, Role, TensorView};
+use crate::layout::TensorView;
 use crate::model::Model;
 
 impl Model {
@@ -36,7 +37,7 @@ impl Model {
 
         let quantized: Vec<_> = (self.layout.tensors.iter())
             .map(|tensor| {
-                let quantizes = is_quantized(&self.layout, tensor);
+                let quantizes = is_quantized(self, tensor);
                 quantizes.then(|| Quantized::new(self.values(tensor), tensor.shape[1]))
             })
             .collect();
@@ -70,9 +71,15 @@ impl Model {
     }
 }
 
-/// Whether a tensor is a weight of the encoder's linear layers.
-fn is_quantized(layout: &Layout, tensor: &TensorView) -> bool {
-    tensor.role == Role::Weight && tensor.offset != layout.slots.span_weight.start
+/// The weights that can take one byte a value, as ranges of the flat buffer: those of the
+/// encoder's products, unless they are wider than sums of bytes may be.
+fn quantizable(model: &Model) -> impl Iterator<Item = Range<usize>> {
+    let weights = model.layout.slots.layers.iter().flat_map(|layer| layer.weights());
+    weights.filter(|(_, inputs)| *inputs <= MAX_INPUTS).map(|(range, _)| range)
+}
+
+fn is_quantized(model: &Model, tensor: &TensorView) -> bool {
+    quantizable(model).any(|range| range.contains(&tensor.offset))
 }
 
 impl InferenceModel<'static> {
@@ -102,7 +109,7 @@ impl InferenceModel<'static> {
 /// Where one product joins several tensors, all of them must be quantised to count.
 fn read_quantized(model: &Model, weights: &Weights) -> Result<BTreeMap<(usize, usize), Quantized>> {
     let mut found = BTreeMap::new();
-    for (range, _) in model.layout.slots.layers.iter().flat_map(|layer| layer.weights()) {
+    for range in quantizable(model) {
         let mut joined = Quantized::default();
         for tensor in model.layout.tensors.iter().filter(|tensor| range.contains(&tensor.offset)) {
             if let Some(part) = weights.read_int8(tensor)? {
@@ -119,6 +126,8 @@ fn read_quantized(model: &Model, weights: &Weights) -> Result<BTreeMap<(usize, u
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
     use crate::encoder::Tokens;
     use crate::inference::InferenceMemory;
@@ -138,7 +147,9 @@ mod tests {
 
     #[test]
     fn a_quantised_folder_answers_nearly_as_its_source() {
-        for config in [testing::bert(), testing::distilbert()] {
+        let mut pruned = testing::bert();
+        pruned.pruned_heads = BTreeMap::from([(1, vec![0])]);
+        for config in [testing::bert(), testing::distilbert(), pruned] {
             let folder = tempfile::tempdir().unwrap();
             let model = Model::initialise(config, 3);
             model.save_quantized(folder.path()).unwrap();
@@ -173,34 +184,86 @@ mod tests {
         assert!(!json.contains(INT8_METHOD));
     }
 
-    #[test]
-    fn scales_that_are_missing_or_not_numbers_are_refused() {
+    /// Opens a quantised folder after a change to its header or its bytes.
+    fn reopened(change: impl Fn(&mut Value, &mut Vec<u8>)) -> Result<InferenceModel<'static>> {
         let folder = tempfile::tempdir().unwrap();
-        let model = Model::initialise(testing::bert(), 3);
-        model.save_quantized(folder.path()).unwrap();
+        Model::initialise(testing::bert(), 3).save_quantized(folder.path()).unwrap();
         let path = folder.path().join(WEIGHTS_FILE);
         let bytes = fs::read(&path).unwrap();
-        let name = b"attention.self.query.weight_scale";
-        let place = bytes.windows(name.len()).position(|window| window == name).unwrap();
-        let mut renamed = bytes.clone();
-        renamed[place + name.len() - 1] = b'X';
-        fs::write(&path, renamed).unwrap();
-        let message = InferenceModel::open(folder.path()).unwrap_err().to_string();
-        assert!(message.contains("weight_scale"), "{message}");
+        let (length, rest) = bytes.split_at(8);
+        let length = u64::from_le_bytes(length.try_into().unwrap()) as usize;
+        let mut header = serde_json::from_slice(&rest[..length]).unwrap();
+        let mut data = rest[length..].to_vec();
+        change(&mut header, &mut data);
+        let header = header.to_string();
+        let prefix = (header.len() as u64).to_le_bytes();
+        fs::write(&path, [&prefix, header.as_bytes(), &data].concat()).unwrap();
+        InferenceModel::open(folder.path()).map(|(model, _)| model)
+    }
 
-        // The last float before the bytes begin is a scale.
-        let int8: usize = model
-            .layout
-            .tensors
-            .iter()
-            .filter(|t| is_quantized(&model.layout, t))
-            .map(TensorView::size)
-            .sum();
-        let mut damaged = bytes.clone();
-        let end = damaged.len() - int8;
-        damaged[end - 4..end].copy_from_slice(&f32::NAN.to_le_bytes());
-        fs::write(&path, damaged).unwrap();
-        let message = InferenceModel::open(folder.path()).unwrap_err().to_string();
-        assert!(message.contains("not finite"), "{message}");
+    const QUERY: &str = "bert.encoder.layer.0.attention.self.query.weight";
+
+    #[test]
+    fn what_does_not_fit_together_is_refused_by_name() {
+        let rename = |header: &mut Value, from: &str, to: &str| {
+            let entry = header.as_object_mut().unwrap().remove(from).unwrap();
+            header[to] = entry;
+        };
+        let scales = scales_of(QUERY);
+        let set_scale = |header: &Value, data: &mut Vec<u8>, value: f32| {
+            let begin = header[&scales]["data_offsets"][0].as_u64().unwrap() as usize;
+            data[begin..begin + 4].copy_from_slice(&value.to_le_bytes());
+        };
+        let changes: [(&str, &dyn Fn(&mut Value, &mut Vec<u8>)); 5] = [
+            ("is not in the file", &|header, _| rename(header, &scales, "other")),
+            ("not finite", &|header, data| set_scale(header, data, f32::NAN)),
+            ("not finite", &|header, data| set_scale(header, data, 1e38)),
+            ("shape", &|header, _| header[QUERY]["shape"] = json!([4, 16])),
+            ("shape", &|header, _| header[&scales]["shape"] = json!([2, 4])),
+        ];
+        for (want, change) in changes {
+            let message = reopened(change).unwrap_err().to_string();
+            assert!(message.contains(want) && message.contains("query.weight"), "{message}");
+        }
+        reopened(|_, _| {}).unwrap();
+    }
+
+    #[test]
+    fn products_of_which_a_part_is_quantised_run_in_floats() {
+        // The same bytes as floats, four times as long, behind all else.
+        let mixed = reopened(|header, data| {
+            let [begin, end] = [0, 1].map(|i| header[QUERY]["data_offsets"][i].as_u64().unwrap());
+            let scale_at = header[scales_of(QUERY)]["data_offsets"][0].as_u64().unwrap() as usize;
+            let scale = |row: usize| {
+                let at = scale_at + 4 * row;
+                f32::from_le_bytes(data[at..at + 4].try_into().unwrap())
+            };
+            let floats: Vec<u8> = data[begin as usize..end as usize]
+                .iter()
+                .enumerate()
+                .flat_map(|(i, &byte)| (f32::from(byte.cast_signed()) * scale(i / 8)).to_le_bytes())
+                .collect();
+            let unused = json!({ "dtype": "I8", "shape": [64], "data_offsets": [begin, end] });
+            header["unused"] = unused;
+            header[QUERY]["dtype"] = json!("F32");
+            header[QUERY]["data_offsets"] = json!([data.len(), data.len() + floats.len()]);
+            data.extend(floats);
+        });
+        let (mixed, whole) = (logits(&mixed.unwrap()), logits(&reopened(|_, _| {}).unwrap()));
+        let largest = whole.iter().fold(0.0f32, |largest, value| largest.max(value.abs()));
+        for (mixed, whole) in mixed.iter().zip(&whole) {
+            assert!((mixed - whole).abs() < 0.05 * largest, "{mixed} and {whole}");
+        }
+    }
+
+    #[test]
+    fn weights_too_wide_for_sums_of_bytes_stay_floats() {
+        let config = crate::ModelConfig { intermediate_size: MAX_INPUTS + 8, ..testing::bert() };
+        let folder = tempfile::tempdir().unwrap();
+        let model = Model::initialise(config, 3);
+        model.save_quantized(folder.path()).unwrap();
+        let (opened, report) = InferenceModel::open(folder.path()).unwrap();
+        assert!(report.quantized);
+        assert_eq!(logits(&opened).len(), 14);
     }
 }

@@ -189,7 +189,7 @@ impl SafetensorsFile {
     /// Reads a tensor of bytes, `[outputs, inputs]`, and its scales.
     ///
     /// # Errors
-    /// When reading fails.
+    /// When reading fails, or a scale makes values that are not finite.
     pub(super) fn read_int8(&self, name: &str, outputs: usize, inputs: usize) -> Result<Quantized> {
         let entry = self.expect_shape(name, &[outputs, inputs])?;
         let mut bytes = vec![0; outputs * inputs];
@@ -199,6 +199,10 @@ impl SafetensorsFile {
         file.read_exact(&mut bytes).map_err(read_error())?;
         let mut scales = vec![0.0; outputs];
         self.read_into(&scales_of(name), &mut scales)?;
+        if !scales.iter().all(|scale| (scale * 128.0).is_finite()) {
+            let reason = "holds scales whose products are not finite numbers";
+            return Err(ModelError::tensor(&self.path, &scales_of(name), reason));
+        }
         Ok(Quantized { values: bytes.into_iter().map(u8::cast_signed).collect(), scales })
     }
 

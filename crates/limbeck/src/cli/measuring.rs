@@ -65,18 +65,13 @@ pub struct BenchSweepArgs {
     /// Model folder, or model id in the Hugging Face cache
     #[arg(long, value_name = "MODEL")]
     pub model: String,
-    /// Tokens in each sequence
-    #[arg(
-        long, value_name = "TOKENS,...", value_delimiter = ',', value_parser = from_one,
-        default_values_t = [64, 128, 256, 384, 512]
-    )]
-    pub lengths: Vec<usize>,
-    /// Sequences in one step
-    #[arg(
-        long, value_name = "N,...", value_delimiter = ',', value_parser = from_one,
-        default_values_t = [1, 4, 16, 64]
-    )]
-    pub batch_sizes: Vec<usize>,
+    /// Tokens in each sequence; without it 64, 128, 256, 384 and 512, as far as the model reaches
+    #[arg(long, value_name = "TOKENS,...", value_delimiter = ',', value_parser = from_one)]
+    pub lengths: Option<Vec<usize>>,
+    /// Sequences in one step; without it 1, 4 and 16. Memory grows with their tokens: some 15 GB
+    /// for BERT-base at 64 times 512
+    #[arg(long, value_name = "N,...", value_delimiter = ',', value_parser = from_one)]
+    pub batch_sizes: Option<Vec<usize>>,
     /// Steps to measure at each, after one that warms up
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = from_one)]
     pub steps: usize,

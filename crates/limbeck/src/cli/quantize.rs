@@ -8,8 +8,9 @@ use clap::Args;
 ///
 /// Each output channel gets its own scale; activations are quantised row by row when they
 /// come. Embeddings, biases, norms and the head stay floats. `answer`, `evaluate`, `predict`
-/// and `bench answer` take the folder as any other. The model itself is not changed:
-/// `limbeck.json` names it as `source`.
+/// and `bench answer` take the folder as any other; what trains or exports reads it as
+/// floats, rounded as they are. The model itself is not changed: `limbeck.json` names it as
+/// `source`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   limbeck quantize --model student --out student-int8

@@ -1,10 +1,11 @@
 //! `limbeck answer`: one question, or a stream of them.
 
 use std::io::{self, BufRead};
+use std::sync::mpsc::{self, Receiver};
 
 use anyhow::{Context, Result};
 use limbeck_data::decode::Candidate;
-use limbeck_train::answerer::{Answered, Answerer};
+use limbeck_train::answerer::{Answered, Answerer, Asked};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -87,30 +88,72 @@ fn context(args: &AnswerArgs) -> Result<String> {
     }
 }
 
-/// Answers every line of standard input with a line of standard output.
+/// Lines of standard input that are answered together, if so many are waiting.
+const MOST_TOGETHER: usize = 64;
+
+/// Answers every line of standard input with a line of standard output, in order. A line
+/// that comes alone is answered at once; those that wait go through together.
 fn stream(answerer: &mut Answerer, logits: bool) -> Result<Ending> {
     let mut ending = Ending::Done;
-    for (index, bytes) in io::stdin().lock().split(b'\n').enumerate() {
-        let bytes = bytes.context("cannot read standard input")?;
-        if bytes.trim_ascii().is_empty() {
-            continue;
+    let lines = lines_of_standard_input();
+    while let Ok(first) = lines.recv() {
+        let waiting = lines.try_iter().take(MOST_TOGETHER - 1);
+        let together = std::iter::once(first).chain(waiting).collect::<io::Result<Vec<_>>>();
+        let together = together.context("cannot read standard input")?;
+        for ((number, _), reply) in together.iter().zip(replies(answerer, &together, logits)) {
+            let reply = match reply {
+                Ok(answer) => serde_json::to_string(&answer)?,
+                Err(error) => {
+                    ending = Ending::PartlyRefused;
+                    json!({ "error": line_of(&error), "line": number }).to_string()
+                }
+            };
+            console::print(&reply)?;
         }
-        let reply = match reply(answerer, &bytes, logits) {
-            Ok(answer) => serde_json::to_string(&answer)?,
-            Err(error) => {
-                ending = Ending::PartlyRefused;
-                json!({ "error": line_of(&error), "line": index + 1 }).to_string()
-            }
-        };
-        console::print(&reply)?;
     }
     Ok(ending)
 }
 
-fn reply(answerer: &mut Answerer, line: &[u8], logits: bool) -> Result<Answer> {
-    let Line { id, question, context } = serde_json::from_slice(line)?;
-    let answered = answerer.answer(&question, &context)?;
-    Ok(Answer::new(id, answered, logits))
+/// A line and its number, from 1.
+type Numbered = (usize, Vec<u8>);
+
+/// The lines that are not empty, read ahead on a thread of their own.
+fn lines_of_standard_input() -> Receiver<io::Result<Numbered>> {
+    let (sender, receiver) = mpsc::sync_channel(MOST_TOGETHER);
+    std::thread::spawn(move || {
+        for (index, line) in io::stdin().lock().split(b'\n').enumerate() {
+            let blank = line.as_ref().is_ok_and(|line| line.trim_ascii().is_empty());
+            // Sending fails when nobody answers any more.
+            if !blank && sender.send(line.map(|line| (index + 1, line))).is_err() {
+                break;
+            }
+        }
+    });
+    receiver
+}
+
+/// An answer, or what is wrong, for each line.
+fn replies(answerer: &mut Answerer, lines: &[Numbered], logits: bool) -> Vec<Result<Answer>> {
+    let parsed: Vec<Result<Line, _>> =
+        lines.iter().map(|(_, line)| serde_json::from_slice(line)).collect();
+    let asked: Vec<Asked<'_>> = parsed.iter().flatten().map(Line::asked).collect();
+    let mut together = answerer.answer_all(&asked).ok().map(Vec::into_iter);
+    let reply = |line: Result<Line, serde_json::Error>| {
+        let line = line?;
+        let answered = match &mut together {
+            Some(answers) => answers.next().expect("an answer for each question"),
+            // One of them cannot be answered: each for itself shows which.
+            None => answerer.answer(&line.question, &line.context)?,
+        };
+        Ok(Answer::new(line.id, answered, logits))
+    };
+    parsed.into_iter().map(reply).collect()
+}
+
+impl Line {
+    fn asked(&self) -> Asked<'_> {
+        Asked { question: &self.question, context: &self.context }
+    }
 }
 
 impl Answer {

@@ -5,7 +5,7 @@ use limbeck_data::decode;
 use limbeck_data::{Features, Purpose, SquadData, error_report, predictions};
 use limbeck_train::evaluation::EvaluationSet;
 use limbeck_train::folder::write_json;
-use limbeck_train::inference::span_logits;
+use limbeck_train::inference::{Memory, span_logits};
 use limbeck_train::observer::Observer;
 use serde_json::{Map, Value};
 
@@ -53,7 +53,9 @@ pub fn predict(args: &PredictArgs, console: Console) -> Result<Ending> {
     let Asked { subject, data, features } = Asked::open(args, console)?;
     let mut progress = Progress::new(console);
     progress.stage("answering", Some(features.len() as u64));
-    let Some(logits) = span_logits(&subject.model, &features, &mut progress)? else {
+    let mut memory = Memory::default();
+    let logits = span_logits(&subject.model, &features, &mut memory, &mut progress)?;
+    let Some(logits) = logits else {
         return Ok(Ending::Interrupted);
     };
     drop(progress);

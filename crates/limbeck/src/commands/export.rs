@@ -20,6 +20,9 @@ pub fn run(args: &ExportArgs, console: Console) -> Result<Ending> {
     let dir = resolve(&args.model)?;
     let (model, load) = Model::open_reporting(&dir)?;
     subject::report_missing(&load, console);
+    if load.quantized {
+        console.message(subject::READ_AS_FLOATS);
+    }
     let tokenizer = Tokenizer::from_folder(&dir)?;
     let notes = Limbeck::open(&dir)?;
     let heads: usize = model.config.pruned_heads.values().map(Vec::len).sum();

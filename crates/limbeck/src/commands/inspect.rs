@@ -19,7 +19,8 @@ pub fn run(args: &InspectArgs, console: Console) -> Result<Ending> {
     if !load.unused.is_empty() {
         console.message(&format!("in the folder, but not used: {}", load.unused.join(", ")));
     }
-    let inspection = Inspection::new(&model, args.length);
+    let inspection =
+        Inspection { quantized: load.quantized, ..Inspection::new(&model, args.length) };
     console.result(&inspection, || as_text(&inspection))?;
     Ok(Ending::Done)
 }
@@ -38,6 +39,7 @@ fn as_text(inspection: &Inspection) -> String {
         ("parameters", grouped(*parameters as u64)),
         ("not zero", format!("{} ({zeros:.1} % are zero)", grouped(*nonzero_parameters as u64))),
         ("multiply-adds", format!("{} for {length} tokens", grouped(*macs))),
+        ("weights", if inspection.quantized { "one byte each" } else { "float32" }.to_owned()),
         ("tensors", inspection.tensors.len().to_string()),
         ("layers", layers.len().to_string()),
     ];

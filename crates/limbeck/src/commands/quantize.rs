@@ -6,10 +6,9 @@ use anyhow::Result;
 use limbeck_data::Tokenizer;
 use limbeck_model::Model;
 use limbeck_model::folder::{Limbeck, WEIGHTS_FILE, resolve};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::export::make_room;
-use super::subject;
 use crate::cli::quantize::QuantizeArgs;
 use crate::console::Console;
 use crate::exit::{Ending, InputError};
@@ -23,10 +22,16 @@ pub fn run(args: &QuantizeArgs, console: Console) -> Result<Ending> {
             ("its weights take one byte each already", "give the model it came from");
         return Err(InputError::new(what, dir.display().to_string(), advice).into());
     }
-    subject::report_missing(&load, console);
+    if let Some(missing) = load.missing.first() {
+        let (what, advice) = (format!("it has no `{missing}`"), "fine-tune it first");
+        return Err(InputError::new(what, dir.display().to_string(), advice).into());
+    }
     let tokenizer = Tokenizer::from_folder(&dir)?;
     let mut notes = Limbeck::open(&dir)?.unwrap_or_default();
     let source = dir.canonicalize().unwrap_or_else(|_| dir.clone());
+    // Scores are those of the float model; here they would claim too much.
+    notes.metrics = Value::Null;
+    notes.version = env!("CARGO_PKG_VERSION").to_owned();
     notes.extra.insert("source".to_owned(), json!(source));
     make_room(&args.out)?;
     tokenizer.save(&args.out)?;

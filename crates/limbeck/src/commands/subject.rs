@@ -87,6 +87,10 @@ pub fn decode_options(eval: &EvalSection, task: Task) -> DecodeOptions {
     }
 }
 
+/// What a command that computes with floats says of a folder whose weights take one byte
+/// each.
+pub const READ_AS_FLOATS: &str = "weights of one byte each, read as floats";
+
 /// Tells which tensors are not in the folder: answers of such a model mean nothing.
 pub fn report_missing(load: &LoadReport, console: Console) {
     if !load.missing.is_empty() {

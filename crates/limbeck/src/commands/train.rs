@@ -18,7 +18,7 @@ use limbeck_train::teacher::TeacherLogits;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::subject::{check_length, check_vocabulary, decode_options};
+use super::subject::{READ_AS_FLOATS, check_length, check_vocabulary, decode_options};
 use super::train_report;
 use crate::config::{DataSection, ModelSection, RunConfig, Task};
 use crate::console::Console;
@@ -188,6 +188,9 @@ fn starting_model(
         config.type_vocab_size = size;
     }
     let (mut model, load) = Model::open_as(dir, config, seed)?;
+    if load.quantized {
+        progress.message(&format!("{}: {READ_AS_FLOATS}", dir.display()));
+    }
     if !load.missing.is_empty() {
         progress.message(&format!("drawn at random: {}", load.missing.join(", ")));
     }
@@ -316,6 +319,9 @@ fn losses(
             return Err(InputError::new(what, name, advice).into());
         }
         let (teacher, load) = Model::open_reporting(&dir)?;
+        if load.quantized {
+            progress.message(&format!("{name}: {READ_AS_FLOATS}"));
+        }
         if let Some(missing) = load.missing.first() {
             let what = format!("the teacher has no `{missing}`");
             let advice = "fine-tune it first: it would teach what was drawn at random";

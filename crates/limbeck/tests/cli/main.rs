@@ -1,5 +1,6 @@
 //! Tests that drive the real binary.
 
+mod answering;
 mod config;
 mod demo;
 mod dependencies;

@@ -24,7 +24,14 @@ fn a_quantised_model_answers_as_its_source_and_is_taken_by_every_command() {
     let bench = ["bench", "answer", "--model", "small", "--data", "train.json", "--json"];
     assert!(folder.run(&bench).json()["questions_per_second"].as_f64().unwrap() > 0.0);
     let inspection = folder.run(&["inspect", "--model", "small", "--json"]).json();
-    assert!(inspection["parameters"].as_u64().unwrap() > 0);
+    assert_eq!(inspection["quantized"], true);
+    let predict = ["predict", "--model", "small", "--data", "train.json", "--json"];
+    folder.run(&predict).json();
+    let export = folder.run(&["export", "--model", "small", "--out", "floats"]);
+    assert!(export.code == 0 && export.err.contains("one byte"), "{}", export.err);
+    let more = ["--model", "small", "--epochs", "1", "--out", "more"];
+    let more = train(&folder, "finetune", &more);
+    assert_eq!(more.code, 0, "{}", more.err);
 
     let notes = std::fs::read_to_string(folder.path().join("small/limbeck.json")).unwrap();
     assert!(notes.contains("\"source\"") && notes.contains("teacher"), "{notes}");

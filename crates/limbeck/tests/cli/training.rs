@@ -93,6 +93,8 @@ fn measuring_needs_no_training() {
     folder
         .run(&["bench", "sweep", "--model", "model", "--lengths", "100000"])
         .refused(&["--lengths"]);
+    let bare = ["bench", "sweep", "--model", "model", "--batch-sizes", "1", "--json"];
+    assert!(!folder.run(&bare).json()["sizes"].as_array().unwrap().is_empty());
 }
 
 #[test]

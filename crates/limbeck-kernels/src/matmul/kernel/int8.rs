@@ -4,6 +4,7 @@
 use std::sync::OnceLock;
 
 use super::{Element, Kernel, Shape, Stripe, Vector};
+#[cfg(target_arch = "x86_64")]
 use crate::isa::{Isa, isa};
 
 /// Four bytes that follow one another in `k`: unsigned in `A`, signed in `B`.
@@ -26,8 +27,11 @@ impl Word {
 }
 
 impl Kernel {
-    /// The tile of a kernel for words; none for kernels that are not for them.
+    /// The tile of a kernel for words; none where this machine has it not.
     pub(in super::super) fn shape_for_words(self) -> Option<Shape> {
+        if !Kernel::for_words().contains(&self) {
+            return None;
+        }
         let (rows, lanes, vectors) = match self {
             Kernel::Avx512Vnni => (8, 16, 3),
             Kernel::AvxVnni => (6, 8, 2),

@@ -18,6 +18,8 @@ use super::pack::Panel;
 
 /// The instructions that a product is made with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+// Some kernels exist on other processors only.
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code))]
 pub(super) enum Kernel {
     /// What every machine of the target has.
     Portable,
@@ -31,7 +33,8 @@ pub(super) enum Kernel {
     Avx512Vnni,
 }
 
-/// The tile of a kernel.
+/// The tile of a kernel that this machine has: packed matrices carry it, and the products
+/// with them rely on it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Shape {
     /// The instructions that make it.

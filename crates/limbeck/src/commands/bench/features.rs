@@ -2,14 +2,16 @@
 
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::{Result, bail};
 use limbeck_data::features::{CacheUse, FeatureOptions};
 use limbeck_data::{BuildReport, Features, Purpose, SquadData, Tokenizer};
+use limbeck_model::ModelConfig;
 use limbeck_model::folder::resolve;
 use serde::Serialize;
 
 use super::{memory, peak_rss_bytes};
 use crate::cli::measuring::BenchFeaturesArgs;
+use crate::commands::subject::fit;
 use crate::console::{Console, columns};
 use crate::exit::Ending;
 
@@ -34,8 +36,10 @@ struct Figures {
 
 /// Runs the command.
 pub fn run(args: &BenchFeaturesArgs, console: Console) -> Result<Ending> {
-    let tokenizer = Tokenizer::from_folder(&resolve(&args.model)?)?;
-    let options = FeatureOptions::default();
+    let dir = resolve(&args.model)?;
+    let tokenizer = Tokenizer::from_folder(&dir)?;
+    let mut options = FeatureOptions::default();
+    fit(&mut options, ModelConfig::open(&dir)?.max_position_embeddings);
     let begun = Instant::now();
     let data = SquadData::read(&args.data)?;
     let read_seconds = begun.elapsed().as_secs_f64();
@@ -54,8 +58,11 @@ pub fn run(args: &BenchFeaturesArgs, console: Console) -> Result<Ending> {
     let begun = Instant::now();
     let opened = start()?;
     let second_start_seconds = begun.elapsed().as_secs_f64();
-    let found = matches!(opened.cache, CacheUse::Opened(_));
-    found.then_some(()).context("the features of the first start were not found")?;
+    match opened.cache {
+        CacheUse::Opened(_) => {}
+        CacheUse::Failed(reason) => bail!("features cannot be kept: {reason}"),
+        _ => bail!("the features of the first start were not found"),
+    }
 
     let figures = Figures {
         questions: report.questions,

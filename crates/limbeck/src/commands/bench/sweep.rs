@@ -20,6 +20,15 @@ use crate::cli::measuring::BenchSweepArgs;
 use crate::console::Console;
 use crate::exit::{Ending, InputError};
 
+/// Lengths that are measured unless others are asked for.
+const LENGTHS: [usize; 5] = [64, 128, 256, 384, 512];
+
+/// Batch sizes that are measured unless others are asked for.
+const BATCH_SIZES: [usize; 3] = [1, 4, 16];
+
+/// Beyond this, a step says nothing new.
+const MOST_SEQUENCES: usize = 4096;
+
 #[derive(Debug, Serialize)]
 struct Figures {
     threads: usize,
@@ -43,15 +52,28 @@ pub fn run(args: &BenchSweepArgs, console: Console) -> Result<Ending> {
     let dir = resolve(&args.model)?;
     let model = Model::open(&dir)?;
     let most = model.config.max_position_embeddings;
-    if let Some(length) = args.lengths.iter().find(|&&length| length > most) {
+    let lengths = args
+        .lengths
+        .clone()
+        .unwrap_or_else(|| LENGTHS.into_iter().filter(|&length| length <= most).collect());
+    let batch_sizes = args.batch_sizes.as_deref().unwrap_or(&BATCH_SIZES);
+    let place = || dir.display().to_string();
+    if let Some(length) = lengths.iter().find(|&&length| length > most) {
         let what = format!("--lengths {length}: the model reads {most} tokens at most");
-        return Err(InputError::new(what, dir.display().to_string(), "").into());
+        return Err(InputError::new(what, place(), "").into());
+    }
+    if let Some(size) = batch_sizes.iter().find(|&&size| size > MOST_SEQUENCES) {
+        let what = format!("--batch-sizes {size}: at most {MOST_SEQUENCES} are measured");
+        return Err(InputError::new(what, place(), "").into());
     }
     let mut learner = Learner::new(model, &OptimizerOptions::default());
     let mut sizes = Vec::new();
-    for &length in &args.lengths {
-        for &batch_size in &args.batch_sizes {
-            sizes.push(measure(&mut learner, length, batch_size, args.steps)?);
+    for &length in &lengths {
+        for &batch_size in batch_sizes {
+            let size = measure(&mut learner, length, batch_size, args.steps)?;
+            let rate = size.tokens_per_second;
+            console.message(&format!("{batch_size} times {length} tokens: {rate:.0} tokens/s"));
+            sizes.push(size);
         }
     }
     let figures = Figures { threads: limbeck_kernels::threads::count(), sizes };

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use limbeck_data::{Batch, BatchOrder, Features, Purpose, SquadData, Tokenizer};
+use limbeck_data::{Batch, BatchOrder, FeatureOptions, Features, Purpose, SquadData, Tokenizer};
 use limbeck_kernels::random::Key;
 use limbeck_kernels::{matmul, profile};
 use limbeck_model::Model;
@@ -19,7 +19,7 @@ use serde::Serialize;
 use super::profile::Profile;
 use super::{median, memory, peak_rss_bytes};
 use crate::cli::measuring::BenchTrainArgs;
-use crate::commands::subject::{check_vocabulary, fit};
+use crate::commands::subject::{check_length, check_vocabulary, fit};
 use crate::config::RunConfig;
 use crate::console::{Console, columns};
 use crate::exit::{Ending, InputError};
@@ -57,9 +57,14 @@ pub fn run(args: &BenchTrainArgs, console: Console) -> Result<Ending> {
     let mut profile = args.profile.then(Profile::default);
     // The first step takes its memory from the system; the others find it there.
     bench.step(0, false)?;
-    let mut distillation = Vec::new();
+    bench.step(0, true)?;
+    let (mut plain, mut distillation) = (Vec::new(), Vec::new());
     let (mut seconds, mut rows, mut sequences) = (0.0, 0, 0);
     for step in 1..=args.steps {
+        // Which of the two goes first on a batch takes turns.
+        if step % 2 == 0 {
+            distillation.extend(bench.distil(step)?);
+        }
         let rate_before = profile.is_some().then(matmul::tile_rate);
         let begun = Instant::now();
         let (done, costs) = match profile {
@@ -71,11 +76,10 @@ pub fn run(args: &BenchTrainArgs, console: Console) -> Result<Ending> {
         if let (Some(profile), Some(rate)) = (&mut profile, rate_before) {
             profile.add_step(elapsed, (rate + matmul::tile_rate()) / 2.0, &costs);
         }
-        if bench.distilling.is_some() {
-            let begun = Instant::now();
-            bench.step(step, true)?;
-            distillation.push((begun.elapsed().as_secs_f64(), elapsed));
+        if step % 2 == 1 {
+            distillation.extend(bench.distil(step)?);
         }
+        plain.push(elapsed);
         seconds += elapsed;
         rows += bench.batch.rows();
         sequences += bench.batch.sequences();
@@ -89,11 +93,12 @@ pub fn run(args: &BenchTrainArgs, console: Console) -> Result<Ending> {
         steps: args.steps,
         threads: limbeck_kernels::threads::count(),
         profile,
-        seconds_per_distillation_step: args.teacher.as_ref().map(|_| {
-            distillation.iter().map(|(seconds, _)| seconds).sum::<f64>() / args.steps as f64
-        }),
+        seconds_per_distillation_step: args
+            .teacher
+            .as_ref()
+            .map(|_| distillation.iter().sum::<f64>() / args.steps as f64),
         distillation_cost: args.teacher.as_ref().map(|_| {
-            let costs = distillation.iter().map(|(seconds, plain)| seconds / plain);
+            let costs = distillation.iter().zip(&plain).map(|(seconds, plain)| seconds / plain);
             median(&costs.collect::<Vec<_>>())
         }),
     };
@@ -146,7 +151,7 @@ impl Bench {
         }
         let lengths: Vec<usize> = (0..features.len()).map(|i| features.rows_of(i)).collect();
         let distilling = match &args.teacher {
-            Some(teacher) => Some(distilling(teacher, &features)?),
+            Some(teacher) => Some(distilling(teacher, &features, &options)?),
             None => None,
         };
         Ok(Bench {
@@ -158,6 +163,16 @@ impl Bench {
             features,
             batch: Batch::default(),
         })
+    }
+
+    /// How long a step takes that learns from the teacher too, if there is one.
+    fn distil(&mut self, step: usize) -> Result<Option<f64>> {
+        if self.distilling.is_none() {
+            return Ok(None);
+        }
+        let begun = Instant::now();
+        self.step(step, true)?;
+        Ok(Some(begun.elapsed().as_secs_f64()))
     }
 
     /// Forward, backward, clip and update; learning from the teacher too if `distil`.
@@ -177,8 +192,10 @@ impl Bench {
 }
 
 /// Both losses, against the logits that the teacher in `name` gives for these features.
-fn distilling(name: &str, features: &Features) -> Result<Vec<Weighted>> {
-    let teacher = Model::open(&resolve(name)?)?;
+fn distilling(name: &str, features: &Features, options: &FeatureOptions) -> Result<Vec<Weighted>> {
+    let dir = resolve(name)?;
+    let teacher = Model::open(&dir)?;
+    check_length(options, &teacher.config, &dir)?;
     let folder = tempfile::tempdir()?;
     let logits = TeacherLogits::open_or_compute(folder.path(), &teacher, features, &mut Silent)?
         .context("nobody asks this observer to stop")?;
