@@ -52,10 +52,11 @@ pub fn run(args: &BenchSweepArgs, console: Console) -> Result<Ending> {
     let dir = resolve(&args.model)?;
     let model = Model::open(&dir)?;
     let most = model.config.max_position_embeddings;
-    let lengths = args
-        .lengths
-        .clone()
-        .unwrap_or_else(|| LENGTHS.into_iter().filter(|&length| length <= most).collect());
+    let lengths = args.lengths.clone().unwrap_or_else(|| {
+        let mut lengths: Vec<usize> = LENGTHS.iter().map(|&length| length.min(most)).collect();
+        lengths.dedup();
+        lengths
+    });
     let batch_sizes = args.batch_sizes.as_deref().unwrap_or(&BATCH_SIZES);
     let place = || dir.display().to_string();
     if let Some(length) = lengths.iter().find(|&&length| length > most) {
