@@ -184,6 +184,9 @@ mod tests {
         assert!(!json.contains(INT8_METHOD));
     }
 
+    /// What is done to the header and to the bytes behind it.
+    type Change<'a> = dyn Fn(&mut Value, &mut Vec<u8>) + 'a;
+
     /// Opens a quantised folder after a change to its header or its bytes.
     fn reopened(change: impl Fn(&mut Value, &mut Vec<u8>)) -> Result<InferenceModel<'static>> {
         let folder = tempfile::tempdir().unwrap();
@@ -214,7 +217,7 @@ mod tests {
             let begin = header[&scales]["data_offsets"][0].as_u64().unwrap() as usize;
             data[begin..begin + 4].copy_from_slice(&value.to_le_bytes());
         };
-        let changes: [(&str, &dyn Fn(&mut Value, &mut Vec<u8>)); 5] = [
+        let changes: [(&str, &Change<'_>); 5] = [
             ("is not in the file", &|header, _| rename(header, &scales, "other")),
             ("not finite", &|header, data| set_scale(header, data, f32::NAN)),
             ("not finite", &|header, data| set_scale(header, data, 1e38)),
