@@ -93,24 +93,26 @@ pub fn maximum(values: &[f32]) -> f32 {
     rest.iter().fold(across(lanes, larger), |a, &b| larger(a, b))
 }
 
-/// The largest magnitude in a slice; 0 for an empty one. NaN counts as none.
+/// The largest magnitude in a slice; 0 for an empty one, NaN if one of them is.
 #[inline(always)]
 pub fn largest_magnitude(values: &[f32]) -> f32 {
-    let larger = |a: f32, b: f32| if b > a { b } else { a };
-    let mut lanes = [0.0f32; LANES];
+    // Without their sign, floats are in the order of their bits, and NaN comes last.
+    let bits = |value: f32| value.abs().to_bits();
+    let mut lanes = [0u32; LANES];
     let (chunks, rest) = values.as_chunks::<LANES>();
     for chunk in chunks {
-        for (lane, value) in lanes.iter_mut().zip(chunk) {
-            *lane = larger(*lane, value.abs());
+        for (lane, &value) in lanes.iter_mut().zip(chunk) {
+            *lane = bits(value).max(*lane);
         }
     }
-    rest.iter().fold(across(lanes, larger), |a, b| larger(a, b.abs()))
+    let largest = across(lanes, u32::max);
+    f32::from_bits(rest.iter().fold(largest, |largest, &value| bits(value).max(largest)))
 }
 
 /// Joins all lanes: halves of a vector with each other, so that few steps wait for one
 /// another.
 #[inline(always)]
-pub fn across(mut lanes: [f32; LANES], join: impl Fn(f32, f32) -> f32) -> f32 {
+pub fn across<T: Copy>(mut lanes: [T; LANES], join: impl Fn(T, T) -> T) -> T {
     for half in [8, 4, 2, 1] {
         for i in 0..half {
             lanes[i] = join(lanes[i], lanes[i + half]);

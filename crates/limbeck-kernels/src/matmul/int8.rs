@@ -117,16 +117,15 @@ impl Int8Weight {
 }
 
 for_each_isa! {
-    /// Quantises a row of activations and returns its scale, which is NaN if a value is not
-    /// finite: a fault must not vanish here. What fills the last word meets weights of zero.
+    /// Quantises a row of activations and returns its scale, which is not finite if a value
+    /// is not: a fault must not vanish here. What fills the last word meets weights of zero.
     fn quantize_row<FMA>(row: &[f32], bytes: &mut [u8]) -> f32 {
         let largest = math::largest_magnitude(row);
         let inverse = if largest > 0.0 { LARGEST / largest } else { 0.0 };
         for (byte, value) in bytes.iter_mut().zip(row) {
             *byte = ((value * inverse + ROUND).to_bits() as u8).wrapping_add(OFFSET);
         }
-        let fault = math::sum_by(row.len(), |i| row[i] * 0.0);
-        largest / LARGEST + fault
+        largest / LARGEST
     }
 }
 
