@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::text::code_point_of_byte;
 use spans::Span;
 
-pub use dataset::{SpanLogits, decode_all};
+pub use dataset::{SpanLogits, decode_all, windows_of};
 
 /// How answers are chosen; the names and defaults are those of the SQuAD scripts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -1,6 +1,6 @@
 //! From text to text: the path of `answer` and `bench answer`.
 
-use limbeck_data::decode::{DecodeOptions, Decoded, Window, decode_question};
+use limbeck_data::decode::{DecodeOptions, Decoded, Window, decode_all, windows_of};
 use limbeck_data::squad::{Paragraph, Question};
 use limbeck_data::{FeatureOptions, Features, Purpose, SquadData, Tokenizer};
 use limbeck_model::inference::InferenceModel;
@@ -85,26 +85,13 @@ impl Answerer {
             Features::build(&data, &self.tokenizer, &self.features, Purpose::Predict)?;
         let logits = span_logits(&self.model, &features, &mut self.memory, &mut Silent)?;
         let logits = logits.expect("nobody asks this observer to stop");
-        let answers = data.questions.iter().enumerate().map(|(number, question)| {
+        let decoded = decode_all(&data, &features, &logits, &self.decode);
+        let answers = decoded.into_iter().zip(&data.questions).enumerate();
+        let answers = answers.map(|(number, (decoded, question))| {
+            let window = windows_of(&features, &logits, number).next();
             let context = data.context(question);
-            let windows: Vec<Window<'_>> = features
-                .features_of(number)
-                .map(|index| {
-                    let feature = features.feature(index);
-                    let (start_logits, end_logits) = logits.feature(index);
-                    Window {
-                        start_logits,
-                        end_logits,
-                        first_row: feature.first_context_row(),
-                        window_start: feature.window_start,
-                        offsets: &features.offsets(feature.paragraph)[feature.window()],
-                    }
-                })
-                .collect();
-            let decoded = decode_question(context, &windows, &self.decode);
-            let first_window = windows
-                .first()
-                .map_or_else(FirstWindow::none, |window| FirstWindow::of(context, window));
+            let first_window =
+                window.map_or_else(FirstWindow::none, |window| FirstWindow::of(context, &window));
             Answered { decoded, first_window }
         });
         Ok(answers.collect())

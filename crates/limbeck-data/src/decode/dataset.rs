@@ -40,6 +40,25 @@ impl SpanLogits {
     }
 }
 
+/// The windows of a question, by its index in the data, with their logits.
+pub fn windows_of<'a>(
+    features: &'a Features,
+    logits: &'a SpanLogits,
+    question: usize,
+) -> impl Iterator<Item = Window<'a>> {
+    features.features_of(question).map(|index| {
+        let feature = features.feature(index);
+        let (start_logits, end_logits) = logits.feature(index);
+        Window {
+            start_logits,
+            end_logits,
+            first_row: feature.first_context_row(),
+            window_start: feature.window_start,
+            offsets: &features.offsets(feature.paragraph)[feature.window()],
+        }
+    })
+}
+
 /// Decodes every question of `data`, in its order. `features` must have been built of it.
 pub fn decode_all(
     data: &SquadData,
@@ -51,20 +70,7 @@ pub fn decode_all(
         .par_iter()
         .enumerate()
         .map(|(index, question)| {
-            let windows: Vec<Window<'_>> = features
-                .features_of(index)
-                .map(|index| {
-                    let feature = features.feature(index);
-                    let (start_logits, end_logits) = logits.feature(index);
-                    Window {
-                        start_logits,
-                        end_logits,
-                        first_row: feature.first_context_row(),
-                        window_start: feature.window_start,
-                        offsets: &features.offsets(feature.paragraph)[feature.window()],
-                    }
-                })
-                .collect();
+            let windows: Vec<_> = windows_of(features, logits, index).collect();
             decode_question(data.context(question), &windows, options)
         })
         .collect()

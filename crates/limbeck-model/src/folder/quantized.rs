@@ -5,7 +5,6 @@
 //! biases, norms and the head stay floats.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::ops::Range;
 use std::path::Path;
 
@@ -13,13 +12,12 @@ use limbeck_kernels::linear::PackedWeight;
 use limbeck_kernels::matmul::int8::{Int8Weight, MAX_INPUTS, Quantized};
 use serde_json::json;
 
-use super::aside::Aside;
+use super::DEFAULT_SEED;
 use super::load::{LoadReport, Weights, checked, own_config};
-use super::safetensors::{NamedValues, scales_of, write_safetensors_aside};
-use super::{CONFIG_FILE, DEFAULT_SEED, WEIGHTS_FILE};
+use super::safetensors::{NamedValues, scales_of};
 use crate::config::INT8_METHOD;
 use crate::encoder::PackedWeights;
-use crate::error::{ModelError, Result};
+use crate::error::Result;
 use crate::inference::InferenceModel;
 use crate::layout::TensorView;
 use crate::model::Model;
@@ -31,10 +29,6 @@ impl Model {
     /// # Errors
     /// As [`Model::save`].
     pub fn save_quantized(&self, dir: &Path) -> Result<()> {
-        let config_path = dir.join(CONFIG_FILE);
-        self.config.validate().map_err(|error| error.in_file(&config_path))?;
-        fs::create_dir_all(dir).map_err(ModelError::io("create", dir))?;
-
         let quantized: Vec<_> = (self.layout.tensors.iter())
             .map(|tensor| {
                 let quantizes = is_quantized(self, tensor);
@@ -61,13 +55,9 @@ impl Model {
         }
         // Floats first: they want to lie at multiples of four bytes.
         tensors.sort_by_key(|tensor| matches!(tensor.values, super::Values::Int8(_)));
-        let metadata = [("format", "pt")];
-        let weights = write_safetensors_aside(&dir.join(WEIGHTS_FILE), &tensors, &metadata)?;
         let mut config = self.config.to_json();
         config["quantization_config"] = json!({ "quant_method": INT8_METHOD, "bits": 8 });
-        let config = Aside::write_bytes(&config_path, format!("{config:#}\n").as_bytes())?;
-        weights.publish()?;
-        config.publish()
+        self.write_folder(dir, &tensors, &config)
     }
 }
 
@@ -126,8 +116,11 @@ fn read_quantized(model: &Model, weights: &Weights) -> Result<BTreeMap<(usize, u
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use serde_json::Value;
 
+    use super::super::{CONFIG_FILE, WEIGHTS_FILE};
     use super::*;
     use crate::encoder::Tokens;
     use crate::inference::InferenceMemory;

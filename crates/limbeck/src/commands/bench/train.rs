@@ -57,7 +57,7 @@ pub fn run(args: &BenchTrainArgs, console: Console) -> Result<Ending> {
     let mut profile = args.profile.then(Profile::default);
     // The first step takes its memory from the system; the others find it there.
     bench.step(0, false)?;
-    bench.step(0, true)?;
+    bench.distil(0)?;
     let (mut plain, mut distillation) = (Vec::new(), Vec::new());
     let (mut seconds, mut rows, mut sequences) = (0.0, 0, 0);
     for step in 1..=args.steps {
