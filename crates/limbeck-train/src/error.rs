@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use limbeck_data::DataError;
 use limbeck_model::ModelError;
+use limbeck_runtime::RuntimeError;
 
 use crate::trackers::TrackerError;
 
@@ -16,6 +17,9 @@ pub enum TrainError {
     /// From a model or its folder.
     #[error(transparent)]
     Model(#[from] ModelError),
+    /// From a model that runs.
+    #[error(transparent)]
+    Runtime(#[from] RuntimeError),
     /// From `train.jsonl` or TensorBoard.
     #[error(transparent)]
     Tracker(#[from] TrackerError),

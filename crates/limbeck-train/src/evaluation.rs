@@ -5,10 +5,10 @@ use limbeck_data::metrics::Metrics;
 use limbeck_data::metrics::squad::{self, NullOdds};
 use limbeck_data::{Features, SquadData, predictions};
 use limbeck_model::inference::InferenceModel;
+use limbeck_runtime::logits::{Memory, span_logits};
 
 use crate::error::Result;
-use crate::inference::{Memory, span_logits};
-use crate::observer::Observer;
+use crate::observer::{Observer, advance};
 
 /// Data to evaluate on, with its features and the rules of decoding.
 #[derive(Debug)]
@@ -47,7 +47,7 @@ impl EvaluationSet {
         observer: &mut dyn Observer,
     ) -> Result<Option<Evaluation>> {
         observer.stage("evaluating", Some(self.features.len() as u64));
-        let logits = span_logits(model, &self.features, &mut Memory::default(), observer)?;
+        let logits = span_logits(model, &self.features, &mut Memory::default(), advance(observer))?;
         logits.map(|logits| self.score(&logits)).transpose()
     }
 

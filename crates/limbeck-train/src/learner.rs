@@ -4,22 +4,14 @@
 use limbeck_data::Batch;
 use limbeck_kernels::random::Key;
 use limbeck_model::Model;
-use limbeck_model::encoder::{self, Activations, BackwardBuffers, Mode, Tokens};
+use limbeck_model::encoder::{self, Activations, BackwardBuffers, Mode};
 use limbeck_model::heads::span::{self, SpanGradients, SpanLogits};
+use limbeck_runtime::logits::tokens;
 
 use crate::error::Result;
 use crate::losses::Weighted;
 use crate::optimizer::Optimizer;
 use crate::options::OptimizerOptions;
-
-/// The rows of a batch as the encoder takes them.
-pub(crate) fn tokens(batch: &Batch) -> Tokens<'_> {
-    Tokens {
-        input_ids: &batch.input_ids,
-        token_type_ids: &batch.token_type_ids,
-        starts: &batch.starts,
-    }
-}
 
 /// A model being trained, with its gradients, moments and all memory of a step.
 pub struct Learner {

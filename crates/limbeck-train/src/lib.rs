@@ -10,18 +10,16 @@
 //! - [`losses`]: one loss a file, and the weighted list of them that a run minimises
 //! - [`learner`]: one optimiser step: forward, losses, backward, update
 //! - [`optimizer`] and [`schedule`]: AdamW over the flat buffer, the learning rate
-//! - [`inference`]: logits of many features; [`teacher`]: those of a teacher, on disk
-//! - [`evaluation`]: logits to answers to metrics; [`answerer`]: one question at a time
+//! - [`teacher`]: the logits of a teacher, on disk
+//! - [`evaluation`]: logits to answers to metrics
 //! - [`run`]: the loop over steps; [`observer`]: what it tells while it runs
 //! - [`folder`] and [`checkpoint`]: the output folder, exact resume
 //! - [`trackers`]: `train.jsonl` and TensorBoard
 
-pub mod answerer;
 pub mod checkpoint;
 mod error;
 pub mod evaluation;
 pub mod folder;
-pub mod inference;
 pub mod learner;
 pub mod losses;
 pub mod observer;

@@ -1,5 +1,7 @@
 //! What a run tells while it runs: to a progress bar, a test, or nobody.
 
+use std::ops::ControlFlow;
+
 use limbeck_data::metrics::Metrics;
 
 /// One optimiser step.
@@ -54,6 +56,14 @@ pub trait Observer {
     /// Asked after every step and every batch: whether to save and stop.
     fn should_stop(&self) -> bool {
         false
+    }
+}
+
+/// Tells an observer of so many units that are done, and asks it whether to stop.
+pub fn advance(observer: &mut dyn Observer) -> impl FnMut(usize) -> ControlFlow<()> {
+    move |units| {
+        observer.advance(units as u64);
+        if observer.should_stop() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 }
 

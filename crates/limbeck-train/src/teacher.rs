@@ -13,10 +13,10 @@ use std::path::{Path, PathBuf};
 use limbeck_data::Features;
 use limbeck_model::Model;
 use limbeck_model::inference::InferenceModel;
+use limbeck_runtime::logits::{Memory, each_batch};
 
 use crate::error::{Result, TrainError};
-use crate::inference::{Memory, each_batch};
-use crate::observer::Observer;
+use crate::observer::{Observer, advance};
 
 /// The logits of a teacher for every training feature.
 #[derive(Debug)]
@@ -125,21 +125,22 @@ fn compute(
     let done = whole_features(&mut file, starts).map_err(TrainError::io("read", &unfinished))?;
     observer.stage("teacher", Some(features.len() as u64));
     observer.advance(done as u64);
+    let mut progress = advance(observer);
     let mut bytes = Vec::new();
     let finished = each_batch(
         &InferenceModel::of(teacher),
         features,
         done..features.len(),
         &mut Memory::default(),
-        observer,
-        |_, batch, logits| {
+        |range, batch, logits| {
             bytes.clear();
             for rows in batch.starts.windows(2) {
                 for side in [&logits.start, &logits.end] {
                     bytes.extend(side[rows[0]..rows[1]].iter().flat_map(|v| v.to_le_bytes()));
                 }
             }
-            file.write_all(&bytes).map_err(TrainError::io("write", &unfinished))
+            file.write_all(&bytes).map_err(TrainError::io("write", &unfinished))?;
+            Ok::<_, TrainError>(progress(range.len()))
         },
     )?;
     if finished {

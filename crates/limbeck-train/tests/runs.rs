@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use limbeck_data::{DecodeOptions, Features, Purpose, SquadData, Tokenizer};
 use limbeck_model::inference::InferenceModel;
+use limbeck_train::TrainError;
 use limbeck_train::evaluation::EvaluationSet;
 use limbeck_train::folder::RunFolder;
 use limbeck_train::losses::{HardLoss, SoftLoss, Weighted};
@@ -15,7 +16,6 @@ use limbeck_train::observer::{Observer, Silent, StepReport};
 use limbeck_train::options::{OptimizerOptions, ScheduleOptions, TrainOptions};
 use limbeck_train::run::{Outcome, Run};
 use limbeck_train::teacher::TeacherLogits;
-use limbeck_train::{TrainError, answerer};
 
 struct World {
     tokenizer: Tokenizer,
@@ -160,7 +160,7 @@ fn a_small_model_learns_where_people_live_and_answers() {
         max_query_length: 8,
         ..Default::default()
     };
-    let mut answerer = answerer::Answerer::new(
+    let mut answerer = limbeck_runtime::Answerer::new(
         InferenceModel::new(model),
         tokenizer,
         features,

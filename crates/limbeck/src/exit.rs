@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use limbeck_data::DataError;
 use limbeck_model::ModelError;
+use limbeck_runtime::RuntimeError;
 use limbeck_train::TrainError;
 
 /// Something failed that the user did not cause.
@@ -120,10 +121,16 @@ fn is_the_users(cause: &(dyn std::error::Error + 'static)) -> bool {
         |error: &DataError| !matches!(error, DataError::Io { action, .. } if *action != "read");
     let model =
         |error: &ModelError| !matches!(error, ModelError::Io { action, .. } if *action != "read");
+    let runtime = |error: &RuntimeError| match error {
+        RuntimeError::Data(error) => data(error),
+        RuntimeError::Model(error) => model(error),
+        RuntimeError::Folder { .. } => true,
+    };
     if let Some(error) = cause.downcast_ref::<TrainError>() {
         return match error {
             TrainError::Data(error) => data(error),
             TrainError::Model(error) => model(error),
+            TrainError::Runtime(error) => runtime(error),
             TrainError::Io { action, .. } => *action == "read",
             TrainError::Tracker(_) | TrainError::Diverged { .. } => false,
             TrainError::File { .. } | TrainError::Option { .. } | TrainError::Folder { .. } => true,
@@ -136,6 +143,7 @@ fn is_the_users(cause: &(dyn std::error::Error + 'static)) -> bool {
     cause.downcast_ref().is_some_and(in_the_way)
         || cause.downcast_ref().is_some_and(data)
         || cause.downcast_ref().is_some_and(model)
+        || cause.downcast_ref().is_some_and(runtime)
         || cause.is::<InputError>()
 }
 

@@ -33,10 +33,14 @@ impl SpanLogits {
         (&self.start[rows.clone()], &self.end[rows])
     }
 
-    /// Start and end logits of a feature, to be filled.
-    pub fn feature_mut(&mut self, index: usize) -> (&mut [f32], &mut [f32]) {
+    /// Sets the logits of a feature.
+    ///
+    /// # Panics
+    /// When there are not as many as the feature has rows.
+    pub fn set(&mut self, index: usize, start: &[f32], end: &[f32]) {
         let rows = self.starts[index]..self.starts[index + 1];
-        (&mut self.start[rows.clone()], &mut self.end[rows])
+        self.start[rows.clone()].copy_from_slice(start);
+        self.end[rows].copy_from_slice(end);
     }
 }
 

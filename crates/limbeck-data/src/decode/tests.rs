@@ -193,9 +193,10 @@ fn a_whole_data_set_is_decoded_in_its_order() {
     let mut logits = SpanLogits::new(&features);
     // "cat" in the first window of the first question, "mat" in the last of the second.
     for (feature, row) in [(0, 4), (3, 6)] {
-        let (start, end) = logits.feature_mut(feature);
-        start[row] = 5.0;
-        end[row] = 5.0;
+        let mut side = [0.0; 8];
+        side[row] = 5.0;
+        let rows = features.rows_of(feature);
+        logits.set(feature, &side[..rows], &side[..rows]);
     }
     let decoded = decode_all(&data, &features, &logits, &self::options());
     let texts: Vec<&str> = decoded.iter().map(|decoded| decoded.text.as_str()).collect();

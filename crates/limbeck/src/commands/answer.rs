@@ -5,7 +5,7 @@ use std::sync::mpsc::{self, Receiver};
 
 use anyhow::{Context, Result};
 use limbeck_data::decode::Candidate;
-use limbeck_train::answerer::{Answered, Answerer, Asked};
+use limbeck_runtime::{Answered, Answerer, Asked};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 

@@ -3,10 +3,10 @@
 use anyhow::{Context, Result};
 use limbeck_data::decode;
 use limbeck_data::{Features, Purpose, SquadData, error_report, predictions};
+use limbeck_runtime::logits::{Memory, span_logits};
 use limbeck_train::evaluation::EvaluationSet;
 use limbeck_train::folder::write_json;
-use limbeck_train::inference::{Memory, span_logits};
-use limbeck_train::observer::Observer;
+use limbeck_train::observer::{Observer, advance};
 use serde_json::{Map, Value};
 
 use super::score;
@@ -54,7 +54,7 @@ pub fn predict(args: &PredictArgs, console: Console) -> Result<Ending> {
     let mut progress = Progress::new(console);
     progress.stage("answering", Some(features.len() as u64));
     let mut memory = Memory::default();
-    let logits = span_logits(&subject.model, &features, &mut memory, &mut progress)?;
+    let logits = span_logits(&subject.model, &features, &mut memory, advance(&mut progress))?;
     let Some(logits) = logits else {
         return Ok(Ending::Interrupted);
     };

@@ -2,13 +2,12 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use limbeck_data::{DecodeOptions, FeatureOptions, SquadData, Tokenizer};
-use limbeck_model::folder::{Limbeck, resolve};
+use limbeck_model::folder::resolve;
 use limbeck_model::inference::InferenceModel;
 use limbeck_model::{LoadReport, ModelConfig};
-use serde::de::DeserializeOwned;
-use serde_json::Value;
+use limbeck_runtime::OpenModel;
 
 use crate::config::{EvalSection, Layer, RunConfig, Task};
 use crate::console::Console;
@@ -31,35 +30,20 @@ impl Subject {
     /// Opens a model. Its `limbeck.json` says how it was trained; `flags` win over that.
     pub fn open(name: &str, flags: &Layer, console: Console) -> Result<Subject> {
         let dir = resolve(name)?;
-        let (model, load) = InferenceModel::open(&dir)?;
+        let OpenModel { model, load, tokenizer, task, features, decode } = OpenModel::open(&dir)?;
         report_missing(&load, console);
-        let tokenizer = Tokenizer::from_folder(&dir)?;
-        check_vocabulary(&tokenizer, model.config(), &dir)?;
-        let notes = Limbeck::open(&dir)?.unwrap_or_default();
-        let given = |key: &str| flags.get(key).is_some();
-
-        let part = |key: &str| notes.config.get(key);
-        let mut base = RunConfig::default();
-        if let Some(value) = part("features") {
-            base.features = read(value, "config.features", &dir)?;
-        }
-        if let Some(value) = part("eval") {
-            base.eval = read(value, "config.eval", &dir)?;
-        }
-        if let Some(threshold) = notes.null_score_diff_threshold {
-            base.eval.null_score_diff_threshold = Some(f64::from(threshold));
-        }
-        let own_task: Option<Task> =
-            part("task").map(|value| read(value, "config.task", &dir)).transpose()?;
+        let eval = EvalSection {
+            n_best_size: decode.n_best_size,
+            max_answer_length: decode.max_answer_length,
+            null_score_diff_threshold: Some(decode.null_score_diff_threshold),
+            max_context: decode.max_context,
+        };
+        let base = RunConfig { features, eval, ..RunConfig::default() };
         let config: RunConfig = Layer::of(&base)?.under(flags).into_table().try_into()?;
-        let mut features = config.features;
-        let positions = model.config().max_position_embeddings;
-        if !given("features.max_length") {
-            fit(&mut features, positions);
-        }
+        let features = config.features;
         check_length(&features, model.config(), &dir)?;
         features.validate()?;
-        let task = if given("task") { Some(config.task) } else { own_task };
+        let task = if flags.get("task").is_some() { Some(config.task) } else { task };
         Ok(Subject { model, tokenizer, task, features, eval: config.eval })
     }
 
@@ -99,27 +83,6 @@ pub fn report_missing(load: &LoadReport, console: Console) {
     }
 }
 
-/// Makes windows that nobody asked for fit a model of few positions: a third of them for
-/// the question, a fourth of the rest for the overlap, where the usual sizes are larger.
-pub fn fit(features: &mut FeatureOptions, positions: usize) {
-    if features.max_length > positions {
-        features.max_length = positions;
-        features.max_query_length = features.max_query_length.min(positions / 3);
-        features.doc_stride = features.doc_stride.min(positions / 6);
-    }
-}
-
-/// Refuses a tokenizer that names tokens the model has no embedding for.
-pub fn check_vocabulary(tokenizer: &Tokenizer, config: &ModelConfig, dir: &Path) -> Result<()> {
-    let (tokens, embeddings) = (tokenizer.vocab_size(), config.vocab_size);
-    if tokens > embeddings {
-        let what = format!("the tokenizer has {tokens} tokens, the model {embeddings} embeddings");
-        let advice = "put the model's own tokenizer beside it";
-        return Err(InputError::new(what, dir.display().to_string(), advice).into());
-    }
-    Ok(())
-}
-
 /// Refuses windows that are longer than the model's position embeddings reach.
 pub fn check_length(features: &FeatureOptions, config: &ModelConfig, dir: &Path) -> Result<()> {
     let (length, positions) = (features.max_length, config.max_position_embeddings);
@@ -130,13 +93,4 @@ pub fn check_length(features: &FeatureOptions, config: &ModelConfig, dir: &Path)
         return Err(InputError::new(what, dir.display().to_string(), advice).into());
     }
     Ok(())
-}
-
-fn read<T: DeserializeOwned>(value: &Value, key: &str, dir: &Path) -> Result<T> {
-    serde_json::from_value(value.clone())
-        .map_err(|error| {
-            let place = dir.join(limbeck_model::folder::NOTES_FILE).display().to_string();
-            InputError::new(format!("`{key}` cannot be read: {error}"), place, "")
-        })
-        .context("the model's notes")
 }

@@ -9,6 +9,7 @@ use limbeck_data::metrics::Metrics;
 use limbeck_data::{BuildReport, Features, Purpose, SquadData, Tokenizer, files};
 use limbeck_model::folder::{Limbeck, resolve};
 use limbeck_model::{Activation, Model, ModelConfig, student};
+use limbeck_runtime::folder::check_vocabulary;
 use limbeck_train::evaluation::EvaluationSet;
 use limbeck_train::folder::{Found, RunFolder};
 use limbeck_train::losses::{HardLoss, SoftLoss, Weighted};
@@ -18,7 +19,7 @@ use limbeck_train::teacher::TeacherLogits;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::subject::{READ_AS_FLOATS, check_length, check_vocabulary, decode_options};
+use super::subject::{READ_AS_FLOATS, check_length, decode_options};
 use super::train_report;
 use crate::config::{DataSection, ModelSection, RunConfig, Task};
 use crate::console::Console;

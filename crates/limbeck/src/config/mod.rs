@@ -26,17 +26,7 @@ use limbeck_train::options::{DistillOptions, OptimizerOptions, ScheduleOptions, 
 use serde::{Deserialize, Deserializer, Serialize};
 
 pub use layer::Layer;
-
-/// What is learnt and how it is scored.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Task {
-    /// SQuAD 1.1: every question has its answer in the paragraph.
-    #[default]
-    Squad,
-    /// SQuAD 2.0: some questions have none.
-    SquadV2,
-}
+pub use limbeck_runtime::folder::Task;
 
 /// Everything that decides the outcome of one run.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

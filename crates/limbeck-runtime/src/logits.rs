@@ -1,17 +1,16 @@
 //! Logits of many features, in batches of a bounded number of rows.
 
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 
 use limbeck_data::{Batch, Features, decode};
+use limbeck_model::encoder::Tokens;
 use limbeck_model::heads::span::SpanLogits;
 use limbeck_model::inference::{InferenceMemory, InferenceModel};
 
-use crate::error::Result;
-use crate::learner::tokens;
-use crate::observer::Observer;
+use crate::error::{Result, RuntimeError};
 
 /// Rows of one forward pass: enough for full speed, few enough to stay small.
-const BATCH_ROWS: usize = 4096;
+pub const BATCH_ROWS: usize = 4096;
 
 /// What batches of features need. Grows to the largest batch and stays.
 #[derive(Debug, Default)]
@@ -21,25 +20,30 @@ pub struct Memory {
     indices: Vec<usize>,
 }
 
+/// The rows of a batch as the encoder takes them.
+pub fn tokens(batch: &Batch) -> Tokens<'_> {
+    Tokens {
+        input_ids: &batch.input_ids,
+        token_type_ids: &batch.token_type_ids,
+        starts: &batch.starts,
+    }
+}
+
 /// Calls `take(features, batch, logits)` for batches of consecutive features of `range`, in
-/// order. Stops early, with `false`, when the observer asks for it.
+/// order, until it asks to stop. Returns whether all have been taken without that.
 ///
 /// # Errors
 /// When a token, segment or length is beyond the model's tables, and what `take` returns.
-pub fn each_batch(
+pub fn each_batch<E: From<RuntimeError>>(
     model: &InferenceModel<'_>,
     features: &Features,
     range: Range<usize>,
     memory: &mut Memory,
-    observer: &mut dyn Observer,
-    mut take: impl FnMut(Range<usize>, &Batch, &SpanLogits) -> Result<()>,
-) -> Result<bool> {
+    mut take: impl FnMut(Range<usize>, &Batch, &SpanLogits) -> Result<ControlFlow<()>, E>,
+) -> Result<bool, E> {
     let Memory { inference, batch, indices } = memory;
     let mut next = range.start;
     while next < range.end {
-        if observer.should_stop() {
-            return Ok(false);
-        }
         indices.clear();
         let mut rows = 0;
         while next < range.end {
@@ -51,14 +55,16 @@ pub fn each_batch(
             next += 1;
         }
         features.batch(indices, batch);
-        let logits = model.span_logits(tokens(batch), inference)?;
-        take(next - indices.len()..next, batch, logits)?;
-        observer.advance(indices.len() as u64);
+        let logits = model.span_logits(tokens(batch), inference).map_err(RuntimeError::from)?;
+        if take(next - indices.len()..next, batch, logits)?.is_break() {
+            return Ok(false);
+        }
     }
     Ok(true)
 }
 
-/// The logits of all features; `None` when the observer asked to stop.
+/// The logits of all features. `progress(features)` hears of each batch; `None` when it
+/// asked to stop.
 ///
 /// # Errors
 /// When the features were made with a tokenizer that is not the model's.
@@ -66,17 +72,16 @@ pub fn span_logits(
     model: &InferenceModel<'_>,
     features: &Features,
     memory: &mut Memory,
-    observer: &mut dyn Observer,
+    mut progress: impl FnMut(usize) -> ControlFlow<()>,
 ) -> Result<Option<decode::SpanLogits>> {
     let mut all = decode::SpanLogits::new(features);
     let every = 0..features.len();
-    let finished = each_batch(model, features, every, memory, observer, |range, batch, logits| {
+    let finished = each_batch(model, features, every, memory, |range, batch, logits| {
+        let done = range.len();
         for (feature, rows) in range.zip(batch.starts.windows(2)) {
-            let (start, end) = all.feature_mut(feature);
-            start.copy_from_slice(&logits.start[rows[0]..rows[1]]);
-            end.copy_from_slice(&logits.end[rows[0]..rows[1]]);
+            all.set(feature, &logits.start[rows[0]..rows[1]], &logits.end[rows[0]..rows[1]]);
         }
-        Ok(())
+        Ok::<_, RuntimeError>(progress(done))
     })?;
     Ok(finished.then_some(all))
 }

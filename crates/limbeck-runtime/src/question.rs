@@ -1,22 +1,10 @@
-//! From text to text: the path of `answer` and `bench answer`.
+//! Questions made ready for a model, and their answers out of its logits.
 
-use limbeck_data::decode::{DecodeOptions, Decoded, Window, decode_all, windows_of};
+use limbeck_data::decode::{DecodeOptions, Decoded, SpanLogits, Window, decode_all, windows_of};
 use limbeck_data::squad::{Paragraph, Question};
 use limbeck_data::{FeatureOptions, Features, Purpose, SquadData, Tokenizer};
-use limbeck_model::inference::InferenceModel;
 
 use crate::error::Result;
-use crate::inference::{Memory, span_logits};
-use crate::observer::Silent;
-
-/// A model with its tokenizer and all memory that a question needs.
-pub struct Answerer {
-    model: InferenceModel<'static>,
-    tokenizer: Tokenizer,
-    memory: Memory,
-    features: FeatureOptions,
-    decode: DecodeOptions,
-}
 
 /// A question and the text that may answer it.
 #[derive(Debug, Clone, Copy)]
@@ -25,6 +13,13 @@ pub struct Asked<'a> {
     pub question: &'a str,
     /// The text, of any length.
     pub context: &'a str,
+}
+
+/// Questions cut into the windows that a model reads.
+#[derive(Debug)]
+pub struct Prepared {
+    data: SquadData,
+    features: Features,
 }
 
 /// The answer to one question.
@@ -48,53 +43,36 @@ pub struct FirstWindow {
     pub offsets: Vec<Option<[usize; 2]>>,
 }
 
-impl Answerer {
-    /// Takes a model and its tokenizer.
+impl Prepared {
+    /// Tokenises the questions and their texts.
+    ///
+    /// # Errors
+    /// When a question leaves no room for its context.
     pub fn new(
-        model: InferenceModel<'static>,
-        tokenizer: Tokenizer,
-        features: FeatureOptions,
-        decode: DecodeOptions,
-    ) -> Self {
-        Answerer { model, tokenizer, memory: Memory::default(), features, decode }
-    }
-
-    /// The model that answers.
-    pub fn model(&self) -> &InferenceModel<'static> {
-        &self.model
-    }
-
-    /// Answers a question from a context of any length.
-    ///
-    /// # Errors
-    /// When the question leaves no room for the context, or the tokenizer is not the
-    /// model's.
-    pub fn answer(&mut self, question: &str, context: &str) -> Result<Answered> {
-        let answered = self.answer_all(&[Asked { question, context }])?;
-        Ok(answered.into_iter().next().expect("one answer for one question"))
-    }
-
-    /// Answers several questions, in order. All windows of all contexts go through in
-    /// ragged batches of a bounded size.
-    ///
-    /// # Errors
-    /// As [`Answerer::answer`], for any of the questions.
-    pub fn answer_all(&mut self, asked: &[Asked<'_>]) -> Result<Vec<Answered>> {
+        asked: &[Asked<'_>],
+        tokenizer: &Tokenizer,
+        options: &FeatureOptions,
+    ) -> Result<Prepared> {
         let data = data_of(asked);
-        let (features, _) =
-            Features::build(&data, &self.tokenizer, &self.features, Purpose::Predict)?;
-        let logits = span_logits(&self.model, &features, &mut self.memory, &mut Silent)?;
-        let logits = logits.expect("nobody asks this observer to stop");
-        let decoded = decode_all(&data, &features, &logits, &self.decode);
-        let answers = decoded.into_iter().zip(&data.questions).enumerate();
-        let answers = answers.map(|(number, (decoded, question))| {
-            let window = windows_of(&features, &logits, number).next();
-            let context = data.context(question);
-            let first_window =
-                window.map_or_else(FirstWindow::none, |window| FirstWindow::of(context, &window));
-            Answered { decoded, first_window }
-        });
-        Ok(answers.collect())
+        let (features, _) = Features::build(&data, tokenizer, options, Purpose::Predict)?;
+        Ok(Prepared { data, features })
+    }
+
+    /// The windows of all questions, in order.
+    pub fn features(&self) -> &Features {
+        &self.features
+    }
+
+    /// The answers, one a question, in order.
+    pub fn decode(&self, logits: &SpanLogits, options: &DecodeOptions) -> Vec<Decoded> {
+        decode_all(&self.data, &self.features, logits, options)
+    }
+
+    /// The logits of the first window of question `number`.
+    pub fn first_window(&self, logits: &SpanLogits, number: usize) -> FirstWindow {
+        let window = windows_of(&self.features, logits, number).next();
+        let context = self.data.context(&self.data.questions[number]);
+        window.map_or_else(FirstWindow::none, |window| FirstWindow::of(context, &window))
     }
 }
 

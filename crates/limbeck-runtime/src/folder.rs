@@ -1,0 +1,97 @@
+//! A model folder, opened: weights, tokenizer, and how it wants to be asked.
+
+use std::path::Path;
+
+use limbeck_data::{DecodeOptions, FeatureOptions, Tokenizer};
+use limbeck_model::folder::{Limbeck, NOTES_FILE};
+use limbeck_model::inference::InferenceModel;
+use limbeck_model::{LoadReport, ModelConfig};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Result, RuntimeError};
+
+/// What is learnt and how it is scored.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Task {
+    /// SQuAD 1.1: every question has its answer in the paragraph.
+    #[default]
+    Squad,
+    /// SQuAD 2.0: some questions have none.
+    SquadV2,
+}
+
+/// A model, its tokenizer, and what its notes say of how it was trained.
+#[derive(Debug)]
+pub struct OpenModel {
+    /// The model.
+    pub model: InferenceModel<'static>,
+    /// Its tokenizer.
+    pub tokenizer: Tokenizer,
+    /// What was found in the folder and what was not.
+    pub load: LoadReport,
+    /// What it was trained for, if the notes say.
+    pub task: Option<Task>,
+    /// How questions and contexts become windows. They fit the model's positions.
+    pub features: FeatureOptions,
+    /// How logits become answers.
+    pub decode: DecodeOptions,
+}
+
+impl OpenModel {
+    /// Opens a model folder.
+    ///
+    /// # Errors
+    /// When a file is missing or damaged, or the tokenizer is not the model's.
+    pub fn open(dir: &Path) -> Result<OpenModel> {
+        let (model, load) = InferenceModel::open(dir)?;
+        let tokenizer = Tokenizer::from_folder(dir)?;
+        check_vocabulary(&tokenizer, model.config(), dir)?;
+        let notes = Limbeck::open(dir)?.unwrap_or_default();
+        let task: Option<Task> = part(&notes, "task", dir)?;
+        let mut features: FeatureOptions = part(&notes, "features", dir)?.unwrap_or_default();
+        let mut decode: DecodeOptions = part(&notes, "eval", dir)?.unwrap_or_default();
+        if let Some(threshold) = notes.null_score_diff_threshold {
+            decode.null_score_diff_threshold = f64::from(threshold);
+        }
+        decode.allow_null = task == Some(Task::SquadV2);
+        fit(&mut features, model.config().max_position_embeddings);
+        Ok(OpenModel { model, tokenizer, load, task, features, decode })
+    }
+}
+
+/// Makes windows that nobody asked for fit a model of few positions: a third of them for
+/// the question, a fourth of the rest for the overlap, where the usual sizes are larger.
+pub fn fit(features: &mut FeatureOptions, positions: usize) {
+    if features.max_length > positions {
+        features.max_length = positions;
+        features.max_query_length = features.max_query_length.min(positions / 3);
+        features.doc_stride = features.doc_stride.min(positions / 6);
+    }
+}
+
+/// Refuses a tokenizer that names tokens the model has no embedding for.
+///
+/// # Errors
+/// Says how many there are of each.
+pub fn check_vocabulary(tokenizer: &Tokenizer, config: &ModelConfig, dir: &Path) -> Result<()> {
+    let (tokens, embeddings) = (tokenizer.vocab_size(), config.vocab_size);
+    if tokens <= embeddings {
+        return Ok(());
+    }
+    let reason = format!(
+        "the tokenizer has {tokens} tokens, the model {embeddings} embeddings; put the model's \
+         own tokenizer beside it"
+    );
+    Err(RuntimeError::Folder { path: dir.to_owned(), reason })
+}
+
+/// A part of the configuration that made the model.
+fn part<T: DeserializeOwned>(notes: &Limbeck, key: &str, dir: &Path) -> Result<Option<T>> {
+    let Some(value) = notes.config.get(key) else { return Ok(None) };
+    serde_json::from_value(value.clone()).map(Some).map_err(|error| RuntimeError::Folder {
+        path: dir.join(NOTES_FILE),
+        reason: format!("`config.{key}` cannot be read: {error}"),
+    })
+}
