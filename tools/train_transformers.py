@@ -48,6 +48,11 @@ def arguments_of_command_line():
     parser.add_argument("--max-train-questions", type=int, default=0, help="0: all")
     parser.add_argument("--max-dev-questions", type=int, default=0, help="0: all")
     parser.add_argument("--seed", type=int, default=42)
+    parser.add_argument(
+        "--real-tokens-only",
+        action="store_true",
+        help="leave padding out of the softmax over positions, which Transformers does not",
+    )
     parser.add_argument("--threads", type=int, default=2)
     return parser.parse_args()
 
@@ -83,6 +88,18 @@ def build_optimizer(model, arguments):
     return torch.optim.AdamW(groups, lr=arguments.learning_rate)
 
 
+def loss_of(model, batch, real_tokens_only):
+    """The model's own loss, or the same without padding among the positions."""
+    if not real_tokens_only:
+        return model(**batch).loss
+    starts, ends = batch.pop("start_positions"), batch.pop("end_positions")
+    output = model(**batch)
+    padding = batch["attention_mask"] == 0
+    sides = [(output.start_logits, starts), (output.end_logits, ends)]
+    cross_entropy = torch.nn.functional.cross_entropy
+    return sum(cross_entropy(logits.masked_fill(padding, -1e9), at) for logits, at in sides) / 2
+
+
 def train(model, windows, takes_segments, arguments):
     """Returns the mean loss of each epoch and the number of steps."""
     size = arguments.batch_size
@@ -99,7 +116,7 @@ def train(model, windows, takes_segments, arguments):
         losses = []
         for first in range(0, len(order), size):
             batch = [windows[index] for index in order[first : first + size]]
-            loss = model(**tensors(batch, takes_segments)).loss
+            loss = loss_of(model, tensors(batch, takes_segments), arguments.real_tokens_only)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), arguments.max_grad_norm)
             optimizer.step()

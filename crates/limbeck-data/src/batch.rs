@@ -31,7 +31,7 @@ impl Batch {
     }
 
     /// Empties the batch and keeps its buffers.
-    pub(crate) fn clear(&mut self) {
+    pub fn clear(&mut self) {
         self.input_ids.clear();
         self.token_type_ids.clear();
         self.starts.clear();

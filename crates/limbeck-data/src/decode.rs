@@ -6,6 +6,7 @@
 //! the context as it was given.
 
 mod dataset;
+mod documents;
 mod spans;
 
 use serde::{Deserialize, Serialize};
@@ -14,6 +15,7 @@ use crate::text::code_point_of_byte;
 use spans::Span;
 
 pub use dataset::{SpanLogits, decode_all, windows_of};
+pub use documents::{Pooled, pool_documents};
 
 /// How answers are chosen; the names and defaults are those of the SQuAD scripts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -134,7 +136,7 @@ pub fn decode_question(context: &str, windows: &[Window<'_>], options: &DecodeOp
         decoded.null_odds = Some(odds);
         insert_null(&mut candidates, null, options.n_best_size);
     }
-    set_probabilities(&mut candidates);
+    set_probabilities(candidates.iter_mut().collect());
     decoded.candidates = candidates;
     decoded
 }
@@ -194,7 +196,7 @@ fn insert_null(candidates: &mut Vec<Candidate>, null: Candidate, n_best_size: us
 }
 
 /// Softmax over the scores. They are finite, so their sum is at least 1.
-fn set_probabilities(candidates: &mut [Candidate]) {
+fn set_probabilities(mut candidates: Vec<&mut Candidate>) {
     let highest = candidates.iter().map(|c| f64::from(score(c))).fold(f64::MIN, f64::max);
     let mut sum = 0.0;
     for candidate in candidates.iter_mut() {

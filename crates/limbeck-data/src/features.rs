@@ -217,26 +217,31 @@ impl Features {
 
     /// Lays the features `indices` end to end in `batch`, whose buffers are used again.
     pub fn batch(&self, indices: &[usize], batch: &mut Batch) {
-        let (cls, sep) = self.columns.special_tokens();
         batch.clear();
         for &index in indices {
-            let record: &Record = &self.columns.records()[index];
-            let question = self.columns.question_tokens(record.question as usize);
-            let start = record.window_start as usize;
-            let window = &self.columns.paragraph_tokens(record.paragraph as usize)
-                [start..start + record.window_len as usize];
-            batch.input_ids.push(cls);
-            batch.input_ids.extend_from_slice(question);
-            batch.input_ids.push(sep);
-            batch.token_type_ids.resize(batch.input_ids.len(), 0);
-            batch.input_ids.extend_from_slice(window);
-            batch.input_ids.push(sep);
-            batch.token_type_ids.resize(batch.input_ids.len(), 1);
-            batch.starts.push(batch.input_ids.len());
-            batch.start_positions.push(record.start_position);
-            batch.end_positions.push(record.end_position);
-            batch.features.push(index);
+            self.append(index, batch);
         }
+    }
+
+    /// Lays feature `index` behind what is in `batch` already.
+    pub fn append(&self, index: usize, batch: &mut Batch) {
+        let (cls, sep) = self.columns.special_tokens();
+        let record: &Record = &self.columns.records()[index];
+        let question = self.columns.question_tokens(record.question as usize);
+        let start = record.window_start as usize;
+        let window = &self.columns.paragraph_tokens(record.paragraph as usize)
+            [start..start + record.window_len as usize];
+        batch.input_ids.push(cls);
+        batch.input_ids.extend_from_slice(question);
+        batch.input_ids.push(sep);
+        batch.token_type_ids.resize(batch.input_ids.len(), 0);
+        batch.input_ids.extend_from_slice(window);
+        batch.input_ids.push(sep);
+        batch.token_type_ids.resize(batch.input_ids.len(), 1);
+        batch.starts.push(batch.input_ids.len());
+        batch.start_positions.push(record.start_position);
+        batch.end_positions.push(record.end_position);
+        batch.features.push(index);
     }
 }
 

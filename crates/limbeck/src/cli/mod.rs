@@ -1,7 +1,8 @@
 //! The command line: what can be typed, and nothing of what it does.
 //!
 //! # Layout
-//! - [`training`], [`answering`], [`measuring`], [`mod@export`], [`quantize`], [`demo`]: the arguments of the commands.
+//! - [`training`], [`answering`], [`measuring`], [`mod@export`], [`quantize`],
+//!   [`serve`], [`demo`]: the arguments of the commands.
 //! - [`settings`]: flags made from the [table of settings](crate::config::settings).
 //! - [`spellings`]: the underscore spelling and older names of every flag.
 //! - [`usage`]: clap's errors on one line.
@@ -13,6 +14,7 @@ pub mod export;
 pub mod measuring;
 pub mod quantize;
 pub mod reference;
+pub mod serve;
 pub mod settings;
 pub mod spellings;
 pub mod training;
@@ -28,7 +30,8 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
   limbeck finetune --task squad --model bert-base --train train.json --dev dev.json --out teacher
   limbeck distill --task squad --teacher teacher --student-layers 0,2,5 --train train.json \\
       --dev dev.json --out student
-  limbeck answer --model student --question 'Who wrote it?' --context-file page.txt")]
+  limbeck answer --model student --question 'Who wrote it?' --context-file page.txt
+  limbeck serve --model student")]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -66,6 +69,7 @@ pub enum Command {
     Inspect(measuring::InspectArgs),
     Export(export::ExportArgs),
     Quantize(quantize::QuantizeArgs),
+    Serve(serve::ServeArgs),
     #[command(subcommand)]
     Bench(measuring::BenchCommand),
     Demo(demo::DemoArgs),

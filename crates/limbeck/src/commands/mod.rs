@@ -4,7 +4,7 @@
 //! - [`mod@run`]: `run`, `finetune`, `distill`, which differ in where their plan comes from;
 //!   [`train`] carries out one stage of it, [`train_report`] writes its `report.html`.
 //! - [`evaluate`]: `evaluate` and `predict`; [`answer`], [`score`], [`inspect`],
-//!   [`mod@export`], [`mod@quantize`], [`mod@bench`]: the commands of these names.
+//!   [`mod@export`], [`mod@quantize`], [`serve`], [`mod@bench`]: the commands of these names.
 //! - [`demo`]: a teacher and two students on questions of its own.
 //! - [`subject`]: the model that a command runs, with the options that belong to it.
 
@@ -17,6 +17,7 @@ mod inspect;
 mod quantize;
 mod run;
 mod score;
+mod serve;
 mod subject;
 mod train;
 mod train_report;
@@ -49,6 +50,7 @@ pub fn run(cli: Cli) -> Result<Ending> {
         Command::Inspect(args) => inspect::run(&args, console),
         Command::Export(args) => export::run(&args, console),
         Command::Quantize(args) => quantize::run(&args, console),
+        Command::Serve(args) => serve::run(&args, console),
         Command::Bench(command) => bench::run(&command, console),
         Command::Demo(args) => demo::run(&args, console),
         Command::Docs => console::print(&reference::markdown()).map(|()| Ending::Done),

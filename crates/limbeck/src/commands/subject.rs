@@ -23,6 +23,8 @@ pub struct Subject {
     pub task: Option<Task>,
     /// How questions and contexts become features.
     pub features: FeatureOptions,
+    /// Whether its weights take one byte each.
+    pub quantized: bool,
     eval: EvalSection,
 }
 
@@ -44,7 +46,8 @@ impl Subject {
         check_length(&features, model.config(), &dir)?;
         features.validate()?;
         let task = if flags.get("task").is_some() { Some(config.task) } else { task };
-        Ok(Subject { model, tokenizer, task, features, eval: config.eval })
+        let quantized = load.quantized;
+        Ok(Subject { model, tokenizer, task, features, quantized, eval: config.eval })
     }
 
     /// The task: that of flags or notes, else what the data looks like.

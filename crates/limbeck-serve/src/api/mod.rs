@@ -1,0 +1,44 @@
+//! What clients can ask: one file an endpoint.
+//!
+//! # Layout
+//! - [`answer`]: questions about texts
+//! - [`about`]: health, metrics, what is served
+//! - [`body`]: reading a body within its limits
+//! - [`docs`]: the OpenAPI description, and the same to read
+//! - [`page`]: the page for people
+
+pub mod about;
+pub mod answer;
+pub mod body;
+pub mod docs;
+pub mod page;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::http::Uri;
+use axum::middleware;
+use axum::routing::{get, post};
+
+use crate::error::Refusal;
+use crate::http::{auth, observe};
+use crate::state::State;
+
+/// All endpoints.
+pub fn router(state: Arc<State>) -> Router {
+    let asking = Router::new()
+        .route("/v1/answer", post(answer::answer))
+        .route_layer(middleware::from_fn_with_state(state.clone(), auth::require_key));
+    Router::new()
+        .merge(asking)
+        .route("/health", get(about::health))
+        .route("/info", get(about::info))
+        .route("/metrics", get(about::metrics))
+        .route("/openapi.json", get(docs::openapi))
+        .route("/docs", get(docs::docs))
+        .merge(page::routes())
+        .fallback(|uri: Uri| async move { Refusal::unknown_path(uri.path()) })
+        .method_not_allowed_fallback(|| async { Refusal::method() })
+        .layer(middleware::from_fn_with_state(state.clone(), observe::observe))
+        .with_state(state)
+}

@@ -1,0 +1,111 @@
+//! `limbeck serve`: models over HTTP.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Result;
+use limbeck_model::folder::resolve;
+use limbeck_serve::{ApiKey, ServeOptions, Server, Student, Students};
+use serde_json::json;
+
+use super::subject::Subject;
+use crate::cli::serve::{LogFormat, ServeArgs};
+use crate::config::Task;
+use crate::console::Console;
+use crate::exit::{Ending, InputError};
+
+/// Runs the command.
+pub fn run(args: &ServeArgs, console: Console) -> Result<Ending> {
+    let options = options(args)?;
+    let students = args.model.iter().map(|model| open(model, args, console));
+    let students = Students::new(students.collect::<Result<_>>()?)
+        .map_err(|reason| InputError::new(reason, "--model", ""))?;
+    let names: Vec<String> = students.iter().map(|student| student.name.clone()).collect();
+    if !console.quiet {
+        log_to_standard_error(args.log_format);
+    }
+    if options.api_key.is_none() && !options.host.is_loopback() {
+        console.message("everybody who reaches this address may ask; --api-key sets a key");
+    }
+    Server::run_to_end(options, students, |address| {
+        let told = json!({ "address": address.to_string(), "models": names });
+        // Standard output may be closed: the server serves all the same.
+        let _ = console.result(&told, || {
+            format!("serving {} at http://{address} (Ctrl-C stops)", names.join(", "))
+        });
+    })?;
+    Ok(Ending::Done)
+}
+
+/// Opens `NAME=DIR`, or a folder that gives its own name.
+fn open(model: &str, args: &ServeArgs, console: Console) -> Result<Student> {
+    let (name, place) = match model.split_once('=') {
+        Some((name, place)) if !Path::new(model).exists() => (Some(name), place),
+        _ => (None, model),
+    };
+    let subject = Subject::open(place, &args.settings.layer, console)?;
+    let name = match name {
+        Some(name) => name.to_owned(),
+        None => name_of(place)?,
+    };
+    let decode = subject.decode(subject.task.unwrap_or(Task::Squad));
+    Ok(Student {
+        name,
+        decode,
+        model: subject.model,
+        tokenizer: subject.tokenizer,
+        features: subject.features,
+        quantized: subject.quantized,
+    })
+}
+
+/// The last part of a folder's path or of a model id.
+fn name_of(place: &str) -> Result<String> {
+    let path =
+        if Path::new(place).exists() { resolve(place)?.canonicalize()? } else { place.into() };
+    Ok(path.file_name().map_or_else(|| place.to_owned(), |n| n.to_string_lossy().into_owned()))
+}
+
+fn options(args: &ServeArgs) -> Result<ServeOptions> {
+    let key = match (&args.api_key, &args.api_key_file) {
+        (Some(key), _) => Some(key.clone()),
+        (None, Some(path)) => {
+            let text = std::fs::read_to_string(path).map_err(|error| {
+                let place = path.display().to_string();
+                InputError::new("cannot read the key", place, error.to_string())
+            })?;
+            Some(text.lines().next().unwrap_or("").trim().to_owned())
+        }
+        (None, None) => None,
+    };
+    if key.as_ref().is_some_and(String::is_empty) {
+        let advice = "leave it out to let everybody ask";
+        return Err(InputError::new("the key is empty", "--api-key", advice).into());
+    }
+    let limits = &args.limits;
+    let seconds = |seconds: u32| Duration::from_secs(u64::from(seconds));
+    Ok(ServeOptions {
+        host: args.host,
+        port: args.port,
+        api_key: key.as_deref().map(ApiKey::new),
+        max_batch_tokens: limits.max_batch_tokens as usize,
+        max_queue: limits.max_queue as usize,
+        max_questions: limits.max_questions as usize,
+        max_input_tokens: limits.max_input_tokens as usize,
+        max_body_bytes: limits.max_body_bytes as usize,
+        max_connections: limits.max_connections as usize,
+        read_timeout: seconds(limits.read_timeout),
+        timeout: seconds(limits.timeout),
+        shutdown_timeout: seconds(limits.shutdown_timeout),
+        log_text: args.log_text,
+    })
+}
+
+fn log_to_standard_error(format: LogFormat) {
+    let log = tracing_subscriber::fmt().with_writer(std::io::stderr).with_target(false);
+    // An error says that there is a log already.
+    let _ = match format {
+        LogFormat::Text => log.with_ansi(false).try_init(),
+        LogFormat::Json => log.json().flatten_event(true).try_init(),
+    };
+}
