@@ -53,7 +53,7 @@ fn render(api: &Value) -> String {
     let mut page = String::from(
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
-         <title>Limbeck: the API</title><link rel=\"stylesheet\" href=\"/page.css\"></head>\
+         <title>Limbeck: the API</title><link rel=\"icon\" href=\"data:,\"><link rel=\"stylesheet\" href=\"/page.css\"></head>\
          <body class=\"docs\"><main><h1>The API</h1><p>Requests and answers are JSON. \
          <a href=\"/openapi.json\">openapi.json</a> describes them for programs; \
          <a href=\"/\">the page</a> asks for people. Where the server has a key, send it as \
@@ -87,7 +87,7 @@ fn operation_to(page: &mut String, api: &Value, path: &str, method: &str, operat
     }
     page.push_str("<h3>Answers</h3><table>");
     for (status, response) in object(&operation["responses"]) {
-        let description = escaped(response["description"].as_str().unwrap_or(""));
+        let description = prose(response["description"].as_str().unwrap_or(""));
         let kinds = object(&response["content"]).map(|(_, content)| kind_of(&content["schema"]));
         let kinds = kinds.collect::<Vec<_>>().join(", ");
         let _ = write!(page, "<tr><th>{status}</th><td>{description}</td><td>{kinds}</td></tr>");
@@ -103,7 +103,7 @@ fn fields_to(page: &mut String, schema: &Value) {
         for (name, field) in object(&schema["properties"]) {
             let needed =
                 if required.iter().any(|field| field == name) { "" } else { " (optional)" };
-            let text = escaped(field["description"].as_str().unwrap_or(""));
+            let text = prose(field["description"].as_str().unwrap_or(""));
             let kind = kind_of(field);
             let _ = write!(
                 page,
@@ -147,7 +147,17 @@ fn of_items(schema: &Value, kind: String) -> String {
 }
 
 fn paragraph(text: &Value) -> String {
-    text.as_str().map(|text| format!("<p>{}</p>", escaped(text))).unwrap_or_default()
+    text.as_str().map(|text| format!("<p>{}</p>", prose(text))).unwrap_or_default()
+}
+
+/// Escaped, and what stands between backticks as code.
+fn prose(text: &str) -> String {
+    let mut page = String::new();
+    for (index, part) in escaped(text).split('`').enumerate() {
+        let part = if index % 2 == 1 { format!("<code>{part}</code>") } else { part.to_owned() };
+        page.push_str(&part);
+    }
+    page
 }
 
 fn object(value: &Value) -> impl Iterator<Item = (&String, &Value)> {

@@ -25,6 +25,7 @@ pub enum BenchCommand {
     Sweep(BenchSweepArgs),
     Features(BenchFeaturesArgs),
     Answer(BenchAnswerArgs),
+    Serve(BenchServeArgs),
 }
 
 /// Measure training steps on real features.
@@ -91,11 +92,12 @@ pub struct BenchFeaturesArgs {
     pub data: PathBuf,
 }
 
-/// Measure answering, one question at a time, from text to text.
+/// Measure answering, one question at a time or several, from text to text.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   limbeck bench answer --model student --data dev.json
-  limbeck bench answer --model student --data dev.json --limit 1000 --threads 1 --json")]
+  limbeck bench answer --model student --data dev.json --limit 1000 --threads 1 --json
+  limbeck bench answer --model student --data dev.json --batch-size 64")]
 pub struct BenchAnswerArgs {
     /// Model folder, or model id in the Hugging Face cache
     #[arg(long, value_name = "MODEL")]
@@ -106,6 +108,50 @@ pub struct BenchAnswerArgs {
     /// Only the first N questions; 0 takes all
     #[arg(long, value_name = "N", default_value_t = 200)]
     pub limit: usize,
+    /// Questions answered together
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = from_one)]
+    pub batch_size: usize,
+}
+
+/// Measure a running server under load.
+///
+/// Every client keeps one connection and sends its next question when it has the answer. With
+/// --rate, questions are due at random times instead, so many a second, whether or not the
+/// ones before are answered, and the time counts from when a question was due.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  limbeck bench serve --url http://127.0.0.1:8080 --data dev.json
+  limbeck bench serve --url http://127.0.0.1:8080 --data dev.json --rate 60 --requests 3000")]
+pub struct BenchServeArgs {
+    /// Where the server is
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080")]
+    pub url: String,
+    /// Questions in SQuAD form
+    #[arg(long, value_name = "FILE")]
+    pub data: PathBuf,
+    /// Only the first N questions, again and again; 0 takes all
+    #[arg(long, value_name = "N", default_value_t = 200)]
+    pub limit: usize,
+    /// Requests in all
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = from_one)]
+    pub requests: usize,
+    /// Clients at a time
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = from_one)]
+    pub clients: usize,
+    /// Questions due in a second; without it as many as are answered
+    #[arg(long, value_name = "N", value_parser = positive)]
+    pub rate: Option<f64>,
+    /// The model to ask, by its name; without it the default
+    #[arg(long, value_name = "NAME")]
+    pub model: Option<String>,
+    /// Key of the server
+    #[arg(long, value_name = "KEY", env = "LIMBECK_API_KEY", hide_env_values = true)]
+    pub api_key: Option<String>,
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    let positive = |&n: &f64| n > 0.0 && n.is_finite();
+    text.parse().ok().filter(positive).ok_or_else(|| "expected a number above 0".to_owned())
 }
 
 fn from_one(text: &str) -> Result<usize, String> {

@@ -3,6 +3,7 @@
 mod answer;
 mod features;
 mod profile;
+mod serve;
 mod sweep;
 mod train;
 
@@ -19,6 +20,7 @@ pub fn run(command: &BenchCommand, console: Console) -> Result<Ending> {
         BenchCommand::Sweep(args) => sweep::run(args, console),
         BenchCommand::Features(args) => features::run(args, console),
         BenchCommand::Answer(args) => answer::run(args, console),
+        BenchCommand::Serve(args) => serve::run(args, console),
     }
 }
 
