@@ -1,0 +1,7 @@
+//! A real server on loopback, asked over real sockets.
+
+mod answers;
+mod client;
+mod hostile;
+mod limits;
+mod running;
