@@ -3,7 +3,9 @@
 //!
 //! Operators stand in the order in which Hugging Face's exports have them, so that what
 //! optimises those knows these too: three products rather than one for query, key and value,
-//! and weights as `[inputs, outputs]`, ready for `MatMul`.
+//! weights as `[inputs, outputs]`, ready for `MatMul`, axes of the mask added one by one. ONNX
+//! Runtime's optimiser of transformers makes one operator of each attention, and its quantiser
+//! finds the weights.
 
 use std::f32::consts::{FRAC_2_PI, SQRT_2};
 use std::ops::Range;
@@ -113,8 +115,10 @@ impl<'a> Network<'a> {
 
     /// What is added to the scores of each key, `[batch, 1, 1, length]`.
     fn mask(&mut self) -> String {
-        let (scope, axes) = ("mask", self.graph.integers(&[1, 2]));
-        let mask = self.graph.node(scope, "Unsqueeze", [ATTENTION_MASK, &axes], &[]);
+        let scope = "mask";
+        let [first, second] = [1, 2].map(|axis| self.graph.integers(&[axis]));
+        let mask = self.graph.node(scope, "Unsqueeze", [ATTENTION_MASK, &first], &[]);
+        let mask = self.graph.node(scope, "Unsqueeze", [&mask, &second], &[]);
         let float = AttributeProto::int("to", super::proto::data_type::FLOAT.into());
         let mask = self.graph.node(scope, "Cast", [&mask], &[float]);
         let (one, padded) = (self.graph.number(1.0), self.graph.number(PADDED));

@@ -132,6 +132,7 @@ impl Header {
         let numbers = initializer.bytes();
         let Some(begin) = place else {
             let mut numbers_field = Vec::new();
+            // Memory takes whatever is written.
             let _ = begin_field(&mut numbers_field, field::RAW_DATA, numbers);
             return Header { bytes: message.encode_to_vec(), numbers_field, numbers };
         };
