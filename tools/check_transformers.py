@@ -20,7 +20,6 @@ nor token types in DistilBERT.
 
 import argparse
 import json
-import subprocess
 import sys
 
 import numpy as np
@@ -28,24 +27,7 @@ import torch
 import transformers
 
 import squad
-
-STILL = (
-    "A still separates liquids by their boiling points. The mixture is heated in the boiler, "
-    "the vapour rises through the head, and a coil in cold water turns it back into a liquid. "
-    "The first part that comes over is called the head and is thrown away."
-)
-ISLANDS = (
-    "The Färöer, an archipelago of eighteen islands, lie between Scotland and Iceland. "
-    "Tórshavn is the seat of the government. Its name means “Thor’s harbour” — 雷神の港 "
-    "in Japanese — and the town has about 14,000 inhabitants 🐑, far fewer than the islands have sheep."
-)
-QUESTIONS = [
-    {"question": "What turns the vapour back into a liquid?", "context": STILL},
-    {"question": "What happens to the first part?", "context": " ".join([STILL] * 12)},
-    {"question": "  What does Tórshavn mean?", "context": ISLANDS},
-    {"question": "How many people live there?", "context": ISLANDS},
-    {"question": "Why?", "context": "Because."},
-]
+from questions import QUESTIONS, ask_limbeck, parse, question_lines
 
 
 def load_model(path):
@@ -59,34 +41,13 @@ def load_model(path):
     return model.eval()
 
 
-def ask_limbeck(arguments):
+def limbeck_results(arguments):
     """One parsed result of `limbeck answer --json --logits` for each question."""
     if arguments.logits:
         with open(arguments.logits, encoding="utf-8") as file:
-            output = file.read()
-    else:
-        command = [
-            arguments.limbeck, "answer", "--model", arguments.model, "--json", "--logits",
-            "--task", "squad", "--max-length", str(arguments.max_length),
-            "--doc-stride", str(arguments.doc_stride), "--doc-stride-meaning", "overlap",
-        ]  # fmt: skip
-        try:
-            finished = subprocess.run(
-                command, input=question_lines(), stdout=subprocess.PIPE, text=True
-            )
-        except OSError as error:
-            sys.exit(f"cannot run {arguments.limbeck}: {error.strerror}")
-        if finished.returncode != 0:
-            sys.exit(f"{' '.join(command)}: exit code {finished.returncode}\n{finished.stdout}")
-        output = finished.stdout
-    results = [json.loads(line) for line in output.splitlines() if line.strip()]
-    if len(results) != len(QUESTIONS):
-        sys.exit(f"limbeck gave {len(results)} results for {len(QUESTIONS)} questions")
-    return results
-
-
-def question_lines():
-    return "".join(json.dumps(entry) + "\n" for entry in QUESTIONS)
+            return parse(file.read())
+    limits = arguments.max_length, arguments.doc_stride
+    return ask_limbeck(arguments.limbeck, arguments.model, *limits)
 
 
 def ask_transformers(model, tokenizer, entry, arguments):
@@ -133,7 +94,7 @@ def main():
     print(f"{arguments.model}: {type(model).__name__}, every tensor found, none left over")
 
     worst, agree = 0.0, True
-    for entry, ours in zip(QUESTIONS, ask_limbeck(arguments)):
+    for entry, ours in zip(QUESTIONS, limbeck_results(arguments)):
         theirs, logits = ask_transformers(model, tokenizer, entry, arguments)
         print(f"  {entry['question'].strip()}")
         for key, expected in zip(("start_logits", "end_logits"), logits):

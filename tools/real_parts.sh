@@ -11,12 +11,20 @@ limbeck=$(realpath "${1:-$target/release/limbeck}")
 work=$target/real-parts
 mkdir -p "$work"
 
+# Installs what a check needs; where it cannot, says that the check is skipped.
+has() {
+    local check=$1
+    shift
+    { [[ -x $work/venv/bin/pip ]] || python3 -m venv "$work/venv"; } >"$work/pip.log" 2>&1 &&
+        "$work/venv/bin/pip" install -q --disable-pip-version-check "$@" >>"$work/pip.log" 2>&1 ||
+        { echo "$check: $* cannot be installed here: skipped" && return 1; }
+}
+
 # TensorBoard: a run is killed in the middle and resumed; its reader must see every number of
 # train.jsonl once.
 tensorboard() {
     local run=$work/run train
     rm -rf "$run"
-    "$limbeck" demo --questions 600 --out "$work/demo" --overwrite --quiet >"$work/demo.txt"
     train=("$limbeck" finetune --task squad_v2 --model "$work/demo/student"
         --train "$work/demo/data/train.json" --dev "$work/demo/data/dev.json"
         --max-length 128 --doc-stride 32 --max-query-length 40
@@ -39,9 +47,30 @@ tensorboard() {
     "$work/venv/bin/python" tools/check_tensorboard.py "$run"
 }
 
-if ! python3 -m venv "$work/venv" || ! "$work/venv/bin/pip" install -q --disable-pip-version-check \
-    tensorboard >"$work/pip.log" 2>&1; then
-    echo "TensorBoard cannot be installed here: skipped"
-    exit 0
-fi
-tensorboard
+# ONNX Runtime: of a BERT, of one that has lost heads, and of a DistilBERT it must compute what
+# Limbeck does, also in padded batches.
+onnx() {
+    local models=$work/onnx name length
+    rm -rf "$models"
+    mkdir -p "$models/distilbert"
+    cp -r "$work/demo/distilled" "$models/bert"
+    "$limbeck" finetune --task squad_v2 --model "$work/demo/teacher" --set model.heads=3 \
+        --train "$work/demo/data/train.json" --max-length 128 --doc-stride 32 --epochs 1 \
+        --out "$models/pruned" --quiet >/dev/null
+    cp crates/limbeck-model/tests/golden/distilbert/{config.json,model.safetensors} \
+        "$models/distilbert"
+    head -n 100 "$work/demo/student/vocab.txt" >"$models/distilbert/vocab.txt"
+    cp "$work/demo/student/tokenizer_config.json" "$models/distilbert"
+    for name in bert pruned distilbert; do
+        "$limbeck" export --model "$models/$name" --format onnx --out "$models/$name-onnx" \
+            >/dev/null
+        length=128
+        [[ $name == distilbert ]] && length=48 # all the positions it has
+        "$work/venv/bin/python" tools/check_onnx.py --limbeck "$limbeck" \
+            --max-length "$length" --doc-stride 8 "$models/$name" "$models/$name-onnx/model.onnx"
+    done
+}
+
+"$limbeck" demo --questions 600 --out "$work/demo" --overwrite --quiet >"$work/demo.txt"
+if has TensorBoard tensorboard; then tensorboard; fi
+if has "ONNX Runtime" onnx onnxruntime transformers; then onnx; fi

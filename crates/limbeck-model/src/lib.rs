@@ -14,6 +14,7 @@
 //! - [`heads`]: what turns hidden states into logits.
 //! - [`student`]: smaller models from larger ones: fewer layers, fewer heads.
 //! - [`inference`]: a model that only answers.
+//! - [`onnx`]: a model as a file for other programs.
 //! - [`inspect`]: sizes, non-zeros and multiply-adds of a model.
 
 pub mod config;
@@ -26,6 +27,7 @@ mod initialise;
 pub mod inspect;
 pub mod layout;
 pub mod model;
+pub mod onnx;
 pub mod student;
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use crate::error::{ModelError, Result};
 /// removes itself and leaves the old file as it was.
 ///
 /// [`publish`]: Aside::publish
-pub(super) struct Aside {
+pub(crate) struct Aside {
     target: PathBuf,
     partial: PathBuf,
     published: bool,
@@ -20,7 +20,7 @@ pub(super) struct Aside {
 
 impl Aside {
     /// Writes what will become the file `target`, and syncs it to the disk.
-    pub(super) fn write(
+    pub(crate) fn write(
         target: &Path,
         content: impl FnOnce(&mut File) -> std::io::Result<()>,
     ) -> Result<Aside> {
@@ -44,12 +44,12 @@ impl Aside {
     }
 
     /// Like [`Aside::write`], with a content that is at hand.
-    pub(super) fn write_bytes(target: &Path, content: &[u8]) -> Result<Aside> {
+    pub(crate) fn write_bytes(target: &Path, content: &[u8]) -> Result<Aside> {
         Aside::write(target, |file| file.write_all(content))
     }
 
     /// Puts the file in its place.
-    pub(super) fn publish(mut self) -> Result<()> {
+    pub(crate) fn publish(mut self) -> Result<()> {
         fs::rename(&self.partial, &self.target).map_err(ModelError::io("replace", &self.target))?;
         self.published = true;
         sync_folder_of(&self.target)

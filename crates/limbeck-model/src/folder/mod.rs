@@ -17,7 +17,7 @@
 //! - `aside`: replacing files whole.
 //! - `notes`: `limbeck.json`.
 
-mod aside;
+pub(crate) mod aside;
 mod hub;
 mod load;
 mod names;

@@ -6,12 +6,18 @@ use clap::{Args, ValueEnum};
 
 /// Write a model for other programs.
 ///
-/// A folder of Limbeck is one of Transformers already, but for pruned heads, which
-/// Transformers no longer reads: the export puts them back as zeros, so that it computes the
-/// same.
+/// `transformers`: a folder of Limbeck is one of Transformers already, but for pruned heads,
+/// which Transformers no longer reads: the export puts them back as zeros, so that it computes
+/// the same.
+///
+/// `onnx`: `model.onnx` for ONNX Runtime, OpenVINO and others, with the tokenizer and
+/// `config.json` beside it. It takes `input_ids`, `attention_mask` and, but for DistilBERT,
+/// `token_type_ids` of padded batches, and gives `start_logits` and `end_logits`. Weights of
+/// more than 1.5 GB lie in `model.onnx.data`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  limbeck export --model student --out student-for-transformers")]
+  limbeck export --model student --out student-for-transformers
+  limbeck export --model student --format onnx --out student-onnx")]
 pub struct ExportArgs {
     /// Model folder, or model id in the Hugging Face cache
     #[arg(long, value_name = "MODEL")]
@@ -29,4 +35,6 @@ pub struct ExportArgs {
 pub enum ExportFormat {
     /// A folder for Hugging Face Transformers, every head in its place
     Transformers,
+    /// A network for ONNX Runtime and others, in floats
+    Onnx,
 }

@@ -7,6 +7,7 @@ use std::path::Path;
 use anyhow::Result;
 use limbeck_data::Tokenizer;
 use limbeck_model::folder::{Limbeck, resolve};
+use limbeck_model::onnx::ONNX_FILE;
 use limbeck_model::{Model, ModelError, student};
 use serde_json::json;
 
@@ -25,19 +26,23 @@ pub fn run(args: &ExportArgs, console: Console) -> Result<Ending> {
     }
     let tokenizer = Tokenizer::from_folder(&dir)?;
     let notes = Limbeck::open(&dir)?;
-    let heads: usize = model.config.pruned_heads.values().map(Vec::len).sum();
     make_room(&args.out)?;
-    match args.format {
+    tokenizer.save(&args.out)?;
+    let (written, restored) = match args.format {
         ExportFormat::Transformers => {
-            tokenizer.save(&args.out)?;
             student::restore_pruned_heads(&model).save(&args.out)?;
-            notes.map_or(Ok(()), |notes| notes.save(&args.out))?;
+            (args.out.clone(), model.config.pruned_heads.values().map(Vec::len).sum())
         }
-    }
-    let result = json!({ "out": args.out, "restored_heads": heads });
-    console.result(&result, || match heads {
-        0 => format!("written to {}", args.out.display()),
-        _ => format!("written to {}, with {heads} pruned heads as zeros", args.out.display()),
+        ExportFormat::Onnx => {
+            model.save_onnx(&args.out)?;
+            (args.out.join(ONNX_FILE), 0)
+        }
+    };
+    notes.map_or(Ok(()), |notes| notes.save(&args.out))?;
+    let result = json!({ "out": args.out, "restored_heads": restored });
+    console.result(&result, || match restored {
+        0 => format!("written to {}", written.display()),
+        _ => format!("written to {}, with {restored} pruned heads as zeros", written.display()),
     })?;
     Ok(Ending::Done)
 }
