@@ -71,6 +71,73 @@ onnx() {
     done
 }
 
+# Starts a server of the demo's models on a free port; `$address` is where.
+start_server() {
+    rm -rf "$work/int8"
+    "$limbeck" quantize --model "$work/demo/distilled" --out "$work/int8" --quiet >/dev/null
+    "$limbeck" serve --model "$work/demo/distilled" --model "$work/int8" --port 0 --json \
+        >"$work/serve.json" 2>"$work/serve.log" &
+    server=$!
+    for _ in $(seq 200); do
+        [[ -s $work/serve.json ]] && break
+        sleep 0.05
+    done
+    address=http://$(sed 's/.*"address":"\([^"]*\)".*/\1/' "$work/serve.json")
+}
+
+# It must end by itself, with what was under way done.
+stop_server() {
+    kill -TERM "$server"
+    wait "$server"
+}
+
+# Chromium: the page, by keyboard and mouse, wide and narrow.
+page() {
+    "$work/venv/bin/python" tools/check_page.py "$address"
+}
+
+# Schemathesis: requests made from /openapi.json, right ones and wrong ones; the server must
+# answer as it says there.
+openapi() {
+    # What excludes what in a request is told in words there, not in the schema.
+    "$work/venv/bin/schemathesis" run "$address/openapi.json" --max-examples 40 --checks all \
+        --exclude-checks positive_data_acceptance --generation-deterministic \
+        >"$work/schemathesis.txt" 2>&1 || { tail -n 60 "$work/schemathesis.txt" && return 1; }
+    echo "$address: answers as /openapi.json says"
+}
+
+# Load: 64 clients at once; every request gets its answer, and memory does not grow.
+load() {
+    local before after
+    local bench=("$limbeck" bench serve --url "$address" --data "$work/demo/data/dev.json" --json)
+    "${bench[@]}" --requests 2000 >/dev/null
+    before=$(resident)
+    "${bench[@]}" --requests 6000 >"$work/load.json"
+    after=$(resident)
+    grep -q '"statuses":{"200":6000}' "$work/load.json" || { cat "$work/load.json" && return 1; }
+    echo "64 clients: 6000 answers, resident memory $before kB before, $after kB after"
+    ((after < before + before / 10))
+}
+
+resident() {
+    awk '/VmRSS/ { print $2 }' "/proc/$server/status"
+}
+
 "$limbeck" demo --questions 600 --out "$work/demo" --overwrite --quiet >"$work/demo.txt"
 if has TensorBoard tensorboard; then tensorboard; fi
 if has "ONNX Runtime" onnx onnxruntime transformers; then onnx; fi
+
+start_server
+trap 'kill "$server" 2>/dev/null || true' EXIT
+load
+if has Chromium playwright; then
+    if "$work/venv/bin/python" -c "import sys; sys.path.insert(0, 'tools')
+import check_page; check_page.chromium()" 2>/dev/null ||
+        apt-get install -y --no-install-recommends chromium >"$work/apt.log" 2>&1; then
+        page
+    else
+        echo "Chromium cannot be installed here: the page is not tested"
+    fi
+fi
+if has Schemathesis schemathesis; then openapi; fi
+stop_server

@@ -16,7 +16,25 @@ use crate::exit::{Ending, InputError};
 /// Runs the command.
 pub fn run(args: &QuantizeArgs, console: Console) -> Result<Ending> {
     let dir = resolve(&args.model)?;
-    let (model, load) = Model::open_reporting(&dir)?;
+    make_room(&args.out)?;
+    write(&dir, &args.out)?;
+    let bytes = weights_size(&args.out);
+    let result = json!({ "out": args.out, "bytes": bytes, "bytes_before": weights_size(&dir) });
+    console.result(&result, || {
+        let megabytes = bytes.unwrap_or(0) as f64 / 1e6;
+        format!("written to {}, weights of {megabytes:.1} MB", args.out.display())
+    })?;
+    Ok(Ending::Done)
+}
+
+/// Bytes of the file that holds a model's weights, where there is one.
+pub fn weights_size(dir: &Path) -> Option<u64> {
+    std::fs::metadata(dir.join(WEIGHTS_FILE)).map(|file| file.len()).ok()
+}
+
+/// Writes the model of `dir` with weights of one byte into the folder `out`.
+pub fn write(dir: &Path, out: &Path) -> Result<()> {
+    let (model, load) = Model::open_reporting(dir)?;
     if load.quantized {
         let (what, advice) =
             ("its weights take one byte each already", "give the model it came from");
@@ -26,25 +44,16 @@ pub fn run(args: &QuantizeArgs, console: Console) -> Result<Ending> {
         let (what, advice) = (format!("it has no `{missing}`"), "fine-tune it first");
         return Err(InputError::new(what, dir.display().to_string(), advice).into());
     }
-    let tokenizer = Tokenizer::from_folder(&dir)?;
-    let mut notes = Limbeck::open(&dir)?.unwrap_or_default();
-    let source = dir.canonicalize().unwrap_or_else(|_| dir.clone());
+    let tokenizer = Tokenizer::from_folder(dir)?;
+    let mut notes = Limbeck::open(dir)?.unwrap_or_default();
+    let source = dir.canonicalize().unwrap_or_else(|_| dir.to_owned());
     // Scores are those of the float model; here they would claim too much.
     notes.metrics = Value::Null;
     notes.version = env!("CARGO_PKG_VERSION").to_owned();
     notes.extra.insert("source".to_owned(), json!(source));
-    make_room(&args.out)?;
-    tokenizer.save(&args.out)?;
-    notes.save(&args.out)?;
+    tokenizer.save(out)?;
+    notes.save(out)?;
     // The weights last: a folder without them is not taken for a model.
-    model.save_quantized(&args.out)?;
-
-    let size = |dir: &Path| std::fs::metadata(dir.join(WEIGHTS_FILE)).map(|file| file.len()).ok();
-    let bytes = size(&args.out);
-    let result = json!({ "out": args.out, "bytes": bytes, "bytes_before": size(&dir) });
-    console.result(&result, || {
-        let megabytes = bytes.unwrap_or(0) as f64 / 1e6;
-        format!("written to {}, weights of {megabytes:.1} MB", args.out.display())
-    })?;
-    Ok(Ending::Done)
+    model.save_quantized(out)?;
+    Ok(())
 }

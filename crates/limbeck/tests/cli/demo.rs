@@ -27,6 +27,14 @@ fn a_demo_leaves_models_metrics_data_and_a_report() {
         }
         assert!(page.contains(&format!("<th scope=\"row\">{label}</th>")), "{label}");
     }
+    let int8 = &metrics["distilled_int8"];
+    assert!(
+        int8["bytes"].as_u64().unwrap() * 3 < metrics["distilled"]["bytes"].as_u64().unwrap() * 2
+    );
+    assert!(
+        (int8["f1"].as_f64().unwrap() - metrics["distilled"]["f1"].as_f64().unwrap()).abs() < 5.0
+    );
+    assert!(page.contains("<th scope=\"row\">student, distilled, int8</th>"));
     let parameters = |model: &str| metrics[model]["parameters"].as_u64().unwrap();
     assert_eq!(parameters("student"), parameters("distilled"));
     assert!(parameters("teacher") > 2 * parameters("student"));

@@ -1,15 +1,17 @@
 //! Scores, sizes, and the time of a question.
 
 use std::ops::Range;
+use std::path::PathBuf;
 use std::time::Instant;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use limbeck_data::metrics::{Metrics, squad};
-use limbeck_data::{Decoded, Question, SquadData};
+use limbeck_data::{Decoded, Question, SquadData, predictions};
+use limbeck_runtime::Answerer;
 use serde::Serialize;
 
 use super::plan::{MODELS, Plan};
-use crate::commands::answer;
+use crate::commands::{answer, quantize};
 use crate::config::Layer;
 use crate::console::Console;
 
@@ -25,6 +27,8 @@ pub struct Results {
     pub student: ModelResult,
     /// The small model, trained with the teacher.
     pub distilled: ModelResult,
+    /// The distilled model with weights of one byte.
+    pub distilled_int8: ModelResult,
     /// Wall time of the command; of its last start, where it was interrupted.
     pub seconds: f64,
     /// The timed questions with what every model answered.
@@ -41,9 +45,14 @@ pub struct ModelResult {
     pub f1: f64,
     /// Numbers in the model.
     pub parameters: usize,
+    /// Bytes of the file that holds its weights.
+    pub bytes: u64,
     /// From text to text, one question at a time: the median.
     pub milliseconds_per_question: f64,
 }
+
+/// The folder of the distilled model with weights of one byte.
+pub const INT8: &str = "distilled-int8";
 
 /// A question with what every model answered, in the order of [`MODELS`].
 #[derive(Debug)]
@@ -66,9 +75,10 @@ pub struct Reply {
 }
 
 impl Results {
-    /// The three models by name.
+    /// The models by name, that of one byte a weight last.
     pub fn models(&self) -> impl Iterator<Item = (&'static str, &ModelResult)> {
-        MODELS.into_iter().zip([&self.teacher, &self.student, &self.distilled])
+        let results = [&self.teacher, &self.student, &self.distilled, &self.distilled_int8];
+        MODELS.into_iter().chain([INT8]).zip(results)
     }
 }
 
@@ -87,12 +97,15 @@ pub fn measure(
     scores: &[Metrics],
     console: Console,
 ) -> Result<Results> {
-    let mut answerers = Vec::with_capacity(MODELS.len());
-    for name in MODELS {
-        let folder = plan.out.join(name).display().to_string();
-        answerers.push(answer::open(&folder, &Layer::default(), console)?);
-    }
-    let mut milliseconds = vec![Vec::with_capacity(TIMED_QUESTIONS); MODELS.len()];
+    let int8 = plan.out.join(INT8);
+    std::fs::create_dir_all(&int8).with_context(|| format!("cannot create {}", int8.display()))?;
+    quantize::write(&plan.out.join(MODELS[2]), &int8)?;
+    let folders = MODELS.into_iter().chain([INT8]).map(|name| plan.out.join(name));
+    let folders: Vec<_> = folders.collect();
+    let open =
+        |folder: &PathBuf| answer::open(&folder.display().to_string(), &Layer::default(), console);
+    let mut answerers = folders.iter().map(open).collect::<Result<Vec<_>>>()?;
+    let mut milliseconds = vec![Vec::with_capacity(TIMED_QUESTIONS); folders.len()];
     let mut questions = Vec::with_capacity(TIMED_QUESTIONS);
     for (index, question) in dev.questions.iter().enumerate().take(TIMED_QUESTIONS) {
         let mut answers: [Reply; MODELS.len()] = Default::default();
@@ -100,21 +113,42 @@ pub fn measure(
             let begun = Instant::now();
             let answered = answerer.answer(&question.text, dev.context(question))?;
             milliseconds[model].push(1e3 * begun.elapsed().as_secs_f64());
-            answers[model] = Reply::new(question, &answered.decoded);
+            if let Some(reply) = answers.get_mut(model) {
+                *reply = Reply::new(question, &answered.decoded);
+            }
         }
         questions.push(Asked { question: index, answers });
     }
-    let mut models =
-        scores.iter().zip(&answerers).zip(milliseconds).map(|((score, answerer), times)| {
-            ModelResult {
-                exact: score.get("exact").unwrap_or_default(),
-                f1: score.get("f1").unwrap_or_default(),
-                parameters: answerer.model().parameters(),
-                milliseconds_per_question: median(times),
-            }
-        });
+    let int8_score = answerers.last_mut().map(|answerer| score(answerer, dev)).transpose()?;
+    let scores = scores.iter().chain(&int8_score);
+    let models = scores.zip(&answerers).zip(&folders).zip(milliseconds);
+    let mut models = models.map(|(((score, answerer), folder), times)| ModelResult {
+        exact: score.get("exact").unwrap_or_default(),
+        f1: score.get("f1").unwrap_or_default(),
+        parameters: answerer.model().parameters(),
+        bytes: quantize::weights_size(folder).unwrap_or_default(),
+        milliseconds_per_question: median(times),
+    });
     let mut next = || models.next().unwrap_or_default();
-    Ok(Results { teacher: next(), student: next(), distilled: next(), seconds: 0.0, questions })
+    Ok(Results {
+        teacher: next(),
+        student: next(),
+        distilled: next(),
+        distilled_int8: next(),
+        seconds: 0.0,
+        questions,
+    })
+}
+
+/// The scores of a model that has not been through an evaluation.
+fn score(answerer: &mut Answerer, dev: &SquadData) -> Result<Metrics> {
+    let asked = dev.questions.iter().map(|question| limbeck_runtime::Asked {
+        question: &question.text,
+        context: dev.context(question),
+    });
+    let answered = answerer.answer_all(&asked.collect::<Vec<_>>())?;
+    let decoded: Vec<Decoded> = answered.into_iter().map(|answered| answered.decoded).collect();
+    Ok(squad::evaluate(dev, &predictions::texts(dev, &decoded), None)?.metrics)
 }
 
 impl Reply {

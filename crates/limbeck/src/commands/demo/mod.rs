@@ -70,16 +70,20 @@ pub fn run(args: &DemoArgs, console: Console) -> Result<Ending> {
     Ok(Ending::Done)
 }
 
-/// What is said at the end: the three models, and what to try next.
+/// What is said at the end: the models, and what to try next.
 fn summary(out: &Path, results: &Results, dev: &SquadData) -> String {
     let mut text = format!(
-        "{:<10} {:>6} {:>6} {:>11} {:>14}\n",
-        "", "exact", "f1", "parameters", "ms a question"
+        "{:<14} {:>6} {:>6} {:>11} {:>6} {:>14}\n",
+        "", "exact", "f1", "parameters", "MB", "ms a question"
     );
     for (name, model) in results.models() {
         text += &format!(
-            "{name:<10} {:>6.2} {:>6.2} {:>11} {:>14.2}\n",
-            model.exact, model.f1, model.parameters, model.milliseconds_per_question
+            "{name:<14} {:>6.2} {:>6.2} {:>11} {:>6.2} {:>14.2}\n",
+            model.exact,
+            model.f1,
+            model.parameters,
+            model.bytes as f64 / 1e6,
+            model.milliseconds_per_question
         );
     }
     text += &format!("\nDone in {}. The report is ", duration(results.seconds));

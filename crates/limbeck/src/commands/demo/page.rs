@@ -88,10 +88,11 @@ fn figures(results: &Results) -> Vec<Figure> {
 fn table(dev: &SquadData, results: &Results) -> Table {
     let column = |name: &str, numeric| Column { name: name.to_owned(), numeric };
     Table {
-        heading: "The three models".to_owned(),
+        heading: "The models: scores, size, speed".to_owned(),
         note: format!(
             "Scores in per cent on {} questions about people that training never names. \
-             Time is the median of {} questions, one at a time, from text to text.",
+             Time is the median of {} questions, one at a time, from text to text. The last \
+             model is the distilled student with weights of one byte instead of four.",
             grouped(dev.questions.len()),
             results.questions.len()
         ),
@@ -100,10 +101,12 @@ fn table(dev: &SquadData, results: &Results) -> Table {
             column("exact", true),
             column("F1", true),
             column("parameters", true),
+            column("MB on disk", true),
             column("ms a question", true),
         ],
         rows: LABELS
             .iter()
+            .chain(&["student, distilled, int8"])
             .zip(results.models())
             .map(|(label, (_, model))| {
                 vec![
@@ -111,6 +114,7 @@ fn table(dev: &SquadData, results: &Results) -> Table {
                     format!("{:.1}", model.exact),
                     format!("{:.1}", model.f1),
                     grouped(model.parameters),
+                    format!("{:.2}", model.bytes as f64 / 1e6),
                     format!("{:.2}", model.milliseconds_per_question),
                 ]
             })

@@ -1,0 +1,143 @@
+#!/usr/bin/env python3
+"""Use the page of a running server in a real browser, as people do.
+
+    python tools/check_page.py URL [--screenshots DIR]
+
+The server must serve two models. With the keyboard alone: fill in the example, ask, read the
+answer, choose another candidate; load a file; compare two models; provoke an error; look at
+it at the width of a phone. Every step must leave what it should, the marked text must be the
+answer, nothing may be fetched from elsewhere and nothing may be wrong in the browser's log.
+Needs `pip install playwright` and Chromium (in $CHROMIUM or on the path).
+"""
+
+import argparse
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from playwright.sync_api import expect, sync_playwright
+
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+def chromium():
+    names = [os.environ.get("CHROMIUM"), "chromium", "chromium-browser", "google-chrome"]
+    found = next((path for path in map(shutil.which, filter(None, names)) if path), None)
+    if found is None:
+        raise SystemExit("Chromium is not installed")
+    return found
+
+
+def marked(result):
+    """The marked text must be the answer that is shown above it."""
+    answer = result.locator(".answer")
+    expect(result.locator("mark")).to_have_text(answer.inner_text())
+    return answer.inner_text()
+
+
+def ask_by_keyboard(page):
+    page.keyboard.press("Tab")  # the link to the API
+    for _ in range(20):
+        if page.evaluate("document.activeElement.id") == "example":
+            break
+        page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "question", "the question has no focus"
+    page.keyboard.press("Enter")
+    expect(page.locator("#status")).to_contain_text("Answer")
+    result = page.locator(".result")
+    expect(result).to_have_count(1)
+    first = marked(result)
+    assert first in page.locator("#context").input_value()
+    candidates = result.locator(".candidates button")
+    expect(candidates.first).to_have_attribute("aria-pressed", "true")
+    candidates.nth(1).focus()
+    page.keyboard.press("Enter")
+    expect(candidates.nth(1)).to_have_attribute("aria-pressed", "true")
+    assert marked(result) != first, "the other candidate is not marked"
+    expect(result.locator(".cost")).to_contain_text("tokens")
+
+
+def load_a_file(page):
+    text = "🦀 Ada keeps a crab. " * 200 + "Ben keeps a goat in Oslo. " + "日本 " * 50
+    with tempfile.NamedTemporaryFile("w", suffix=".txt", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        page.set_input_files("#file", file.name)
+    expect(page.locator("#status")).to_contain_text("is loaded")
+    assert page.locator("#context").input_value() == text
+    page.fill("#question", "Who keeps a goat?")
+    page.click("#ask")
+    expect(page.locator("#status")).to_contain_text("Answer")
+    answer = marked(page.locator(".result"))
+    assert answer in text, answer
+    expect(page.locator(".cost")).to_contain_text("windows")
+
+
+def compare(page):
+    page.select_option("#compare", index=2)
+    page.click("#ask")
+    expect(page.locator("#status")).to_contain_text("Answers")
+    results = page.locator(".result")
+    expect(results).to_have_count(2)
+    boxes = [results.nth(i).bounding_box() for i in range(2)]
+    assert boxes[0]["y"] == boxes[1]["y"], "the results are not side by side"
+    names = [results.nth(i).locator("h2").inner_text() for i in range(2)]
+    assert names[0] != names[1], names
+
+
+def see_an_error(page):
+    page.fill("#question", " ")
+    page.click("#ask")
+    expect(page.locator("#status.error")).to_contain_text("empty")
+    expect(page.locator("#ask")).to_be_enabled()
+
+
+def on_a_phone(page):
+    page.set_viewport_size({"width": 360, "height": 740})
+    width = page.evaluate("document.documentElement.scrollWidth")
+    assert width <= 360, f"the page is {width} pixels wide"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("url")
+    parser.add_argument("--screenshots", type=Path)
+    arguments = parser.parse_args()
+    wrong = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
+        page = browser.new_page(viewport={"width": 1100, "height": 900})
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("console", lambda line: wrong.append(line.text) if line.type == "error" else None)
+        page.on(
+            "request",
+            lambda request: wrong.append(f"asked elsewhere: {request.url}")
+            if not request.url.startswith((arguments.url, "data:"))
+            else None,
+        )
+        page.goto(arguments.url)
+        steps = [ask_by_keyboard, load_a_file, compare, on_a_phone]
+        for step in steps:
+            step(page)
+            if arguments.screenshots:
+                page.screenshot(path=arguments.screenshots / f"{step.__name__}.png", full_page=True)
+        assert not wrong, wrong
+        see_an_error(page)  # the browser logs the status, which is as it should be
+        page.goto(f"{arguments.url}/docs")
+        expect(page.locator("h1")).to_be_visible()
+        browser.close()
+    print(f"{arguments.url}: the page works in Chromium")
+
+
+if __name__ == "__main__":
+    main()
