@@ -84,7 +84,20 @@ for_each_isa! {
     }
 }
 
+/// Values that are worked on at a time where the result takes the place of the input.
+const PIECE: usize = 64;
+
 impl Activation {
+    /// `values = activation(values)`, on this thread.
+    pub(crate) fn replace(self, values: &mut [f32]) {
+        let mut inputs = [0.0; PIECE];
+        for piece in values.chunks_mut(PIECE) {
+            let inputs = &mut inputs[..piece.len()];
+            inputs.copy_from_slice(piece);
+            self.forward_here(inputs, piece);
+        }
+    }
+
     /// `outputs = activation(inputs)`, on this thread.
     pub(crate) fn forward_here(self, inputs: &[f32], outputs: &mut [f32]) {
         match self {

@@ -110,6 +110,26 @@ pub fn forward_activation(
     });
 }
 
+/// `y = activation(x · Wᵀ + b)`, `[rows, outputs]`, for inference: what was before the
+/// activation is not kept.
+pub fn forward_activated(
+    x: &[f32],
+    inputs: usize,
+    weight: Weight<'_>,
+    bias: &[f32],
+    activation: Activation,
+    y: &mut [f32],
+) {
+    let outputs = bias.len();
+    let _timer = timed("linear forward with activation", x.len(), outputs);
+    product_then(x, inputs, weight, outputs, y, |_, rows| {
+        for row in rows.chunks_exact_mut(outputs) {
+            add_bias(row, bias);
+            activation.replace(row);
+        }
+    });
+}
+
 /// `dx = dy · W` or `dx += dy · W`. `dy` is `[rows, outputs]`, `dx` is `[rows, inputs]`.
 pub fn backward_input(
     dy: &[f32],
@@ -180,5 +200,7 @@ mod tests {
         forward_activation(&x, INPUTS, weight, &bias, Activation::Gelu, &mut before, &mut after);
         assert_eq!(before, plain);
         assert_close(&after, &want, 1e-6, "after");
+        forward_activated(&x, INPUTS, weight, &bias, Activation::Gelu, &mut before);
+        assert_eq!(before, after);
     }
 }

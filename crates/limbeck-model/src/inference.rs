@@ -83,7 +83,7 @@ impl<'a> InferenceModel<'a> {
     ) -> Result<&'m SpanLogits> {
         self.model.check_tokens(tokens)?;
         let InferenceMemory { buffers, logits } = memory;
-        let hidden = encoder::infer(&self.model, Some(&self.packed), tokens, buffers);
+        let hidden = encoder::infer(&self.model, &self.packed, tokens, buffers);
         span::forward(&self.model, hidden, Mode::Evaluate, logits);
         Ok(logits)
     }

@@ -157,7 +157,8 @@ fn each_stretch<E: Element>(
     }
     let unit = b.shape.rows;
     // A multiple of the threads, so that all finish together.
-    let tasks = threads::count() * rows.div_ceil(threads::count() * TASK_ROWS);
+    let threads = threads::available();
+    let tasks = threads * rows.div_ceil(threads * TASK_ROWS);
     let tasks = tasks.min(rows.div_ceil(unit));
     let c = Shared::new(c);
     threads::run(tasks, |task| {
@@ -296,7 +297,7 @@ pub fn tile_rate() -> f64 {
     let (rows, columns) = (shape.rows, shape.lanes * shape.vectors);
     let (left, right) = (vec![0.5; rows * DEPTH], vec![0.5; DEPTH * columns]);
     let packed = Packed::new(Matrix::new(&right, DEPTH, columns));
-    let threads = threads::count();
+    let threads = threads::available();
     let begun = std::time::Instant::now();
     threads::run(threads, |_| {
         let mut product = vec![0.0; rows * columns];

@@ -206,7 +206,7 @@ pub(super) fn pack_parallel<'a, E: Element>(
     let shared = Shared::new(data);
     let tasks = blocks * cut.count;
     // Small matrices are packed faster than a second thread wakes up.
-    let parts = if b.rows * b.columns < 1 << 14 { 1 } else { tasks.min(4 * threads::count()) };
+    let parts = if b.rows * b.columns < 1 << 14 { 1 } else { tasks.min(4 * threads::available()) };
     threads::run(parts.min(tasks), |part| {
         for task in threads::part_of(tasks, parts, part, 1) {
             let block = threads::part_of(b.rows, blocks, task / cut.count, 1);

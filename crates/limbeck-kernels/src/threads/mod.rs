@@ -2,8 +2,10 @@
 
 mod pool;
 
+use std::cell::Cell;
 use std::marker::PhantomData;
 use std::num::NonZero;
+use std::ops::Range;
 use std::sync::OnceLock;
 
 use pool::Pool;
@@ -11,6 +13,9 @@ use pool::Pool;
 /// Rows in a block of a sum over rows. Fixed, so that sums do not depend on the
 /// number of threads.
 pub(crate) const BLOCK_ROWS: usize = 64;
+
+/// Stretches begin at multiples of this, to waste little of the tiles of products.
+const STRETCH_UNIT: usize = 4;
 
 static POOL: OnceLock<Pool> = OnceLock::new();
 
@@ -36,9 +41,67 @@ pub fn count() -> usize {
     pool().threads()
 }
 
+thread_local! {
+    /// Whether this thread is at a task: then the others are busy too.
+    static AT_WORK: Cell<bool> = const { Cell::new(false) };
+}
+
+/// How many threads a kernel can share its work with: none but itself inside of a task.
+pub(crate) fn available() -> usize {
+    if AT_WORK.get() { 1 } else { count() }
+}
+
 /// Runs `work(0)`, ..., `work(tasks - 1)` on all threads, in no fixed order.
 pub(crate) fn run(tasks: usize, work: impl Fn(usize) + Sync) {
-    pool().run(tasks, &work);
+    /// Sets the flag back also when the task panics.
+    struct Before(bool);
+    impl Drop for Before {
+        fn drop(&mut self) {
+            AT_WORK.set(self.0);
+        }
+    }
+    pool().run(tasks, &|task| {
+        let _before = Before(AT_WORK.replace(true));
+        work(task);
+    });
+}
+
+/// Rows of a width, to be shared out by [`each_stretch`].
+#[derive(Debug)]
+pub struct RowsOf<'a> {
+    /// `[rows, width]`
+    pub values: &'a mut [f32],
+    /// Values of a row.
+    pub width: usize,
+}
+
+/// Cuts rows into stretches of at most `most` and calls `work(rows, those rows of each
+/// buffer)` for each, on all threads. Kernels that `work` calls stay on its thread.
+///
+/// # Panics
+/// When a buffer has not `rows` rows of its width.
+pub fn each_stretch<const N: usize>(
+    rows: usize,
+    most: usize,
+    buffers: [RowsOf<'_>; N],
+    work: impl Fn(Range<usize>, [&mut [f32]; N]) + Sync,
+) {
+    let shared = buffers.map(|RowsOf { values, width }| {
+        assert_eq!(values.len(), rows * width, "size of a buffer of rows");
+        (Shared::new(values), width)
+    });
+    // A multiple of the threads, so that all finish together.
+    let tasks = available() * rows.div_ceil(available() * most);
+    run(tasks, |task| {
+        let range = part_of(rows, tasks, task, STRETCH_UNIT);
+        if !range.is_empty() {
+            let parts = shared.each_ref().map(|(buffer, width)| {
+                // SAFETY: the tasks' ranges of rows do not overlap.
+                unsafe { buffer.range(range.start * width..range.end * width) }
+            });
+            work(range, parts);
+        }
+    });
 }
 
 /// Cuts `length` into `parts` ranges that differ by at most one `unit`; returns the

@@ -22,7 +22,6 @@ use limbeck_kernels::reduce::add_column_sums;
 
 use super::Mode;
 use super::buffers::{BackwardBuffers, LayerActivations, grown};
-use super::weights::PackedLayer;
 use crate::config::{Activation, ModelConfig};
 use crate::layout::LayerSlots;
 use crate::model::Model;
@@ -37,26 +36,25 @@ mod stream {
 /// One layer of a model.
 #[derive(Clone, Copy)]
 pub(super) struct View<'a> {
-    config: &'a ModelConfig,
-    slots: &'a LayerSlots,
+    pub config: &'a ModelConfig,
+    pub slots: &'a LayerSlots,
     parameters: &'a [f32],
-    packed: Option<&'a PackedLayer>,
 }
 
 impl<'a> View<'a> {
-    pub fn new(model: &'a Model, slots: &'a LayerSlots, packed: Option<&'a PackedLayer>) -> Self {
-        View { config: &model.config, slots, parameters: &model.parameters, packed }
+    pub fn new(model: &'a Model, slots: &'a LayerSlots) -> Self {
+        View { config: &model.config, slots, parameters: &model.parameters }
     }
 
-    fn get(&self, range: &Range<usize>) -> &'a [f32] {
+    pub fn get(&self, range: &Range<usize>) -> &'a [f32] {
         &self.parameters[range.clone()]
     }
 
-    fn heads(&self) -> Heads {
+    pub fn heads(&self) -> Heads {
         Heads { count: self.slots.heads, size: self.slots.head_size }
     }
 
-    fn width(&self) -> usize {
+    pub fn width(&self) -> usize {
         self.slots.heads * self.slots.head_size
     }
 
@@ -64,15 +62,15 @@ impl<'a> View<'a> {
         Norm { weight: self.get(weight), bias: self.get(bias), epsilon: self.config.layer_norm_eps }
     }
 
-    fn attention_norm(&self) -> Norm<'a> {
+    pub fn attention_norm(&self) -> Norm<'a> {
         self.norm(&self.slots.attention_norm_weight, &self.slots.attention_norm_bias)
     }
 
-    fn output_norm(&self) -> Norm<'a> {
+    pub fn output_norm(&self) -> Norm<'a> {
         self.norm(&self.slots.output_norm_weight, &self.slots.output_norm_bias)
     }
 
-    fn activation(&self) -> ActivationKernel {
+    pub fn activation(&self) -> ActivationKernel {
         match self.config.hidden_act {
             Activation::Gelu => ActivationKernel::Gelu,
             Activation::GeluTanh => ActivationKernel::GeluTanh,
@@ -118,13 +116,10 @@ pub(super) fn forward(
     let slots = view.slots;
     let hidden = view.config.hidden_size;
     let rows = x.len() / hidden;
-    let weight = |range: &Range<usize>, pick: fn(&PackedLayer) -> &_| match view.packed {
-        Some(packed) => Weight::Packed(pick(packed)),
-        None => Weight::Plain(view.get(range)),
-    };
+    let weight = |range: &Range<usize>| Weight::Plain(view.get(range));
 
     let qkv = grown(&mut kept.qkv, rows * 3 * view.width());
-    let qkv_weight = weight(&slots.qkv_weight, |packed| &packed.qkv);
+    let qkv_weight = weight(&slots.qkv_weight);
     linear::forward(x, hidden, qkv_weight, view.get(&slots.qkv_bias), qkv);
 
     let context = grown(&mut kept.context, rows * view.width());
@@ -133,8 +128,7 @@ pub(super) fn forward(
     attention::forward(qkv, starts, view.heads(), dropout, context, log_sums);
 
     let product = grown(&mut kept.attention_normalised, rows * hidden);
-    let attention_weight =
-        weight(&slots.attention_output_weight, |packed| &packed.attention_output);
+    let attention_weight = weight(&slots.attention_output_weight);
     linear::product(context, view.width(), attention_weight, hidden, product);
     let attention_output = grown(&mut kept.attention_output, rows * hidden);
     residual_norm(
@@ -151,7 +145,7 @@ pub(super) fn forward(
     linear::forward_activation(
         attention_output,
         hidden,
-        weight(&slots.intermediate_weight, |packed| &packed.intermediate),
+        weight(&slots.intermediate_weight),
         view.get(&slots.intermediate_bias),
         view.activation(),
         grown(&mut kept.before_activation, rows * slots.intermediate_size),
@@ -159,7 +153,7 @@ pub(super) fn forward(
     );
 
     let product = grown(&mut kept.output_normalised, rows * hidden);
-    let output_weight = weight(&slots.output_weight, |packed| &packed.output);
+    let output_weight = weight(&slots.output_weight);
     linear::product(after, slots.intermediate_size, output_weight, hidden, product);
     residual_norm(
         product,

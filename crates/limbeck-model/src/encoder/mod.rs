@@ -7,10 +7,12 @@
 //!
 //! # Layout
 //! - `buffers`: the memory of forward and backward
+//! - `infer`: forward for inference, fused over rows
 //! - `layer`: one transformer layer, forward and backward side by side
 //! - `weights`: plain weights for training, packed ones for inference
 
 mod buffers;
+mod infer;
 mod layer;
 mod weights;
 
@@ -20,11 +22,12 @@ use limbeck_kernels::norm::Norm;
 use limbeck_kernels::random::Key;
 
 pub use buffers::{Activations, BackwardBuffers};
+pub use infer::{InferenceBuffers, infer};
 pub use limbeck_kernels::embedding::Tokens;
 pub use weights::PackedWeights;
 
 use crate::model::Model;
-use buffers::{LayerActivations, grown};
+use buffers::grown;
 
 /// Names of the streams of random bits below a step's key.
 mod stream {
@@ -119,7 +122,7 @@ pub fn forward(model: &Model, tokens: Tokens<'_>, mode: Mode, activations: &mut 
     for (index, slots) in model.layout.slots.layers.iter().enumerate() {
         let (before, after) = activations.hidden.split_at_mut(index + 1);
         layer::forward(
-            layer::View::new(model, slots, None),
+            layer::View::new(model, slots),
             &before[index][..rows * model.config.hidden_size],
             tokens.starts,
             mode.layer(index),
@@ -128,45 +131,6 @@ pub fn forward(model: &Model, tokens: Tokens<'_>, mode: Mode, activations: &mut 
             &mut after[0],
         );
     }
-}
-
-/// The memory of [`infer`]: one layer's, whatever the depth.
-#[derive(Debug, Default)]
-pub struct InferenceBuffers {
-    layer: LayerActivations,
-    inner: Vec<f32>,
-    reciprocals: Vec<f32>,
-    hidden: [Vec<f32>; 2],
-}
-
-/// Runs the encoder for its last hidden state only, `[rows, hidden]`. `packed` holds
-/// the weights of `model` packed once; without it they are packed for every batch.
-///
-/// # Panics
-/// As [`forward`].
-pub fn infer<'a>(
-    model: &Model,
-    packed: Option<&PackedWeights>,
-    tokens: Tokens<'_>,
-    buffers: &'a mut InferenceBuffers,
-) -> &'a [f32] {
-    let rows = tokens.input_ids.len();
-    let size = rows * model.config.hidden_size;
-    let [hidden, next] = &mut buffers.hidden;
-    embed(model, tokens, Mode::Evaluate, next, &mut buffers.reciprocals, hidden);
-    for (index, slots) in model.layout.slots.layers.iter().enumerate() {
-        layer::forward(
-            layer::View::new(model, slots, packed.map(|packed| &packed.layers[index])),
-            &hidden[..size],
-            tokens.starts,
-            Mode::Evaluate,
-            &mut buffers.layer,
-            &mut buffers.inner,
-            next,
-        );
-        std::mem::swap(hidden, next);
-    }
-    &hidden[..size]
 }
 
 /// From the gradient of the last hidden state to those of all parameters of the
@@ -187,7 +151,7 @@ pub fn backward(
     let size = rows * model.config.hidden_size;
     for (index, slots) in model.layout.slots.layers.iter().enumerate().rev() {
         layer::backward(
-            layer::View::new(model, slots, None),
+            layer::View::new(model, slots),
             &activations.hidden[index][..size],
             tokens.starts,
             mode.layer(index),
