@@ -24,7 +24,8 @@ pub use limbeck_kernels::embedding::Tokens;
 pub use weights::PackedWeights;
 
 use crate::model::Model;
-use buffers::{LayerActivations, grown};
+use buffers::LayerActivations;
+pub(crate) use buffers::grown;
 
 /// Names of the streams of random bits below a step's key.
 mod stream {
