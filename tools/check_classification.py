@@ -70,13 +70,15 @@ def main():
     worst, agree = 0.0, True
     for entry, ours in zip(TEXTS, ask_limbeck(arguments), strict=True):
         cut = {"truncation": "longest_first", "max_length": arguments.max_length}
-        whole = tokenizer(entry["text"], entry.get("pair"), truncation=False)
-        inputs = tokenizer(entry["text"], entry.get("pair"), return_tensors="pt", **cut)
+        # In a batch: called with single texts, Transformers takes an empty pair for none.
+        texts = [[entry[key]] for key in ("text", "pair") if key in entry]
+        whole = tokenizer(*texts, truncation=False)
+        inputs = tokenizer(*texts, return_tensors="pt", **cut)
         with torch.inference_mode():
             logits = model(**inputs).logits[0]
         difference = (torch.tensor(ours["logits"]) - logits).abs().max().item()
         worst = max(worst, difference)
-        truncated = len(whole["input_ids"]) > inputs["input_ids"].shape[1]
+        truncated = len(whole["input_ids"][0]) > inputs["input_ids"].shape[1]
         best = model.config.id2label[int(logits.argmax())]
         agree &= difference <= arguments.tolerance  # False for NaN too
         agree &= ours["truncated"] == truncated and ours["label"] == best

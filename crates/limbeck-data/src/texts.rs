@@ -17,7 +17,8 @@ impl Sequence {
     /// Tokenises a text, and the second one of a pair if there is one. Where they exceed
     /// `max_length` tokens, special ones included, the longer one is cut at its end until
     /// both are of one length and then both are, as Transformers does with
-    /// `truncation="longest_first"`.
+    /// `truncation="longest_first"`. An empty second text is still one, as in batches of
+    /// Transformers' tokenizers.
     ///
     /// # Errors
     /// When `max_length` leaves no room between the special tokens, or a text cannot be

@@ -6,9 +6,13 @@
 //! layer the query, key and value weights follow one another without a gap, so that one
 //! matrix product computes all three, and so do their biases.
 
+mod head;
+
 use std::ops::Range;
 
 use crate::config::{Architecture, Head, ModelConfig};
+
+pub use head::{ClassificationSlots, HeadSlots, SpanSlots};
 
 /// Tensors begin at multiples of this many floats: 64 bytes, a cache line and a vector
 /// register of AVX-512.
@@ -125,47 +129,6 @@ pub struct Slots {
     pub layers: Vec<LayerSlots>,
     /// What stands on the encoder.
     pub head: HeadSlots,
-}
-
-/// The parts of the head, as ranges of the flat buffer. It lies behind all else.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum HeadSlots {
-    /// One linear layer over every token.
-    Span(SpanSlots),
-    /// Two linear layers over the first token of each sequence.
-    Classification(ClassificationSlots),
-}
-
-/// The parts of a span head.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SpanSlots {
-    /// `[2, hidden]`: the row that scores a token as start of the answer, then as its end.
-    pub weight: Range<usize>,
-    /// `[2]`.
-    pub bias: Range<usize>,
-}
-
-/// The parts of a classification head.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ClassificationSlots {
-    /// `[hidden, hidden]`: BERT's pooler, DistilBERT's `pre_classifier`.
-    pub dense_weight: Range<usize>,
-    /// `[hidden]`.
-    pub dense_bias: Range<usize>,
-    /// `[labels, hidden]`.
-    pub weight: Range<usize>,
-    /// `[labels]`.
-    pub bias: Range<usize>,
-}
-
-impl HeadSlots {
-    /// All floats of the head, from its first tensor to its last.
-    pub fn range(&self) -> Range<usize> {
-        match self {
-            HeadSlots::Span(slots) => slots.weight.start..slots.bias.end,
-            HeadSlots::Classification(slots) => slots.dense_weight.start..slots.bias.end,
-        }
-    }
 }
 
 /// The table of a model's tensors.

@@ -1,7 +1,7 @@
 //! From text to labels: the path of `classify`, and of programs that embed a classifier.
 //!
 //! A server that wants the texts of several requests in one batch takes an
-//! [`OpenClassifier`](crate::folder::OpenClassifier) apart: [`Sequence::new`] on the threads
+//! [`OpenClassifier`] apart: [`Sequence::new`] on the threads
 //! that take requests, [`class_logits`] on the one that holds the model, and
 //! [`Classified::new`] with each request's logits.
 
