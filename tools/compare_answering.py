@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Measure how fast Limbeck answers questions against other programs, from text to text.
 
-Every competitor answers the first questions of a SQuAD file one at a time: tokenise the
-question and its paragraph, run the model on each window, decode the text of the best span.
+Every competitor answers the first questions of a SQuAD file, one at a time or `--batch-size`
+together: tokenise the question and its paragraph, run the model on each window, decode the text
+of the best span. Together, the peers' windows are sorted by length and run 16 at a time, padded.
 The windows (384 tokens, overlap 128) and the decoding (20 best starts and ends, answers of
 at most 30 tokens) are the same for all. They take turns, each in a fresh process, for
 `--rounds` rounds, with the same number of threads:
@@ -35,6 +36,8 @@ import measure
 
 MAX_LENGTH, DOC_STRIDE = 384, 128
 WARM_UP_QUESTIONS = 5
+# Windows that the peers run together where questions come in batches.
+PADDED_WINDOWS = 16
 FIELDS = [
     "questions_per_second", "p50_ms", "p95_ms", "model_p50_ms", "peak_rss_bytes", "exact", "f1",
 ]  # fmt: skip
@@ -107,16 +110,18 @@ def export(arguments):
 
 
 def open_engine(arguments):
-    """The chosen engine as a function from one window to its (start, end) logits."""
+    """The chosen engine as a function from windows to their padded start and end logits."""
     import numpy as np
 
-    def arrays(window, names):
-        values = {
-            "input_ids": window.input_ids,
-            "attention_mask": [1] * len(window.input_ids),
-            "token_type_ids": window.token_type_ids,
-        }
-        return {name: np.array([values[name]], dtype=np.int64) for name in names}
+    def arrays(windows, names):
+        length = max(len(window.input_ids) for window in windows)
+        values = {name: np.zeros((len(windows), length), dtype=np.int64) for name in INPUTS}
+        for row, window in enumerate(windows):
+            tokens = len(window.input_ids)
+            values["input_ids"][row, :tokens] = window.input_ids
+            values["attention_mask"][row, :tokens] = 1
+            values["token_type_ids"][row, :tokens] = window.token_type_ids
+        return {name: values[name] for name in names}
 
     if arguments.child == "pytorch":
         import torch
@@ -125,11 +130,11 @@ def open_engine(arguments):
         model = load_model(arguments.model)
         names = input_names(model)
 
-        def run(window):
-            inputs = {k: torch.from_numpy(v) for k, v in arrays(window, names).items()}
+        def run(windows):
+            inputs = {k: torch.from_numpy(v) for k, v in arrays(windows, names).items()}
             with torch.inference_mode():
                 output = model(**inputs)
-            return output.start_logits[0].numpy(), output.end_logits[0].numpy()
+            return output.start_logits.numpy(), output.end_logits.numpy()
 
     elif arguments.child == "openvino":
         import openvino
@@ -144,9 +149,9 @@ def open_engine(arguments):
         names = [port.any_name for port in compiled.inputs]
         request = compiled.create_infer_request()
 
-        def run(window):
-            request.infer(arrays(window, names))
-            return tuple(request.get_output_tensor(i).data[0].copy() for i in (0, 1))
+        def run(windows):
+            request.infer(arrays(windows, names))
+            return tuple(request.get_output_tensor(i).data.copy() for i in (0, 1))
 
     else:
         import onnxruntime
@@ -159,15 +164,14 @@ def open_engine(arguments):
         session = onnxruntime.InferenceSession(file, options, ["CPUExecutionProvider"])
         names = [value.name for value in session.get_inputs()]
 
-        def run(window):
-            start_logits, end_logits = session.run(None, arrays(window, names))
-            return start_logits[0], end_logits[0]
+        def run(windows):
+            return session.run(None, arrays(windows, names))
 
     return run
 
 
 def answer_questions(arguments):
-    """Child process: answers the questions one at a time with one engine."""
+    """Child process: answers the questions with one engine."""
     import time
 
     import numpy as np
@@ -185,30 +189,49 @@ def answer_questions(arguments):
     engine = open_engine(arguments)
     model_milliseconds = []
 
-    def run(window):
+    def run(windows):
         begin = time.perf_counter()
-        logits = engine(window)
+        start_logits, end_logits = engine(windows)
         model_milliseconds.append(1000 * (time.perf_counter() - begin))
-        return logits
+        for window, start, end in zip(windows, start_logits, end_logits):
+            yield start[: len(window.input_ids)], end[: len(window.input_ids)]
 
-    def answer(question):
-        windows = squad.build_windows([question], tokenizer, MAX_LENGTH, DOC_STRIDE)
-        logits = [run(window) for window in windows]
-        return squad.decode(windows, logits, question.context, allow_null=allow_null)
+    def answer(questions):
+        windows = squad.build_windows(questions, tokenizer, MAX_LENGTH, DOC_STRIDE)
+        order = sorted(range(len(windows)), key=lambda index: len(windows[index].input_ids))
+        together = 1 if len(questions) == 1 else PADDED_WINDOWS
+        logits = {}
+        for first in range(0, len(order), together):
+            indices = order[first : first + together]
+            logits.update(zip(indices, run([windows[index] for index in indices])))
+        for number, question in enumerate(questions):
+            own = [index for index, window in enumerate(windows) if window.question == number]
+            yield squad.decode(
+                [windows[index] for index in own],
+                [logits[index] for index in own],
+                question.context,
+                allow_null=allow_null,
+            )
 
+    size = arguments.batch_size
+    list(answer(questions[: max(size, WARM_UP_QUESTIONS)]))
     for question in questions[:WARM_UP_QUESTIONS]:
-        answer(question)
+        list(answer([question]))
     model_milliseconds.clear()
-    milliseconds, answers = [], []
-    for question in questions:
+    milliseconds, answers, total = [], [], 0
+    for first in range(0, len(questions), size):
+        together = questions[first : first + size]
         begin = time.perf_counter()
-        answers.append(answer(question))
-        milliseconds.append(1000 * (time.perf_counter() - begin))
+        answers.extend(answer(together))
+        time_taken = 1000 * (time.perf_counter() - begin)
+        total += time_taken
+        # Whoever asked one of them has waited for all.
+        milliseconds.extend([time_taken] * len(together))
     return {
         "p50_ms": float(np.percentile(milliseconds, 50)),
         "p95_ms": float(np.percentile(milliseconds, 95)),
         "model_p50_ms": float(np.percentile(model_milliseconds, 50)),
-        "questions_per_second": 1000 * len(questions) / sum(milliseconds),
+        "questions_per_second": 1000 * len(questions) / total,
         **squad.score(questions, answers),
     }
 
@@ -216,6 +239,7 @@ def answer_questions(arguments):
 def compare(arguments, folder):
     shared = ["--model", arguments.model, "--data", arguments.data, "--folder", folder]
     shared += ["--limit", arguments.limit, "--threads", arguments.threads]
+    shared += ["--batch-size", arguments.batch_size]
     exported = measure.run_self(*shared, "--child", "export")
 
     quantised = folder / "limbeck-int8"
@@ -227,7 +251,8 @@ def compare(arguments, folder):
         return measure.run_child(
             [arguments.limbeck, "bench", "answer", "--model", model,
              "--data", arguments.data, "--limit", str(arguments.limit),
-             "--threads", str(arguments.threads), "--json"]
+             "--threads", str(arguments.threads),
+             "--batch-size", str(arguments.batch_size), "--json"]
         )  # fmt: skip
 
     competitors = {
@@ -242,6 +267,7 @@ def compare(arguments, folder):
     document = {
         "machine": measure.machine(arguments.threads),
         "questions": arguments.limit,
+        "batch_size": arguments.batch_size,
         "fused_operators": exported["fused"],
         "summary": summary,
         "questions_per_second_ratio": measure.ratios(summary, "questions_per_second"),
@@ -263,6 +289,7 @@ def main():
     parser.add_argument("--data", required=True, help="a SQuAD file")
     parser.add_argument("--limit", type=int, default=100, help="questions (default: 100)")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--batch-size", type=int, default=1, help="questions put together")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--limbeck", default="target/release/limbeck", help="the binary")
     parser.add_argument("--engines", nargs="+", choices=engines, default=engines,

@@ -8,6 +8,8 @@ compute with it, so that the Rust tests need no Python:
         config.json          as Transformers' save_pretrained writes it
         model.safetensors    the starting parameters
         expected.safetensors inputs and expected results, described below
+    crates/limbeck-model/tests/golden/{bert,distilbert}-classification/
+        the same of a smaller model with a classification head
 
 Tensors of expected.safetensors. `rows` is the number of tokens of all sequences together;
 the sequences lie end to end and there is no padding anywhere.
@@ -38,6 +40,13 @@ The optimisers are written out in `adamw` and `google_bert`. Both clip the gradi
 global norm of MAX_GRAD_NORM before every step. Optimiser step s counts from 0, so the
 learning rate of the first step is 0.
 
+A classification head has one row of logits for each sequence instead of two for each token:
+
+    labels                int32 [sequences]      the right label
+    logits                [sequences, labels]
+    loss                  [1]                    mean over sequences of the cross-entropy
+    grad.{name}           gradient of `loss` for every parameter
+
 Everything is computed in float64 from the float32 parameters and then rounded to float32:
 a test sees only the rounding of what it tests. `--compare-float32` prints how far float32
 PyTorch is from these values, which tells what a tolerance has to allow.
@@ -61,8 +70,10 @@ from safetensors.torch import save_file
 from transformers import (
     BertConfig,
     BertForQuestionAnswering,
+    BertForSequenceClassification,
     DistilBertConfig,
     DistilBertForQuestionAnswering,
+    DistilBertForSequenceClassification,
     get_linear_schedule_with_warmup,
 )
 from transformers.utils.logging import disable_progress_bar
@@ -77,6 +88,8 @@ STEPS, WARMUP_STEPS, TOTAL_STEPS = 5, 2, 10
 PEAK_LEARNING_RATE = 1e-2
 MAX_GRAD_NORM = 1.0
 WEIGHT_DECAY = 0.05
+
+CLASSES = ["NEGATIVE", "NEUTRAL", "POSITIVE"]
 
 
 def build_model(name):
@@ -95,6 +108,33 @@ def build_model(name):
             dropout=0.1, attention_dropout=0.1, qa_dropout=0.1, initializer_range=0.15,
         )  # fmt: skip
         model_class = DistilBertForQuestionAnswering
+    return randomise(model_class, config)
+
+
+def build_classifier(name):
+    """The same, smaller, with a classification head. The two differ in what their files say."""
+    classes = {
+        "id2label": dict(enumerate(CLASSES)),
+        "label2id": {label: index for index, label in enumerate(CLASSES)},
+    }
+    if name == "bert":
+        config = BertConfig(
+            vocab_size=VOCABULARY, max_position_embeddings=POSITIONS, type_vocab_size=2,
+            hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32,
+            hidden_dropout_prob=0.1, attention_probs_dropout_prob=0.1, **classes,
+        )  # fmt: skip
+        model_class = BertForSequenceClassification
+    else:
+        config = DistilBertConfig(
+            vocab_size=VOCABULARY, max_position_embeddings=POSITIONS,
+            dim=16, n_layers=1, n_heads=2, hidden_dim=32, dropout=0.1, attention_dropout=0.1,
+            seq_classif_dropout=0.3, problem_type="multi_label_classification", **classes,
+        )  # fmt: skip
+        model_class = DistilBertForSequenceClassification
+    return randomise(model_class, config)
+
+
+def randomise(model_class, config):
     config._attn_implementation = "eager"
     model = model_class(config)
     with torch.no_grad():
@@ -249,6 +289,24 @@ def google_bert(model, batch):
                 parameter.sub_(learning_rate * m * torch.rsqrt(v + epsilon**2))
 
 
+def expect_of_classifier(model, batch, precision):
+    """Every tensor of a classifier's expected.safetensors, computed in `precision`."""
+    model = model.to(precision)
+    logits = []
+    for rows in sequences(batch):
+        inputs = {"input_ids": batch["input_ids"][rows].unsqueeze(0)}
+        if model.config.model_type == "bert":
+            inputs["token_type_ids"] = batch["token_type_ids"][rows].unsqueeze(0)
+        logits.append(model(**inputs).logits[0])
+    logits = torch.stack(logits)
+    labels = torch.tensor([index % len(CLASSES) for index in range(len(LENGTHS))])
+    loss = torch.nn.functional.cross_entropy(logits, labels)
+    expected = {key: batch[key] for key in ("input_ids", "token_type_ids", "starts")}
+    expected |= {"labels": labels, "logits": logits, "loss": loss.reshape(1)}
+    expected |= {f"grad.{name}": tensor for name, tensor in gradients(model, loss).items()}
+    return {name: stored(tensor) for name, tensor in expected.items()}
+
+
 def expect(model, batch, precision):
     """Every tensor of expected.safetensors, computed in `precision`."""
     model = model.to(precision)
@@ -303,6 +361,28 @@ def report_difference(expected, other, zero_gradient):
         print(f"  {kind:30} {difference:.1e}")
 
 
+def write_classifier(name, arguments):
+    """The golden folder of a classifier, or its distance from float32."""
+    torch.manual_seed(SEED)
+    model, batch = build_classifier(name), build_batch()
+    start = {key: tensor.clone() for key, tensor in model.state_dict().items()}
+    folder = arguments.out / f"{name}-classification"
+    if not arguments.compare_float32:
+        model.save_pretrained(folder)
+    expected = expect_of_classifier(model, batch, torch.float64)
+    if arguments.compare_float32:
+        model = model.to(torch.float32)
+        model.load_state_dict(start)
+        print(f"{name}, classification: largest absolute difference of float32")
+        report_difference(expected, expect_of_classifier(model, batch, torch.float32), [])
+        return
+    save_file(expected, folder / "expected.safetensors")
+    for file in folder.iterdir():
+        file.chmod(0o644)
+    size = sum(file.stat().st_size for file in folder.iterdir())
+    print(f"{folder}: {size / 1000:.0f} kB, loss {expected['loss'].item():.6f}")
+
+
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__,
@@ -343,6 +423,8 @@ def main():
         size = sum(file.stat().st_size for file in folder.iterdir())
         print(f"{folder}: {size / 1000:.0f} kB, loss {expected['loss'].item():.6f}, "
               f"distill loss {expected['distill_loss'].item():.6f}")  # fmt: skip
+    for name in ("bert", "distilbert"):
+        write_classifier(name, arguments)
 
 
 if __name__ == "__main__":

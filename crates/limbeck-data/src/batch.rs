@@ -15,14 +15,15 @@ pub struct Batch {
     pub start_positions: Vec<u32>,
     /// Last token of the answer in its sequence, 0 for none, `[sequences]`.
     pub end_positions: Vec<u32>,
-    /// Index of the feature behind each sequence, `[sequences]`.
+    /// Index of the feature behind each sequence, `[sequences]`; none of
+    /// [texts](crate::Sequence).
     pub features: Vec<usize>,
 }
 
 impl Batch {
     /// How many sequences there are.
     pub fn sequences(&self) -> usize {
-        self.features.len()
+        self.starts.len().saturating_sub(1)
     }
 
     /// How many rows there are.

@@ -10,6 +10,7 @@
 //! * [`squad`]: the data itself, SQuAD 1.1 and 2.0 files.
 //! * [`tokenizer`]: `tokenizer.json` or `vocab.txt`, with byte offsets into the text.
 //! * [`features`]: windows with their labels, built in parallel, owned or mapped.
+//! * [`texts`]: a text or a pair of them as one sequence, for classifiers.
 //! * [`batch`] and [`order`]: ragged batches, and which features go into which batch.
 //! * [`decode`]: logits to answers; the one decoder of every command.
 //! * [`metrics`]: one metric a file.
@@ -31,6 +32,7 @@ pub mod order;
 pub mod predictions;
 pub mod random;
 pub mod squad;
+pub mod texts;
 pub mod tokenizer;
 
 mod error;
@@ -45,6 +47,7 @@ pub use error::DataError;
 pub use features::{BuildReport, DocStrideMeaning, Feature, FeatureOptions, Features, Purpose};
 pub use order::BatchOrder;
 pub use squad::{Answer, Paragraph, Question, SquadData};
+pub use texts::Sequence;
 pub use tokenizer::{Encoded, Tokenizer};
 
 /// Sets the number of threads on which texts are tokenised and logits decoded; 0 takes all

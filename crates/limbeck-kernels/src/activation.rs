@@ -1,4 +1,4 @@
-//! The activations between the two products of a feed-forward layer.
+//! The activations between two products: of a feed-forward layer, or of a head.
 
 use crate::isa::for_each_isa;
 use crate::math;
@@ -15,6 +15,8 @@ pub enum Activation {
     GeluTanh,
     /// `max(x, 0)`
     Relu,
+    /// The hyperbolic tangent, as in BERT's pooler.
+    Tanh,
 }
 
 const SQRT_2_OVER_PI: f32 = 0.797_884_6;
@@ -42,6 +44,14 @@ for_each_isa! {
         for (output, &x) in outputs.iter_mut().zip(inputs) {
             // Not `max`, which would hide a NaN.
             *output = if x < 0.0 { 0.0 } else { x };
+        }
+    }
+}
+
+for_each_isa! {
+    fn tanh<FMA>(inputs: &[f32], outputs: &mut [f32]) {
+        for (output, &x) in outputs.iter_mut().zip(inputs) {
+            *output = math::tanh::<FMA>(x);
         }
     }
 }
@@ -77,6 +87,16 @@ for_each_isa! {
 }
 
 for_each_isa! {
+    fn tanh_backward<FMA>(inputs: &[f32], outputs: &mut [f32], gradient: &mut [f32]) {
+        for ((gradient, output), &x) in gradient.iter_mut().zip(outputs).zip(inputs) {
+            let t = math::tanh::<FMA>(x);
+            *output = t;
+            *gradient *= 1.0 - t * t;
+        }
+    }
+}
+
+for_each_isa! {
     fn add_row<FMA>(row: &[f32], sums: &mut [f32]) {
         for (sum, &value) in sums.iter_mut().zip(row) {
             *sum += value;
@@ -104,6 +124,7 @@ impl Activation {
             Activation::Gelu => gelu(inputs, outputs),
             Activation::GeluTanh => gelu_tanh(inputs, outputs),
             Activation::Relu => relu(inputs, outputs),
+            Activation::Tanh => tanh(inputs, outputs),
         }
     }
 
@@ -137,6 +158,7 @@ impl Activation {
                     Activation::Gelu => gelu_backward(inputs, outputs, gradient),
                     Activation::GeluTanh => gelu_tanh_backward(inputs, outputs, gradient),
                     Activation::Relu => relu_backward(inputs, outputs, gradient),
+                    Activation::Tanh => tanh_backward(inputs, outputs, gradient),
                 }
                 add_row(gradient, partial);
             }
@@ -157,7 +179,9 @@ mod tests {
         let inputs: Vec<f32> =
             numbers(rows * columns, 1).into_iter().map(|x| 2.0 * x + 0.05 * x.signum()).collect();
         let weights = numbers(rows * columns, 2);
-        for activation in [Activation::Gelu, Activation::GeluTanh, Activation::Relu] {
+        for activation in
+            [Activation::Gelu, Activation::GeluTanh, Activation::Relu, Activation::Tanh]
+        {
             let mut outputs = vec![f32::NAN; inputs.len()];
             let mut gradient = weights.clone();
             let mut bias_gradient = vec![0.0; columns];

@@ -1,8 +1,9 @@
 //! The configuration of a model: one form for BERT and DistilBERT.
 //!
-//! [`ModelConfig`] holds what the engine needs. How either architecture spells it in
-//! `config.json` is in `json`.
+//! [`ModelConfig`] holds what the engine needs, the head among it (`head`). How either
+//! architecture spells it in `config.json` is in `json`.
 
+mod head;
 mod json;
 
 use std::collections::BTreeMap;
@@ -13,13 +14,15 @@ use serde_json::{Map, Value};
 use crate::error::{ModelError, Result};
 use crate::layout::ALIGNMENT;
 
+pub use head::{Classes, Head, HeadKind, MAX_LABELS, ProblemType};
+
 /// What `config.json` calls weights of one byte, see [`crate::Model::save_quantized`].
 pub(crate) const INT8_METHOD: &str = "limbeck_int8";
 
 /// The families of models this crate knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Architecture {
-    /// BERT, with its question-answering head.
+    /// BERT.
     Bert,
     /// DistilBERT: BERT's layers under other names, without segment embeddings.
     DistilBert,
@@ -74,7 +77,8 @@ pub struct ModelConfig {
     pub hidden_dropout: f32,
     /// Dropout on attention probabilities.
     pub attention_dropout: f32,
-    /// Dropout before the span head: DistilBERT's `qa_dropout`; 0 in BERT.
+    /// Dropout before the head: `qa_dropout` of a DistilBERT with a span head, 0 in such a
+    /// BERT; `classifier_dropout` or `seq_classif_dropout` of a classifier.
     pub head_dropout: f32,
     /// Standard deviation of newly initialised weights.
     pub initializer_range: f32,
@@ -82,6 +86,8 @@ pub struct ModelConfig {
     pub pad_token_id: u32,
     /// Layer to the heads taken away from it, by their numbers before any pruning.
     pub pruned_heads: BTreeMap<usize, Vec<usize>>,
+    /// What stands on the encoder.
+    pub head: Head,
     /// Keys of `config.json` that are not interpreted here; written back unchanged.
     pub extra: Map<String, Value>,
 }
@@ -172,6 +178,9 @@ impl ModelConfig {
                 format!("must be below `vocab_size` = {}", self.vocab_size),
             ));
         }
+        if let Head::Classification(classes) = &self.head {
+            classes.validate()?;
+        }
         self.validate_numbers(&keys)?;
         self.validate_pruned_heads()
     }
@@ -181,7 +190,7 @@ impl ModelConfig {
             (keys.hidden_dropout, self.hidden_dropout),
             (keys.attention_dropout, self.attention_dropout),
         ];
-        match keys.head_dropout {
+        match json::dropout_key(self.architecture, self.head.kind()) {
             Some(key) => dropouts.push((key, self.head_dropout)),
             None if self.head_dropout != 0.0 => {
                 return Err(ModelError::config(
@@ -256,7 +265,14 @@ impl ModelConfig {
             .checked_add(rows(self.max_position_embeddings)?)?
             .checked_add(rows(self.type_vocab_size)?)?
             .checked_add(vector.checked_mul(2)?)?;
-        let head = rows(2)?.checked_add(alignment)?;
+        let head = match &self.head {
+            Head::Span => rows(2)?.checked_add(alignment)?,
+            Head::Classification(classes) => {
+                let labels = (classes.labels.len() as u64).checked_next_multiple_of(alignment)?;
+                let dense = rows(self.hidden_size)?.checked_add(vector)?;
+                dense.checked_add(rows(classes.labels.len())?)?.checked_add(labels)?
+            }
+        };
         layer.checked_mul(self.num_hidden_layers as u64)?.checked_add(embeddings)?.checked_add(head)
     }
 }

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::config::HeadKind;
+
 /// An error of this crate.
 ///
 /// Its text is complete: it holds the text of what caused it, so that one line is
@@ -46,6 +48,15 @@ pub enum ModelError {
         path: PathBuf,
         /// What is wrong, and what to do.
         reason: String,
+    },
+
+    /// A model is asked for what its head cannot give.
+    #[error("the model has a {found}; this needs a {needed}")]
+    Head {
+        /// The head that it would take.
+        needed: HeadKind,
+        /// The head that the model has.
+        found: HeadKind,
     },
 
     /// Input does not fit a model's tables.

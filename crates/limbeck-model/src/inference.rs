@@ -1,10 +1,11 @@
-//! A model that only answers: its weights packed once, all memory kept between batches.
+//! A model that only runs: its weights packed once, all memory kept between batches.
 
 use std::borrow::Cow;
 
 use crate::config::ModelConfig;
 use crate::encoder::{self, InferenceBuffers, Mode, PackedWeights, Tokens};
 use crate::error::Result;
+use crate::heads::classification::{self, ClassLogits};
 use crate::heads::span::{self, SpanLogits};
 use crate::model::Model;
 
@@ -44,6 +45,7 @@ pub struct InferenceModel<'a> {
 pub struct InferenceMemory {
     buffers: InferenceBuffers,
     logits: SpanLogits,
+    class_logits: ClassLogits,
 }
 
 impl<'a> InferenceModel<'a> {
@@ -72,19 +74,37 @@ impl<'a> InferenceModel<'a> {
         self.model.layout.parameters()
     }
 
-    /// The logits of one batch.
+    /// The logits of one batch, two a token.
     ///
     /// # Errors
-    /// When a token, segment or length is beyond the model's tables.
+    /// When a token, segment or length is beyond the model's tables, or the model has
+    /// another head.
     pub fn span_logits<'m>(
         &self,
         tokens: Tokens<'_>,
         memory: &'m mut InferenceMemory,
     ) -> Result<&'m SpanLogits> {
         self.model.check_tokens(tokens)?;
-        let InferenceMemory { buffers, logits } = memory;
+        let InferenceMemory { buffers, logits, .. } = memory;
         let hidden = encoder::infer(&self.model, &self.packed, tokens, buffers);
-        span::forward(&self.model, hidden, Mode::Evaluate, logits);
+        span::forward(&self.model, hidden, Mode::Evaluate, logits)?;
         Ok(logits)
+    }
+
+    /// The logits of one batch, one a label for each sequence: `[sequences, labels]`.
+    ///
+    /// # Errors
+    /// When a token, segment or length is beyond the model's tables, a sequence has no
+    /// tokens, or the model has another head.
+    pub fn class_logits<'m>(
+        &self,
+        tokens: Tokens<'_>,
+        memory: &'m mut InferenceMemory,
+    ) -> Result<&'m [f32]> {
+        self.model.check_tokens(tokens)?;
+        let InferenceMemory { buffers, class_logits, .. } = memory;
+        let hidden = encoder::infer(&self.model, &self.packed, tokens, buffers);
+        classification::forward(&self.model, tokens.starts, hidden, Mode::Evaluate, class_logits)?;
+        Ok(&class_logits.values)
     }
 }

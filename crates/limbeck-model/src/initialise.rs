@@ -101,8 +101,7 @@ mod tests {
         let mut deeper = testing::bert();
         deeper.num_hidden_layers = 5;
         let deeper = Model::initialise(deeper, 7);
-        let head =
-            |model: &Model| model.parameters[model.layout.slots.span_weight.clone()].to_vec();
+        let head = |model: &Model| model.parameters[model.layout.slots.head.range()].to_vec();
         assert_eq!(head(&model), head(&deeper));
     }
 

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::config::ModelConfig;
+use crate::config::{Head, HeadKind, ModelConfig, ProblemType};
 use crate::model::Model;
 
 /// The sizes of a model, for people and as JSON.
@@ -10,6 +10,8 @@ use crate::model::Model;
 pub struct Inspection {
     /// `bert` or `distilbert`.
     pub architecture: String,
+    /// What stands on the encoder.
+    pub head: HeadInspection,
     /// Whether the folder keeps linear weights with one byte each.
     pub quantized: bool,
     /// All parameters.
@@ -24,6 +26,29 @@ pub struct Inspection {
     pub layers: Vec<LayerInspection>,
     /// All tensors, in the order of the flat buffer.
     pub tensors: Vec<TensorInspection>,
+}
+
+/// The head, and of a classifier what its logits mean.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct HeadInspection {
+    /// Which head it is.
+    pub kind: HeadKind,
+    /// How logits and labels belong together.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problem_type: Option<ProblemType>,
+    /// The labels' names, by the number of their logit.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<String>,
+}
+
+impl HeadInspection {
+    fn new(head: &Head) -> HeadInspection {
+        let (problem_type, labels) = match head {
+            Head::Span => (None, Vec::new()),
+            Head::Classification(classes) => (Some(classes.problem()), classes.labels.clone()),
+        };
+        HeadInspection { kind: head.kind(), problem_type, labels }
+    }
 }
 
 /// The sizes of one encoder layer.
@@ -68,6 +93,7 @@ impl Inspection {
         Inspection {
             quantized: false,
             architecture: model.config.architecture.to_string(),
+            head: HeadInspection::new(&model.config.head),
             parameters: model.layout.parameters(),
             nonzero_parameters: tensors.iter().map(|tensor| tensor.nonzero).sum(),
             length,
@@ -83,7 +109,8 @@ impl Inspection {
 /// and `w` = heads × head size of a layer:
 ///
 /// ```text
-/// sum over layers of  n·(3·h·w + w·h + 2·h·f) + 2·n²·w,   plus  2·n·h  for the span head
+/// sum over layers of  n·(3·h·w + w·h + 2·h·f) + 2·n²·w,   plus  2·n·h      for a span head
+///                                                         or    h·(h + c)  for c classes
 /// ```
 ///
 /// Embeddings, norms, softmax and activations are not counted; zeros are.
@@ -95,7 +122,11 @@ pub fn macs(config: &ModelConfig, n: usize) -> u64 {
         let per_token = 4 * h * w + 2 * h * f;
         n.saturating_mul(per_token).saturating_add(n.saturating_mul(n).saturating_mul(2 * w))
     });
-    let total = layers.fold(n.saturating_mul(2 * h), u128::saturating_add);
+    let head = match &config.head {
+        Head::Span => n.saturating_mul(2 * h),
+        Head::Classification(classes) => h * (h + classes.labels.len() as u128),
+    };
+    let total = layers.fold(head, u128::saturating_add);
     u64::try_from(total).unwrap_or(u64::MAX)
 }
 
@@ -114,6 +145,9 @@ mod tests {
         // The second layer loses half of w = 8.
         assert_eq!(macs(&config, 5), 3 * (5 * 448 + 400) + 5 * 16 - 5 * 128 - 200);
         assert_eq!(macs(&config, usize::MAX), u64::MAX);
+        // A classifier's head reads one token: 8·8 + 3·8.
+        let classifier = testing::classifier(testing::bert(), &["A", "B", "C"]);
+        assert_eq!(macs(&classifier, 5), 3 * (5 * 448 + 400) + 88);
     }
 
     #[test]

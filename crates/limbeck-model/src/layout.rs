@@ -6,9 +6,13 @@
 //! layer the query, key and value weights follow one another without a gap, so that one
 //! matrix product computes all three, and so do their biases.
 
+mod head;
+
 use std::ops::Range;
 
-use crate::config::{Architecture, ModelConfig};
+use crate::config::{Architecture, Head, ModelConfig};
+
+pub use head::{ClassificationSlots, HeadSlots, SpanSlots};
 
 /// Tensors begin at multiples of this many floats: 64 bytes, a cache line and a vector
 /// register of AVX-512.
@@ -37,7 +41,7 @@ impl Role {
 /// One named tensor of the flat buffer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TensorView {
-    /// The name under which transformers saves it in a `*ForQuestionAnswering` model.
+    /// The name under which transformers saves it in a model with the same head.
     pub name: String,
     /// Its dimensions, row-major.
     pub shape: Vec<usize>,
@@ -123,10 +127,8 @@ pub struct Slots {
     pub embedding_norm_bias: Range<usize>,
     /// The encoder, first layer first.
     pub layers: Vec<LayerSlots>,
-    /// `[2, hidden]`: the row that scores a token as start of the answer, then as its end.
-    pub span_weight: Range<usize>,
-    /// `[2]`.
-    pub span_bias: Range<usize>,
+    /// What stands on the encoder.
+    pub head: HeadSlots,
 }
 
 /// The table of a model's tensors.
@@ -174,7 +176,19 @@ impl Layout {
         let layers = (0..config.num_hidden_layers)
             .map(|layer| builder.add_layer(config, names, layer))
             .collect();
-        let (span_weight, span_bias) = builder.add_linear("qa_outputs", [2, hidden]);
+        let head = match &config.head {
+            Head::Span => {
+                let (weight, bias) = builder.add_linear("qa_outputs", [2, hidden]);
+                HeadSlots::Span(SpanSlots { weight, bias })
+            }
+            Head::Classification(classes) => {
+                let (dense_weight, dense_bias) = builder.add_linear(names.pooler, [hidden; 2]);
+                let labels = classes.labels.len();
+                let (weight, bias) = builder.add_linear("classifier", [labels, hidden]);
+                let slots = ClassificationSlots { dense_weight, dense_bias, weight, bias };
+                HeadSlots::Classification(slots)
+            }
+        };
 
         let slots = Slots {
             word_embeddings,
@@ -183,8 +197,7 @@ impl Layout {
             embedding_norm_weight,
             embedding_norm_bias,
             layers,
-            span_weight,
-            span_bias,
+            head,
         };
         builder.align();
         Layout { tensors: builder.tensors, slots, len: builder.len }
@@ -213,6 +226,8 @@ struct Names {
     intermediate: &'static str,
     output: &'static str,
     output_norm: &'static str,
+    /// The whole name of what a classifier reads the first token through.
+    pooler: &'static str,
 }
 
 const BERT: Names = Names {
@@ -224,6 +239,7 @@ const BERT: Names = Names {
     intermediate: "intermediate.dense",
     output: "output.dense",
     output_norm: "output.LayerNorm",
+    pooler: "bert.pooler.dense",
 };
 
 const DISTILBERT: Names = Names {
@@ -235,6 +251,7 @@ const DISTILBERT: Names = Names {
     intermediate: "ffn.lin1",
     output: "ffn.lin2",
     output_norm: "output_layer_norm",
+    pooler: "pre_classifier",
 };
 
 /// Lays tensors out one after the other.
@@ -373,7 +390,7 @@ mod tests {
 
     #[test]
     fn tensors_begin_aligned_and_do_not_overlap() {
-        for config in [testing::bert(), testing::distilbert()] {
+        for config in testing::all() {
             let layout = Layout::new(&config);
             let mut end = 0;
             for tensor in &layout.tensors {
@@ -397,7 +414,8 @@ mod tests {
         let range = |name: &str| layout.find(name).unwrap().range();
         let slots = &layout.slots;
         assert_eq!(slots.word_embeddings, range("bert.embeddings.word_embeddings.weight"));
-        assert_eq!(slots.span_weight, range("qa_outputs.weight"));
+        assert_eq!(slots.head.range().start, range("qa_outputs.weight").start);
+        assert_eq!(slots.head.range().end, range("qa_outputs.bias").end);
         let layer = &slots.layers[2];
         let name = |part: &str| range(&format!("bert.encoder.layer.2.{part}"));
         assert_eq!(layer.qkv_weight.start, name("attention.self.query.weight").start);
@@ -410,8 +428,28 @@ mod tests {
     }
 
     #[test]
+    fn a_classifier_has_the_tensors_of_its_architecture_behind_all_others() {
+        for (config, dense) in
+            [(testing::bert(), "bert.pooler.dense"), (testing::distilbert(), "pre_classifier")]
+        {
+            let layout = Layout::new(&testing::classifier(config, &["A", "B", "C"]));
+            let last = &layout.tensors[layout.tensors.len() - 4..];
+            let expected = [
+                (format!("{dense}.weight"), vec![8, 8]),
+                (format!("{dense}.bias"), vec![8]),
+                ("classifier.weight".to_owned(), vec![3, 8]),
+                ("classifier.bias".to_owned(), vec![3]),
+            ];
+            for (tensor, (name, shape)) in last.iter().zip(expected) {
+                assert_eq!((&tensor.name, &tensor.shape), (&name, &shape));
+            }
+            assert_eq!(layout.slots.head.range(), last[0].offset..last[3].range().end);
+        }
+    }
+
+    #[test]
     fn norms_and_biases_are_not_decayed_in_either_architecture() {
-        for config in [testing::bert(), testing::distilbert()] {
+        for config in testing::all() {
             for tensor in &Layout::new(&config).tensors {
                 assert_eq!(tensor.role.decays(), tensor.shape.len() == 2, "{}", tensor.name);
             }

@@ -1,5 +1,5 @@
-//! The models: BERT and DistilBERT encoders with a span head, as Hugging Face folders
-//! hold them.
+//! The models: BERT and DistilBERT encoders with a span or a classification head, as
+//! Hugging Face folders hold them.
 //!
 //! This crate reads and writes model folders, lays all parameters out in one flat
 //! buffer, and builds students from teachers. It knows nothing of questions and answers
@@ -33,8 +33,8 @@ pub mod student;
 #[cfg(test)]
 mod testing;
 
-pub use config::{Activation, Architecture, ModelConfig};
+pub use config::{Activation, Architecture, Classes, Head, HeadKind, ModelConfig, ProblemType};
 pub use error::{ModelError, Result};
 pub use folder::LoadReport;
-pub use layout::{LayerSlots, Layout, Role, Slots, TensorView};
+pub use layout::{HeadSlots, LayerSlots, Layout, Role, Slots, TensorView};
 pub use model::Model;

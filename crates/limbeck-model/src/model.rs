@@ -5,7 +5,7 @@ use crate::error::{ModelError, Result};
 use crate::initialise;
 use crate::layout::{Layout, TensorView};
 
-/// A BERT or DistilBERT with a span head.
+/// A BERT or DistilBERT with its head.
 #[derive(Clone, Debug)]
 pub struct Model {
     /// Sizes and options.

@@ -80,7 +80,7 @@ pub fn with_layers_and_pruned_heads(
     }
     if n_layers > available {
         let slots = &student.layout.slots;
-        let new = slots.layers[available].qkv_weight.start..slots.span_weight.start;
+        let new = slots.layers[available].qkv_weight.start..slots.head.range().start;
         for tensor in student.layout.tensors.iter().filter(|t| new.contains(&t.offset)) {
             let values = &mut student.parameters[tensor.range()];
             initialise::fill(&student.config, tensor, init_seed, values);
@@ -137,13 +137,9 @@ fn choose(mut heads: Vec<usize>, count: usize, stream: Key) -> Vec<usize> {
 fn copy_around_layers(from: &Model, to: &mut Model) {
     let embeddings = 0..from.layout.slots.embedding_norm_bias.end;
     to.parameters[embeddings.clone()].copy_from_slice(&from.parameters[embeddings]);
-    let pairs = [
-        (&from.layout.slots.span_weight, &to.layout.slots.span_weight),
-        (&from.layout.slots.span_bias, &to.layout.slots.span_bias),
-    ];
-    for (source, target) in pairs {
-        to.parameters[target.clone()].copy_from_slice(&from.parameters[source.clone()]);
-    }
+    // Like a layer, the head begins aligned.
+    let (source, target) = (from.layout.slots.head.range(), to.layout.slots.head.range());
+    to.parameters[target].copy_from_slice(&from.parameters[source]);
 }
 
 /// Copies a layer that has the same heads in both.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Map;
 
-use crate::config::{Activation, Architecture, ModelConfig};
+use crate::config::{Activation, Architecture, Classes, Head, ModelConfig};
 
 /// Three layers of two heads; the sizes are no multiples of the alignment.
 pub(crate) fn bert() -> ModelConfig {
@@ -25,6 +25,7 @@ pub(crate) fn bert() -> ModelConfig {
         initializer_range: 0.02,
         pad_token_id: 0,
         pruned_heads: BTreeMap::new(),
+        head: Head::Span,
         extra: Map::new(),
     }
 }
@@ -37,4 +38,17 @@ pub(crate) fn distilbert() -> ModelConfig {
         head_dropout: 0.1,
         ..bert()
     }
+}
+
+/// The same model with a classification head in the place of its own.
+pub(crate) fn classifier(config: ModelConfig, labels: &[&str]) -> ModelConfig {
+    let labels = labels.iter().map(|&label| label.to_owned()).collect();
+    let head = Head::Classification(Classes { labels, problem_type: None });
+    ModelConfig { head, head_dropout: 0.2, ..config }
+}
+
+/// Both architectures with both heads.
+pub(crate) fn all() -> [ModelConfig; 4] {
+    let labels = ["A", "B", "C"];
+    [bert(), distilbert(), classifier(bert(), &labels), classifier(distilbert(), &labels)]
 }

@@ -3,84 +3,15 @@
 //! `tools/golden.py` made the values: a small model of each architecture with random
 //! weights, sequences of several lengths, hidden states, logits, losses and gradients.
 
-use std::path::{Path, PathBuf};
+mod support;
 
 use limbeck_kernels::loss;
-use limbeck_model::Model;
-use limbeck_model::encoder::{self, Activations, BackwardBuffers, Mode, Tokens};
+use limbeck_model::encoder::{self, Activations, BackwardBuffers, Mode};
 use limbeck_model::heads::span::{self, SpanGradients, SpanLogits};
-use safetensors::SafeTensors;
-use safetensors::tensor::TensorView;
+
+use support::{Batch, Golden, assert_close};
 
 const ARCHITECTURES: [&str; 2] = ["bert", "distilbert"];
-
-struct Golden {
-    model: Model,
-    bytes: Vec<u8>,
-}
-
-impl Golden {
-    fn open(name: &str) -> Self {
-        let folder: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
-        let bytes = std::fs::read(folder.join("expected.safetensors")).unwrap();
-        Golden { model: Model::open(&folder).unwrap(), bytes }
-    }
-
-    fn with<T>(&self, name: &str, read: impl FnOnce(TensorView<'_>) -> T) -> T {
-        read(SafeTensors::deserialize(&self.bytes).unwrap().tensor(name).unwrap())
-    }
-
-    fn floats(&self, name: &str) -> Vec<f32> {
-        let read = |chunk: &[u8]| f32::from_le_bytes(chunk.try_into().unwrap());
-        self.with(name, |view| view.data().chunks_exact(4).map(read).collect())
-    }
-
-    fn integers(&self, name: &str) -> Vec<usize> {
-        self.with(name, |view| {
-            let width = view.dtype().bitsize() / 8;
-            let read = |chunk: &[u8]| {
-                let mut word = [0; 8];
-                word[..width].copy_from_slice(chunk);
-                u64::from_le_bytes(word) as usize
-            };
-            view.data().chunks_exact(width).map(read).collect()
-        })
-    }
-}
-
-struct Batch {
-    input_ids: Vec<u32>,
-    token_type_ids: Vec<u8>,
-    starts: Vec<usize>,
-}
-
-impl Batch {
-    fn of(golden: &Golden) -> Self {
-        Batch {
-            input_ids: golden.integers("input_ids").iter().map(|&id| id as u32).collect(),
-            token_type_ids: golden.integers("token_type_ids").iter().map(|&id| id as u8).collect(),
-            starts: golden.integers("starts"),
-        }
-    }
-
-    fn tokens(&self) -> Tokens<'_> {
-        Tokens {
-            input_ids: &self.input_ids,
-            token_type_ids: &self.token_type_ids,
-            starts: &self.starts,
-        }
-    }
-}
-
-#[track_caller]
-fn assert_close(got: &[f32], want: &[f32], tolerance: f32, what: &str) {
-    assert_eq!(got.len(), want.len(), "{what}: lengths");
-    let largest = want.iter().fold(0.0f32, |a, v| a.max(v.abs()));
-    for (i, (g, w)) in got.iter().zip(want).enumerate() {
-        let error = (g - w).abs();
-        assert!(error <= tolerance * largest.max(1e-3), "{what}[{i}]: {g}, expected {w}");
-    }
-}
 
 #[test]
 fn hidden_states_and_logits_agree_with_transformers() {
@@ -95,7 +26,7 @@ fn hidden_states_and_logits_agree_with_transformers() {
         }
         let mut logits = SpanLogits::default();
         let hidden = activations.last_hidden_state();
-        span::forward(&golden.model, hidden, Mode::Evaluate, &mut logits);
+        span::forward(&golden.model, hidden, Mode::Evaluate, &mut logits).unwrap();
         assert_close(&logits.start, &golden.floats("start_logits"), 1e-5, "start logits");
         assert_close(&logits.end, &golden.floats("end_logits"), 1e-5, "end logits");
     }
@@ -128,7 +59,7 @@ fn step(
     let mut d_logits = SpanGradients::default();
     encoder::forward(model, batch.tokens(), Mode::Evaluate, &mut activations);
     let hidden = activations.last_hidden_state();
-    span::forward(model, hidden, Mode::Evaluate, &mut logits);
+    span::forward(model, hidden, Mode::Evaluate, &mut logits).unwrap();
     d_logits.clear(batch.input_ids.len());
     let mut loss = 0.0;
     for (sequence, pair) in batch.starts.windows(2).enumerate() {
@@ -141,7 +72,8 @@ fn step(
     let mut gradients = vec![0.0; model.layout.len];
     let mut buffers = BackwardBuffers::default();
     let mode = Mode::Evaluate;
-    span::backward(model, hidden, mode, &logits, &mut d_logits, &mut buffers, &mut gradients);
+    span::backward(model, hidden, mode, &logits, &mut d_logits, &mut buffers, &mut gradients)
+        .unwrap();
     encoder::backward(model, batch.tokens(), mode, &activations, &mut buffers, &mut gradients);
     (loss, gradients)
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use limbeck_data::{DecodeOptions, FeatureOptions, Tokenizer};
 use limbeck_model::folder::{Limbeck, NOTES_FILE};
 use limbeck_model::inference::InferenceModel;
-use limbeck_model::{LoadReport, ModelConfig};
+use limbeck_model::{Classes, Head, HeadKind, LoadReport, ModelConfig};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -40,14 +40,13 @@ pub struct OpenModel {
 }
 
 impl OpenModel {
-    /// Opens a model folder.
+    /// Opens the folder of a model that answers questions.
     ///
     /// # Errors
-    /// When a file is missing or damaged, or the tokenizer is not the model's.
+    /// When a file is missing or damaged, the tokenizer is not the model's, or the model is
+    /// a classifier.
     pub fn open(dir: &Path) -> Result<OpenModel> {
-        let (model, load) = InferenceModel::open(dir)?;
-        let tokenizer = Tokenizer::from_folder(dir)?;
-        check_vocabulary(&tokenizer, model.config(), dir)?;
+        let (model, load, tokenizer) = open_parts(dir, HeadKind::Span)?;
         let notes = Limbeck::open(dir)?.unwrap_or_default();
         let task: Option<Task> = part(&notes, "task", dir)?;
         let mut features: FeatureOptions = part(&notes, "features", dir)?.unwrap_or_default();
@@ -59,6 +58,68 @@ impl OpenModel {
         fit(&mut features, model.config().max_position_embeddings);
         Ok(OpenModel { model, tokenizer, load, task, features, decode })
     }
+}
+
+/// A classifier, its tokenizer, and what its logits mean.
+#[derive(Debug)]
+pub struct OpenClassifier {
+    /// The model.
+    pub model: InferenceModel<'static>,
+    /// Its tokenizer.
+    pub tokenizer: Tokenizer,
+    /// What was found in the folder and what was not.
+    pub load: LoadReport,
+    /// Labels and how they belong to the logits.
+    pub classes: Classes,
+    /// Tokens that are read of a text, special ones included: as many as in training, if the
+    /// notes say, else as many as the model has positions.
+    pub max_length: usize,
+}
+
+impl OpenClassifier {
+    /// Opens the folder of a model with a classification head.
+    ///
+    /// # Errors
+    /// When a file is missing or damaged, the tokenizer is not the model's, or the model is
+    /// no classifier.
+    pub fn open(dir: &Path) -> Result<OpenClassifier> {
+        let (model, load, tokenizer) = open_parts(dir, HeadKind::Classification)?;
+        let notes = Limbeck::open(dir)?.unwrap_or_default();
+        let positions = model.config().max_position_embeddings;
+        let max_length = notes.max_length.map_or(positions, |length| length.min(positions));
+        let Head::Classification(classes) = model.config().head.clone() else {
+            return Err(wrong_head(dir, HeadKind::Classification));
+        };
+        Ok(OpenClassifier { model, tokenizer, load, classes, max_length })
+    }
+}
+
+/// Opens what every model folder has, once the head is known to be the one that is needed.
+fn open_parts(
+    dir: &Path,
+    needed: HeadKind,
+) -> Result<(InferenceModel<'static>, LoadReport, Tokenizer)> {
+    if ModelConfig::open(dir)?.head.kind() != needed {
+        return Err(wrong_head(dir, needed));
+    }
+    let (model, load) = InferenceModel::open(dir)?;
+    let tokenizer = Tokenizer::from_folder(dir)?;
+    check_vocabulary(&tokenizer, model.config(), dir)?;
+    Ok((model, load, tokenizer))
+}
+
+fn wrong_head(dir: &Path, needed: HeadKind) -> RuntimeError {
+    let reason = match needed {
+        HeadKind::Span => {
+            "the model classifies whole texts and has no span head to answer questions with; \
+             give one that was fine-tuned on questions"
+        }
+        HeadKind::Classification => {
+            "the model is no classifier; give one whose config.json names a class \
+             ...ForSequenceClassification under `architectures`"
+        }
+    };
+    RuntimeError::Folder { path: dir.to_owned(), reason: reason.to_owned() }
 }
 
 /// Makes windows that nobody asked for fit a model of few positions: a third of them for

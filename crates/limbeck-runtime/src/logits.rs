@@ -1,8 +1,9 @@
-//! Logits of many features, in batches of a bounded number of rows.
+//! Logits of many features or texts, in batches of a bounded number of rows.
 
+use std::borrow::Borrow;
 use std::ops::{ControlFlow, Range};
 
-use limbeck_data::{Batch, Features, decode};
+use limbeck_data::{Batch, Features, Sequence, decode};
 use limbeck_model::encoder::Tokens;
 use limbeck_model::heads::span::SpanLogits;
 use limbeck_model::inference::{InferenceMemory, InferenceModel};
@@ -84,4 +85,36 @@ pub fn span_logits(
         Ok::<_, RuntimeError>(progress(done))
     })?;
     Ok(finished.then_some(all))
+}
+
+/// The logits of sequences, in order: for each one a label. Sequences of several requests may
+/// go together; what one gives does not depend on the others.
+///
+/// # Errors
+/// When a sequence was made with a tokenizer that is not the model's or is longer than the
+/// model reads, or the model has no classification head.
+pub fn class_logits<S: Borrow<Sequence>>(
+    model: &InferenceModel<'_>,
+    sequences: &[S],
+    memory: &mut Memory,
+) -> Result<Vec<Vec<f32>>> {
+    let mut all = Vec::with_capacity(sequences.len());
+    let Memory { inference, batch, .. } = memory;
+    let mut rest = sequences;
+    while !rest.is_empty() {
+        batch.clear();
+        let mut taken = 0;
+        for sequence in rest.iter().map(S::borrow) {
+            if taken > 0 && batch.rows() + sequence.rows() > BATCH_ROWS {
+                break;
+            }
+            sequence.append(batch);
+            taken += 1;
+        }
+        let logits = model.class_logits(tokens(batch), inference)?;
+        let labels = (logits.len() / taken).max(1);
+        all.extend(logits.chunks_exact(labels).map(<[f32]>::to_vec));
+        rest = &rest[taken..];
+    }
+    Ok(all)
 }

@@ -4,13 +4,17 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use limbeck_data::Sequence;
 use limbeck_data::decode::{DecodeOptions, Pooled, pool_documents};
-use limbeck_runtime::{Asked, Prepared};
+use limbeck_runtime::{Asked, Classified, Prepared, RuntimeError};
+use serde::Serialize;
 use tokio::sync::oneshot;
+use utoipa::ToSchema;
 
-use crate::engine::job::{Done, Job};
+use crate::engine::job::{Done, Job, Work};
 use crate::error::Refusal;
 use crate::state::State;
+use crate::student::{Skill, Student};
 
 /// Every question is put to every document.
 #[derive(Debug)]
@@ -25,58 +29,55 @@ pub struct Questions {
     pub decode: DecodeOptions,
 }
 
-/// The answers and what they cost.
+/// Texts to classify.
 #[derive(Debug)]
-pub struct Replies {
-    /// One a question, over all documents.
-    pub answers: Vec<Pooled>,
-    /// Windows that went through the model.
-    pub windows: usize,
-    /// Tokens of those windows.
-    pub tokens: usize,
-    /// Cutting the texts into windows.
+pub struct Texts {
+    /// The number of the model.
+    pub model: usize,
+    /// Texts, some with a second one to compare with.
+    pub texts: Vec<(String, Option<String>)>,
+}
+
+/// What a request cost.
+#[derive(Debug, Clone, Copy)]
+pub struct Cost {
+    /// What went through the model.
+    pub usage: Usage,
+    /// Cutting the texts into tokens.
     pub tokenize: Duration,
     /// Waiting for the model.
     pub queue: Duration,
-    /// In batches that held some of the windows.
+    /// In batches that held some of the request.
     pub compute: Duration,
 }
 
-/// Takes the questions through tokenising, the model and decoding.
+/// How much went through the model.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+pub struct Usage {
+    /// Windows of text.
+    windows: usize,
+    /// Their tokens.
+    tokens: usize,
+}
+
+/// Takes questions through tokenising, the model and decoding: one answer a question, over all
+/// documents.
 ///
 /// # Errors
 /// When too much is under way or asked for, a question fits no window, or the server fails.
-pub async fn ask(state: &Arc<State>, asked: Questions) -> Result<Replies, Refusal> {
+pub async fn answer(state: &Arc<State>, asked: Questions) -> Result<(Vec<Pooled>, Cost), Refusal> {
     let Questions { model, questions, documents, decode } = asked;
     let count = questions.len();
-    // Held to the end: what is under way is bounded from here on.
-    let _places = state.admit(count * documents.len())?;
-
-    let begun = Instant::now();
-    let ours = state.clone();
-    let prepared = off_thread(move || {
-        let student = ours.students.get(model);
+    let prepare = move |student: &Student| {
+        let Skill::Answer { features, .. } = &student.skill else { return Ok(None) };
         let pairs = documents
             .iter()
             .flat_map(|context| questions.iter().map(|question| Asked { question, context }));
-        Prepared::new(&pairs.collect::<Vec<_>>(), &student.tokenizer, &student.features)
-    });
-    let prepared = prepared.await?.map_err(|error| Refusal::invalid(error.to_string()))?;
-    let tokenize = begun.elapsed();
-
-    let windows = prepared.features().len();
-    let tokens = (0..windows).map(|window| prepared.features().rows_of(window)).sum();
-    let most = state.options.max_input_tokens;
-    if tokens > most {
-        let message = format!("the request takes {tokens} tokens, at most {most} are allowed");
-        return Err(Refusal::too_large(message));
-    }
-
-    let (job, done) = Job::new(model, prepared);
-    state.engine.queue.push(job).map_err(|_| Refusal::stopping())?;
-    let Done { prepared, logits, queue, compute } = done.await.map_err(|_| Refusal::fault())?;
-
-    let answers = off_thread(move || {
+        let prepared = Prepared::new(&pairs.collect::<Vec<_>>(), &student.tokenizer, features)?;
+        Ok(Some(Work::windows(prepared)))
+    };
+    let read = move |_: &Student, work: Work| {
+        let Work::Windows { prepared, logits } = work else { return Vec::new() };
         let mut of_document = prepared.decode(&logits, &decode).into_iter();
         let mut of_question: Vec<Vec<_>> = (0..count).map(|_| Vec::new()).collect();
         while of_document.len() > 0 {
@@ -85,10 +86,65 @@ pub async fn ask(state: &Arc<State>, asked: Questions) -> Result<Replies, Refusa
             }
         }
         of_question.into_iter().map(|list| pool_documents(list, &decode)).collect()
-    });
-    let answers = answers.await?;
+    };
+    through(state, model, prepare, read).await
+}
+
+/// Takes texts through tokenising and the model: what each of them is.
+///
+/// # Errors
+/// When too much is under way or asked for, or the server fails.
+pub async fn classify(
+    state: &Arc<State>,
+    asked: Texts,
+) -> Result<(Vec<Classified>, Cost), Refusal> {
+    let Texts { model, texts } = asked;
+    let prepare = move |student: &Student| {
+        let Skill::Classify { max_length, .. } = &student.skill else { return Ok(None) };
+        let sequence = |(text, pair): &(String, Option<String>)| {
+            Sequence::new(&student.tokenizer, text, pair.as_deref(), *max_length)
+        };
+        Ok(Some(Work::texts(texts.iter().map(sequence).collect::<Result<_, _>>()?)))
+    };
+    let read = move |student: &Student, work: Work| {
+        let Skill::Classify { classes, .. } = &student.skill else { return Vec::new() };
+        let Work::Texts { sequences, logits } = work else { return Vec::new() };
+        let texts = sequences.iter().zip(&logits);
+        texts.map(|(text, logits)| Classified::new(classes, logits, text.truncated)).collect()
+    };
+    through(state, model, prepare, read).await
+}
+
+/// The stages that every request goes through. Whoever calls has been [admitted](State::admit).
+async fn through<T: Send + 'static>(
+    state: &Arc<State>,
+    model: usize,
+    prepare: impl FnOnce(&Student) -> Result<Option<Work>, RuntimeError> + Send + 'static,
+    read: impl FnOnce(&Student, Work) -> T + Send + 'static,
+) -> Result<(T, Cost), Refusal> {
+    let begun = Instant::now();
+    let ours = state.clone();
+    let work = off_thread(move || prepare(ours.students.get(model))).await?;
+    let work = work.map_err(|error| Refusal::invalid(error.to_string()))?;
+    let work = work.ok_or_else(Refusal::fault)?;
+    let tokenize = begun.elapsed();
+
+    let usage = Usage { windows: work.sequences(), tokens: work.rows() };
+    let most = state.options.max_input_tokens;
+    if usage.tokens > most {
+        let message =
+            format!("the request takes {} tokens, at most {most} are allowed", usage.tokens);
+        return Err(Refusal::too_large(message));
+    }
+
+    let (job, done) = Job::new(model, work);
+    state.engine.queue.push(job).map_err(|_| Refusal::stopping())?;
+    let Done { work, queue, compute } = done.await.map_err(|_| Refusal::fault())?;
+
+    let ours = state.clone();
+    let result = off_thread(move || read(ours.students.get(model), work)).await?;
     state.metrics.stages(tokenize, queue, compute);
-    Ok(Replies { answers, windows, tokens, tokenize, queue, compute })
+    Ok((result, Cost { usage, tokenize, queue, compute }))
 }
 
 /// Runs something long beside the network's threads. Not at all if nobody waits for it by

@@ -71,6 +71,18 @@ impl Refusal {
         Self::new(StatusCode::NOT_FOUND, "model_not_found", message)
     }
 
+    /// The model cannot do what is asked.
+    pub fn unskilled_model(name: &str) -> Self {
+        let message = format!("the model `{name}` has another task; /info tells which");
+        Self::new(StatusCode::NOT_FOUND, "model_not_found", message)
+    }
+
+    /// No model can do what is asked.
+    pub fn no_skilled_model() -> Self {
+        let message = "no model of this server has this task; /info lists what there is";
+        Self::new(StatusCode::NOT_FOUND, "model_not_found", message)
+    }
+
     /// The body is not declared to be JSON. Browsers send other types across sites without
     /// asking; so no foreign page can make a browser ask this server.
     pub fn media_type() -> Self {

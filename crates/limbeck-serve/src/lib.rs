@@ -33,4 +33,4 @@ mod testing;
 
 pub use options::{ApiKey, ServeOptions};
 pub use server::{ServeError, Server};
-pub use student::{Student, Students};
+pub use student::{Skill, Student, Students};

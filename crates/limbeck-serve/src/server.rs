@@ -5,15 +5,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use limbeck_data::DecodeOptions;
 use tokio::net::TcpListener;
 
 use crate::api;
-use crate::ask::{Questions, ask};
+use crate::ask::{self, Questions, Texts};
 use crate::http::listen;
 use crate::options::ServeOptions;
 use crate::state::State;
-use crate::student::Students;
+use crate::student::{Skill, Students};
 
 /// Why a server does not start.
 #[derive(Debug, thiserror::Error)]
@@ -61,13 +60,20 @@ impl Server {
         let address = listener.local_addr().map_err(failed)?;
         let state = State::new(options, students).map_err(ServeError::Threads)?;
         for (number, student) in state.students.iter().enumerate() {
-            let asked = Questions {
-                model: number,
-                questions: vec!["Is there an answer?".to_owned()],
-                documents: vec!["There is an answer.".to_owned()],
-                decode: DecodeOptions::default(),
+            let text = || "There is an answer.".to_owned();
+            let answered = match &student.skill {
+                Skill::Answer { decode, .. } => {
+                    let (questions, documents) = (vec![text()], vec![text()]);
+                    let decode = decode.clone();
+                    let asked = Questions { model: number, questions, documents, decode };
+                    ask::answer(&state, asked).await.map(drop)
+                }
+                Skill::Classify { .. } => {
+                    let texts = vec![(text(), None)];
+                    ask::classify(&state, Texts { model: number, texts }).await.map(drop)
+                }
             };
-            ask(&state, asked).await.map_err(|refusal| ServeError::Model {
+            answered.map_err(|refusal| ServeError::Model {
                 model: student.name.clone(),
                 reason: refusal.message,
             })?;

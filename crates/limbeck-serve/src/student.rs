@@ -1,9 +1,12 @@
 //! The models of a server, under their names.
 
 use limbeck_data::{DecodeOptions, FeatureOptions, Tokenizer};
+use limbeck_model::Classes;
 use limbeck_model::inference::InferenceModel;
 use serde::Serialize;
 use utoipa::ToSchema;
+
+use crate::error::Refusal;
 
 /// A model that is served.
 pub struct Student {
@@ -13,12 +16,28 @@ pub struct Student {
     pub model: InferenceModel<'static>,
     /// Its tokenizer.
     pub tokenizer: Tokenizer,
-    /// How questions and contexts become windows.
-    pub features: FeatureOptions,
-    /// How logits become answers.
-    pub decode: DecodeOptions,
+    /// What it can be asked.
+    pub skill: Skill,
     /// Whether its weights take one byte each.
     pub quantized: bool,
+}
+
+/// What a model can be asked.
+pub enum Skill {
+    /// It answers questions.
+    Answer {
+        /// How questions and contexts become windows.
+        features: FeatureOptions,
+        /// How logits become answers.
+        decode: DecodeOptions,
+    },
+    /// It classifies texts.
+    Classify {
+        /// What its logits mean.
+        classes: Classes,
+        /// Tokens that are read of a text.
+        max_length: usize,
+    },
 }
 
 /// What there is to know of a served model.
@@ -27,7 +46,7 @@ pub struct StudentInfo {
     /// What requests call it.
     #[schema(example = "student")]
     pub name: String,
-    /// Whether it answers requests that name no model.
+    /// Whether it answers requests of its task that name no model.
     pub default: bool,
     /// `bert` or `distilbert`.
     pub architecture: String,
@@ -39,16 +58,31 @@ pub struct StudentInfo {
     pub parameters: usize,
     /// Whether its weights take one byte each.
     pub quantized: bool,
-    /// Tokens of a window; longer contexts take several.
+    /// `answer` or `classify`.
+    #[schema(example = "answer")]
+    pub task: &'static str,
+    /// Tokens of a window; longer contexts take several, longer texts are cut.
     pub max_length: usize,
     /// Whether it may say that a context holds no answer.
-    pub allow_no_answer: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub allow_no_answer: Option<bool>,
+    /// The labels of a classifier.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub labels: Option<Vec<String>>,
 }
 
 impl Student {
     /// What there is to know of it.
     pub fn info(&self, default: bool) -> StudentInfo {
         let config = self.model.config();
+        let (task, max_length, allow_no_answer, labels) = match &self.skill {
+            Skill::Answer { features, decode } => {
+                ("answer", features.max_length, Some(decode.allow_null), None)
+            }
+            Skill::Classify { classes, max_length } => {
+                ("classify", *max_length, None, Some(classes.labels.clone()))
+            }
+        };
         StudentInfo {
             name: self.name.clone(),
             default,
@@ -57,13 +91,15 @@ impl Student {
             hidden_size: config.hidden_size,
             parameters: self.model.parameters(),
             quantized: self.quantized,
-            max_length: self.features.max_length,
-            allow_no_answer: self.decode.allow_null,
+            task,
+            max_length,
+            allow_no_answer,
+            labels,
         }
     }
 }
 
-/// The models of a server; the first is the default.
+/// The models of a server; the first of each skill is the default.
 pub struct Students(Vec<Student>);
 
 impl Students {
@@ -86,11 +122,24 @@ impl Students {
         Ok(Students(students))
     }
 
-    /// The number of a model; without a name that of the default.
-    pub fn find(&self, name: Option<&str>) -> Option<usize> {
-        match name {
-            None => Some(0),
+    /// The first model that has the skill, or the one of that name.
+    ///
+    /// # Errors
+    /// When there is none, or the one of that name has another skill.
+    pub fn find(&self, name: Option<&str>, skilled: fn(&Skill) -> bool) -> Result<usize, Refusal> {
+        let able = |student: &Student| skilled(&student.skill);
+        let place = match name {
+            None => self.0.iter().position(able),
             Some(name) => self.0.iter().position(|student| student.name == name),
+        };
+        match (place, name) {
+            (Some(place), _) if able(&self.0[place]) => Ok(place),
+            (Some(_), Some(name)) => Err(Refusal::unskilled_model(name)),
+            (None, Some(name)) => {
+                let known: Vec<&str> = self.0.iter().map(|student| student.name.as_str()).collect();
+                Err(Refusal::unknown_model(name, &known.join(", ")))
+            }
+            (_, None) => Err(Refusal::no_skilled_model()),
         }
     }
 
@@ -106,6 +155,11 @@ impl Students {
 
     /// What there is to know of each.
     pub fn infos(&self) -> Vec<StudentInfo> {
-        self.0.iter().enumerate().map(|(number, student)| student.info(number == 0)).collect()
+        let is_first = |number: usize| {
+            let task = std::mem::discriminant(&self.0[number].skill);
+            !self.0[..number].iter().any(|other| std::mem::discriminant(&other.skill) == task)
+        };
+        let numbered = self.0.iter().enumerate();
+        numbered.map(|(number, student)| student.info(is_first(number))).collect()
     }
 }

@@ -47,7 +47,8 @@ impl Learner {
     /// `key` is that of this batch's dropout; without one nothing is dropped.
     ///
     /// # Errors
-    /// When a token, segment or length is beyond the model's tables.
+    /// When a token, segment or length is beyond the model's tables, or the model has no
+    /// span head.
     pub fn accumulate(
         &mut self,
         batch: &Batch,
@@ -60,7 +61,7 @@ impl Learner {
         let mode = key.map_or(Mode::Evaluate, Mode::Train);
         let Learner { model, activations, logits, logit_gradients, buffers, gradients, .. } = self;
         encoder::forward(model, tokens(batch), mode, activations);
-        span::forward(model, activations.last_hidden_state(), mode, logits);
+        span::forward(model, activations.last_hidden_state(), mode, logits)?;
         logit_gradients.clear(batch.rows());
         let mut total = 0.0;
         for (Weighted { weight, loss }, part) in losses.iter_mut().zip(parts) {
@@ -69,7 +70,7 @@ impl Learner {
             total += *weight * value;
         }
         let hidden = activations.last_hidden_state();
-        span::backward(model, hidden, mode, logits, logit_gradients, buffers, gradients);
+        span::backward(model, hidden, mode, logits, logit_gradients, buffers, gradients)?;
         encoder::backward(model, tokens(batch), mode, activations, buffers, gradients);
         Ok(total)
     }

@@ -3,19 +3,22 @@
 //! Keys that are absent or null take the values transformers gives them. Keys that mean
 //! nothing here are kept and written back, except those that would contradict what is
 //! saved: the number type of the weights (always float32) and the labels of another task.
+//! The keys of the head are in `head`.
+
+mod head;
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::{Activation, Architecture, INT8_METHOD, ModelConfig};
+use super::{Activation, Architecture, HeadKind, INT8_METHOD, ModelConfig};
 use crate::error::{ModelError, Result};
+
+pub(super) use head::dropout_key;
 
 /// What an architecture calls the keys that the two name differently.
 pub(super) struct Keys {
     pub(super) model_type: &'static str,
-    /// The class that `architectures` names.
-    class: &'static str,
     pub(super) hidden_size: &'static str,
     pub(super) num_hidden_layers: &'static str,
     pub(super) num_attention_heads: &'static str,
@@ -23,12 +26,10 @@ pub(super) struct Keys {
     hidden_act: &'static str,
     pub(super) hidden_dropout: &'static str,
     pub(super) attention_dropout: &'static str,
-    pub(super) head_dropout: Option<&'static str>,
 }
 
 const BERT: Keys = Keys {
     model_type: "bert",
-    class: "BertForQuestionAnswering",
     hidden_size: "hidden_size",
     num_hidden_layers: "num_hidden_layers",
     num_attention_heads: "num_attention_heads",
@@ -36,12 +37,10 @@ const BERT: Keys = Keys {
     hidden_act: "hidden_act",
     hidden_dropout: "hidden_dropout_prob",
     attention_dropout: "attention_probs_dropout_prob",
-    head_dropout: None,
 };
 
 const DISTILBERT: Keys = Keys {
     model_type: "distilbert",
-    class: "DistilBertForQuestionAnswering",
     hidden_size: "dim",
     num_hidden_layers: "n_layers",
     num_attention_heads: "n_heads",
@@ -49,7 +48,6 @@ const DISTILBERT: Keys = Keys {
     hidden_act: "activation",
     hidden_dropout: "dropout",
     attention_dropout: "attention_dropout",
-    head_dropout: Some("qa_dropout"),
 };
 
 pub(super) fn keys_of(architecture: Architecture) -> Keys {
@@ -65,6 +63,19 @@ impl ModelConfig {
     /// # Errors
     /// One line that names the key and its value.
     pub fn from_json(json: &Value) -> Result<ModelConfig> {
+        ModelConfig::read(json, None)
+    }
+
+    /// Like [`ModelConfig::from_json`], with a head of this kind, whatever the file's own.
+    /// A classification head on what was none has two labels without names.
+    ///
+    /// # Errors
+    /// As [`ModelConfig::from_json`].
+    pub fn from_json_with_head(json: &Value, head: HeadKind) -> Result<ModelConfig> {
+        ModelConfig::read(json, Some(head))
+    }
+
+    fn read(json: &Value, wanted: Option<HeadKind>) -> Result<ModelConfig> {
         let Value::Object(map) = json else {
             return Err(ModelError::config(
                 "config.json",
@@ -73,6 +84,8 @@ impl ModelConfig {
             ));
         };
         let mut fields = Fields(map.clone());
+        let own_head = fields.head_kind();
+        let head_kind = wanted.unwrap_or(own_head);
         let architecture = fields.take_architecture()?;
         fields.reject_unsupported()?;
         fields.drop_what_saving_decides();
@@ -86,10 +99,7 @@ impl ModelConfig {
             Architecture::Bert => fields.take_f32("layer_norm_eps", 1e-12)?,
             Architecture::DistilBert => 1e-12,
         };
-        let head_dropout = match keys.head_dropout {
-            Some(key) => fields.take_f32(key, 0.1)?,
-            None => 0.0,
-        };
+        let hidden_dropout = fields.take_f32(keys.hidden_dropout, 0.1)?;
         let config = ModelConfig {
             architecture,
             vocab_size: fields.take_usize("vocab_size", "vocab_size", 30522)?,
@@ -117,12 +127,13 @@ impl ModelConfig {
             type_vocab_size: fields.take_usize("type_vocab_size", "type_vocab_size", type_vocab)?,
             layer_norm_eps,
             hidden_act: fields.take_activation(keys.hidden_act)?,
-            hidden_dropout: fields.take_f32(keys.hidden_dropout, 0.1)?,
+            hidden_dropout,
             attention_dropout: fields.take_f32(keys.attention_dropout, 0.1)?,
-            head_dropout,
+            head_dropout: fields.take_head_dropout(architecture, head_kind, hidden_dropout)?,
             initializer_range: fields.take_f32("initializer_range", 0.02)?,
             pad_token_id: fields.take_u32("pad_token_id", 0)?,
             pruned_heads: fields.take_pruned_heads()?,
+            head: fields.take_head(head_kind, own_head)?,
             extra: fields.0,
         };
         config.validate()?;
@@ -137,7 +148,7 @@ impl ModelConfig {
         let mut put = |key: &str, value: Value| {
             map.insert(key.to_owned(), value);
         };
-        put("architectures", json!([keys.class]));
+        put("architectures", json!([self.class()]));
         put("model_type", json!(keys.model_type));
         put("vocab_size", json!(self.vocab_size));
         put(keys.hidden_size, json!(self.hidden_size));
@@ -147,7 +158,7 @@ impl ModelConfig {
         put(keys.hidden_act, json!(activation_name(self.hidden_act)));
         put(keys.hidden_dropout, shortest(self.hidden_dropout));
         put(keys.attention_dropout, shortest(self.attention_dropout));
-        if let Some(key) = keys.head_dropout {
+        if let Some(key) = dropout_key(self.architecture, self.head.kind()) {
             put(key, shortest(self.head_dropout));
         }
         put("max_position_embeddings", json!(self.max_position_embeddings));
@@ -162,6 +173,7 @@ impl ModelConfig {
         if !self.pruned_heads.is_empty() {
             put("pruned_heads", json!(self.pruned_heads));
         }
+        self.put_labels(put);
         for (key, value) in &self.extra {
             map.entry(key).or_insert_with(|| value.clone());
         }
@@ -333,20 +345,11 @@ impl Fields {
         Ok(())
     }
 
-    /// Weights are saved as float32, and with two outputs a token, whatever the file
-    /// they come from held. Left in place, these keys would have transformers narrow
-    /// the weights or expect a head of another size.
+    /// Weights are saved as float32, whatever the file they come from held. Left in place,
+    /// these keys would have transformers narrow the weights.
     fn drop_what_saving_decides(&mut self) {
         for key in ["dtype", "torch_dtype", "quantization_config"] {
             self.0.shift_remove(key);
-        }
-        let labels = self.0.get("id2label").and_then(Value::as_object).map(Map::len);
-        let count = self.0.get("num_labels").or_else(|| self.0.get("_num_labels"));
-        let count = count.and_then(Value::as_u64);
-        if labels.is_some_and(|labels| labels != 2) || count.is_some_and(|count| count != 2) {
-            for key in ["id2label", "label2id", "num_labels", "_num_labels", "problem_type"] {
-                self.0.shift_remove(key);
-            }
         }
     }
 }

@@ -27,7 +27,7 @@ pub use limbeck_kernels::embedding::Tokens;
 pub use weights::PackedWeights;
 
 use crate::model::Model;
-use buffers::grown;
+pub(crate) use buffers::grown;
 
 /// Names of the streams of random bits below a step's key.
 mod stream {

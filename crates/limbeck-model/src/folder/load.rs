@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::names::{may_be_missing, normalise};
 use super::safetensors::{SafetensorsFile, scales_of};
 use super::{CONFIG_FILE, WEIGHTS_FILE, read_json};
-use crate::config::{Architecture, ModelConfig};
+use crate::config::{Architecture, HeadKind, ModelConfig};
 use crate::error::{ModelError, Result};
 use crate::initialise;
 use crate::layout::{Layout, TensorView};
@@ -42,19 +42,35 @@ impl ModelConfig {
     /// # Errors
     /// If there is none, or naming the key that cannot be used.
     pub fn open(dir: &Path) -> Result<ModelConfig> {
+        ModelConfig::open_as(dir, None)
+    }
+
+    /// Like [`ModelConfig::open`], with a head of this kind, whatever the folder's own.
+    ///
+    /// # Errors
+    /// As [`ModelConfig::open`].
+    pub fn open_with_head(dir: &Path, head: HeadKind) -> Result<ModelConfig> {
+        ModelConfig::open_as(dir, Some(head))
+    }
+
+    fn open_as(dir: &Path, head: Option<HeadKind>) -> Result<ModelConfig> {
         let path = dir.join(CONFIG_FILE);
         if !path.is_file() {
             return Err(ModelError::file(dir, "not a model folder: it has no config.json"));
         }
         let json: serde_json::Value = read_json(&path)?;
-        ModelConfig::from_json(&json).map_err(|error| error.in_file(&path))
+        let config = match head {
+            Some(head) => ModelConfig::from_json_with_head(&json, head),
+            None => ModelConfig::from_json(&json),
+        };
+        config.map_err(|error| error.in_file(&path))
     }
 }
 
 impl Model {
-    /// Reads a model folder.
+    /// Reads a model folder, with the head that its `config.json` names.
     ///
-    /// A span head that is absent is newly initialised, from [`DEFAULT_SEED`].
+    /// A head that is absent is newly initialised, from [`DEFAULT_SEED`].
     ///
     /// # Errors
     /// One line that names the file and the key or tensor that cannot be used.
@@ -78,6 +94,16 @@ impl Model {
         Model::open_as(dir, own_config(dir)?, seed)
     }
 
+    /// Like [`Model::open_reporting`], with a head of this kind, whatever the folder's own:
+    /// one that the folder lacks is newly initialised.
+    ///
+    /// # Errors
+    /// As [`Model::open`].
+    pub fn open_with_head(dir: &Path, head: HeadKind) -> Result<(Model, LoadReport)> {
+        let config = with_segments_it_has(dir, ModelConfig::open_with_head(dir, head)?)?;
+        Model::open_as(dir, config, DEFAULT_SEED)
+    }
+
     /// Reads the weights of a model folder into a model of a given configuration
     /// rather than the folder's own, as for a DistilBERT that is given segments.
     ///
@@ -94,7 +120,10 @@ impl Model {
 
 /// The configuration of a folder, as its weights say that it is meant.
 pub(super) fn own_config(dir: &Path) -> Result<ModelConfig> {
-    let mut config = ModelConfig::open(dir)?;
+    with_segments_it_has(dir, ModelConfig::open(dir)?)
+}
+
+fn with_segments_it_has(dir: &Path, mut config: ModelConfig) -> Result<ModelConfig> {
     if config.architecture == Architecture::DistilBert && config.type_vocab_size > 0 {
         // Transformers ignores the key in a DistilBERT. It means something only where
         // the file has the table.
@@ -112,7 +141,7 @@ pub(super) fn checked(dir: &Path, config: ModelConfig) -> Result<(Model, Weights
     config.validate()?;
     let weights = Weights::find(dir, config.architecture)?;
     let layout = Layout::new(&config);
-    let report = weights.compare(&config, &layout)?;
+    let report = weights.compare(&layout)?;
     let model = Model { config, parameters: vec![0.0; layout.len], layout };
     Ok((model, weights, report))
 }
@@ -224,7 +253,7 @@ impl Weights {
     }
 
     /// Checks that what the model needs is there in the right shapes.
-    fn compare(&self, config: &ModelConfig, layout: &Layout) -> Result<LoadReport> {
+    fn compare(&self, layout: &Layout) -> Result<LoadReport> {
         let mut report = LoadReport::default();
         let mut unused: BTreeSet<&str> =
             self.places.values().map(|(_, name)| name.as_str()).collect();
@@ -238,7 +267,7 @@ impl Weights {
                     file.expect(name, &tensor.shape)?;
                 }
                 unused.remove(name);
-            } else if may_be_missing(config, &tensor.name) {
+            } else if may_be_missing(layout, tensor) {
                 report.missing.push(tensor.name.clone());
             } else {
                 let reason = "is missing; config.json and weights do not belong together";

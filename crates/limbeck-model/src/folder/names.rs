@@ -3,7 +3,8 @@
 //! A bare encoder is saved without the prefix of its architecture, and models
 //! converted from TensorFlow call the weight and bias of a layer norm gamma and beta.
 
-use crate::config::{Architecture, ModelConfig};
+use crate::config::Architecture;
+use crate::layout::{Layout, TensorView};
 
 /// The one spelling to which all spellings of a tensor's name lead: without the
 /// architecture's prefix, and with `weight` and `bias` in layer norms.
@@ -23,12 +24,11 @@ pub(super) fn normalise(architecture: Architecture, name: &str) -> String {
     name.to_owned()
 }
 
-/// Whether a file may lack this tensor, which is then newly initialised: the span head
-/// of a bare encoder, and the segment embeddings given to a DistilBERT.
-pub(super) fn may_be_missing(config: &ModelConfig, name: &str) -> bool {
-    name.starts_with("qa_outputs.")
-        || (config.architecture == Architecture::DistilBert
-            && name == "distilbert.embeddings.token_type_embeddings.weight")
+/// Whether a file may lack this tensor, which is then newly initialised: the head of a bare
+/// encoder or of another task, and the segment embeddings given to a DistilBERT.
+pub(super) fn may_be_missing(layout: &Layout, tensor: &TensorView) -> bool {
+    layout.slots.head.range().contains(&tensor.offset)
+        || tensor.name == "distilbert.embeddings.token_type_embeddings.weight"
 }
 
 #[cfg(test)]

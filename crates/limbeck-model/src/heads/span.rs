@@ -5,7 +5,9 @@ use limbeck_kernels::linear::{self, Weight};
 use limbeck_kernels::matmul::Write;
 use limbeck_kernels::reduce::add_column_sums;
 
+use super::span_slots;
 use crate::encoder::{BackwardBuffers, Mode};
+use crate::error::Result;
 use crate::model::Model;
 
 /// Start and end logits of a batch, one a row, and the memory to make them.
@@ -43,8 +45,11 @@ impl SpanGradients {
 }
 
 /// The logits of `hidden` (`[rows, hidden]`).
-pub fn forward(model: &Model, hidden: &[f32], mode: Mode, logits: &mut SpanLogits) {
-    let slots = &model.layout.slots;
+///
+/// # Errors
+/// When the model has another head.
+pub fn forward(model: &Model, hidden: &[f32], mode: Mode, logits: &mut SpanLogits) -> Result<()> {
+    let slots = span_slots(model)?;
     let width = model.config.hidden_size;
     let dropout = mode.head_dropout(model.config.head_dropout);
     let hidden = if dropout.is_none() {
@@ -56,13 +61,14 @@ pub fn forward(model: &Model, hidden: &[f32], mode: Mode, logits: &mut SpanLogit
         &logits.dropped
     };
     logits.pairs.resize(hidden.len() / width * 2, 0.0);
-    let weight = Weight::Plain(&model.parameters[slots.span_weight.clone()]);
-    let bias = &model.parameters[slots.span_bias.clone()];
+    let weight = Weight::Plain(&model.parameters[slots.weight.clone()]);
+    let bias = &model.parameters[slots.bias.clone()];
     linear::forward(hidden, width, weight, bias, &mut logits.pairs);
     logits.start.clear();
     logits.start.extend(logits.pairs.iter().step_by(2));
     logits.end.clear();
     logits.end.extend(logits.pairs.iter().skip(1).step_by(2));
+    Ok(())
 }
 
 /// From the gradient of the logits to that of the last hidden state, which is left in
@@ -70,6 +76,9 @@ pub fn forward(model: &Model, hidden: &[f32], mode: Mode, logits: &mut SpanLogit
 /// `gradients`.
 ///
 /// `hidden`, `mode` and `logits` must be those of the [`forward`] before.
+///
+/// # Errors
+/// When the model has another head.
 pub fn backward(
     model: &Model,
     hidden: &[f32],
@@ -78,8 +87,8 @@ pub fn backward(
     d_logits: &mut SpanGradients,
     buffers: &mut BackwardBuffers,
     gradients: &mut [f32],
-) {
-    let slots = &model.layout.slots;
+) -> Result<()> {
+    let slots = span_slots(model)?;
     let width = model.config.hidden_size;
     d_logits.pairs.clear();
     d_logits
@@ -87,13 +96,14 @@ pub fn backward(
         .extend(d_logits.start.iter().zip(&d_logits.end).flat_map(|(&start, &end)| [start, end]));
     let dropout = mode.head_dropout(model.config.head_dropout);
     let input = if dropout.is_none() { hidden } else { &logits.dropped };
-    let bias = &mut gradients[slots.span_bias.clone()];
+    let bias = &mut gradients[slots.bias.clone()];
     add_column_sums(&d_logits.pairs, 2, bias, &mut buffers.partials);
-    let weight = &mut gradients[slots.span_weight.clone()];
+    let weight = &mut gradients[slots.weight.clone()];
     linear::backward_weight(&d_logits.pairs, 2, input, width, weight);
     buffers.hidden_gradient.resize(hidden.len(), 0.0);
-    let weight = &model.parameters[slots.span_weight.clone()];
+    let weight = &model.parameters[slots.weight.clone()];
     let d_hidden = &mut buffers.hidden_gradient;
     linear::backward_input(&d_logits.pairs, 2, weight, width, d_hidden, Write::Replace);
     dropout.apply(d_hidden);
+    Ok(())
 }

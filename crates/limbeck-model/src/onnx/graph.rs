@@ -8,7 +8,7 @@ use super::proto::{
 };
 
 /// The axes of all inputs and outputs, under the names that Hugging Face's exports use.
-const AXES: [&str; 2] = ["batch_size", "sequence_length"];
+pub(super) const AXES: [&str; 2] = ["batch_size", "sequence_length"];
 
 /// A tensor that the graph begins with.
 #[derive(Clone, Debug)]
@@ -77,7 +77,7 @@ impl<'a> Graph<'a> {
     /// Adds an input of whole numbers, `[batch_size, sequence_length]`.
     pub(super) fn input(&mut self, name: &str) {
         self.names.insert(name.to_owned());
-        self.proto.input.push(of_batch(name, data_type::INT64));
+        self.proto.input.push(value(name, data_type::INT64, &AXES));
     }
 
     /// Adds an initializer, unless there is one of this name, and returns its name.
@@ -131,17 +131,17 @@ impl<'a> Graph<'a> {
         name
     }
 
-    /// Adds a node whose value is an output of the graph, floats
-    /// `[batch_size, sequence_length]`.
+    /// Adds a node whose value is an output of the graph, floats of these axes.
     pub(super) fn output<const N: usize>(
         &mut self,
         name: &str,
+        axes: &[&str],
         operator: &str,
         inputs: [&str; N],
         attributes: &[AttributeProto],
     ) {
         self.names.insert(name.to_owned());
-        self.proto.output.push(of_batch(name, data_type::FLOAT));
+        self.proto.output.push(value(name, data_type::FLOAT, axes));
         self.push(name.to_owned(), operator, inputs, attributes);
     }
 
@@ -162,9 +162,9 @@ impl<'a> Graph<'a> {
     }
 }
 
-/// A value with one number for each token of a batch.
-fn of_batch(name: &str, elem_type: i32) -> ValueInfoProto {
-    let dim = AXES.map(|axis| DimensionProto { dim_param: axis.to_owned() }).to_vec();
+/// A value with free axes of these names.
+fn value(name: &str, elem_type: i32, axes: &[&str]) -> ValueInfoProto {
+    let dim = axes.iter().map(|&axis| DimensionProto { dim_param: axis.to_owned() }).collect();
     let tensor = TensorTypeProto { elem_type, shape: Some(TensorShapeProto { dim }) };
     ValueInfoProto { name: name.to_owned(), r#type: Some(TypeProto { tensor_type: Some(tensor) }) }
 }

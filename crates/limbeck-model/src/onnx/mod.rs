@@ -3,7 +3,7 @@
 //! Inputs and outputs are named as in Hugging Face's exports: `input_ids`, `attention_mask`
 //! and, where the model tells segments apart, `token_type_ids`, whole numbers of
 //! `[batch_size, sequence_length]`; `start_logits` and `end_logits`, floats of the same
-//! shape. Both sizes are free. Tokens with mask 0 are padding: no other token sees them.
+//! shape, or `logits`, `[batch_size, labels]`, of a classifier. Both sizes are free. Tokens with mask 0 are padding: no other token sees them.
 //!
 //! # Layout
 //! - `network`: the model as a graph.
@@ -19,6 +19,7 @@ mod write;
 use std::fs;
 use std::path::Path;
 
+use crate::config::HeadKind;
 use crate::error::{ModelError, Result};
 use crate::folder::CONFIG_FILE;
 use crate::folder::aside::Aside;
@@ -67,8 +68,13 @@ impl Model {
             producer_name: "limbeck".to_owned(),
             producer_version: env!("CARGO_PKG_VERSION").to_owned(),
             doc_string: format!(
-                "{} of {} layers with a span head, for question answering",
-                config.architecture, config.num_hidden_layers
+                "{} of {} layers, for {}",
+                config.architecture,
+                config.num_hidden_layers,
+                match config.head.kind() {
+                    HeadKind::Span => "question answering",
+                    HeadKind::Classification => "classifying texts",
+                }
             ),
             graph: None,
             // The checker wants the domain to be set, and ONNX's own is the empty one.

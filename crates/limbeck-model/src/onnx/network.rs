@@ -1,5 +1,5 @@
-//! The network as a graph: what [`crate::encoder`] and [`crate::heads::span`] compute, on
-//! padded batches.
+//! The network as a graph: what [`crate::encoder`] and [`crate::heads`] compute, on padded
+//! batches.
 //!
 //! Operators stand in the order in which Hugging Face's exports have them, so that what
 //! optimises those knows these too: three products rather than one for query, key and value,
@@ -10,10 +10,10 @@
 use std::f32::consts::{FRAC_2_PI, SQRT_2};
 use std::ops::Range;
 
-use super::graph::{Graph, Numbers};
+use super::graph::{AXES, Graph, Numbers};
 use super::proto::AttributeProto;
-use crate::config::Activation;
-use crate::layout::{LayerSlots, TensorView};
+use crate::config::{Activation, Architecture};
+use crate::layout::{ClassificationSlots, HeadSlots, LayerSlots, SpanSlots, TensorView};
 use crate::model::Model;
 
 const INPUT_IDS: &str = "input_ids";
@@ -27,10 +27,14 @@ const PADDED: f32 = -10_000.0;
 /// The factor of the third power in the approximation of GELU.
 const CUBIC: f32 = 0.044_715;
 
-/// The graph of a model: token ids, mask and segments to start and end logits.
+/// The graph of a model: token ids, mask and segments to the logits of its head.
 pub(super) fn graph(model: &Model) -> Graph<'_> {
     let mut network = Network { model, graph: Graph::default() };
-    network.graph.proto.name = format!("{}-question-answering", model.config.architecture);
+    let head = match &model.layout.slots.head {
+        HeadSlots::Span(_) => "question-answering",
+        HeadSlots::Classification(_) => "sequence-classification",
+    };
+    network.graph.proto.name = format!("{}-{head}", model.config.architecture);
     network.graph.input(INPUT_IDS);
     network.graph.input(ATTENTION_MASK);
     let mut hidden = network.embeddings();
@@ -40,7 +44,10 @@ pub(super) fn graph(model: &Model) -> Graph<'_> {
         hidden = network.attention(&scope, slots, &hidden, &mask);
         hidden = network.feed_forward(&scope, slots, &hidden);
     }
-    network.span_head(&hidden);
+    match &model.layout.slots.head {
+        HeadSlots::Span(slots) => network.span_head(slots, &hidden),
+        HeadSlots::Classification(slots) => network.classification_head(slots, &hidden),
+    }
     network.graph
 }
 
@@ -216,13 +223,29 @@ impl<'a> Network<'a> {
     }
 
     /// Both logits of each token.
-    fn span_head(&mut self, hidden: &str) {
-        let slots = &self.model.layout.slots;
-        let pairs = self.linear("span", hidden, slots.span_weight.start, slots.span_bias.start);
+    fn span_head(&mut self, slots: &SpanSlots, hidden: &str) {
+        let pairs = self.linear("span", hidden, slots.weight.start, slots.bias.start);
         for (column, name) in [(0, "start_logits"), (1, "end_logits")] {
             let column = self.graph.index(column);
             let last = [AttributeProto::int("axis", 2)];
-            self.graph.output(name, "Gather", [&pairs, &column], &last);
+            self.graph.output(name, &AXES, "Gather", [&pairs, &column], &last);
         }
+    }
+
+    /// One logit a label for each sequence, out of its first token.
+    fn classification_head(&mut self, slots: &ClassificationSlots, hidden: &str) {
+        let scope = "classification";
+        let first = self.graph.index(0);
+        let axis = [AttributeProto::int("axis", 1)];
+        let first = self.graph.node(scope, "Gather", [hidden, &first], &axis);
+        let dense = self.linear(scope, &first, slots.dense_weight.start, slots.dense_bias.start);
+        let activation = match self.model.config.architecture {
+            Architecture::Bert => "Tanh",
+            Architecture::DistilBert => "Relu",
+        };
+        let pooled = self.graph.node(scope, activation, [&dense], &[]);
+        let (weight, bias) = (self.transposed(slots.weight.start), self.tensor(slots.bias.start));
+        let product = self.graph.node(scope, "MatMul", [&pooled, &weight], &[]);
+        self.graph.output("logits", &[AXES[0], "labels"], "Add", [&product, &bias], &[]);
     }
 }

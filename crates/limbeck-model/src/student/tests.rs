@@ -32,6 +32,17 @@ fn chosen_layers_keep_their_weights_and_their_pruned_heads() {
 }
 
 #[test]
+fn a_student_of_a_classifier_keeps_its_head() {
+    for config in [testing::bert(), testing::distilbert()] {
+        let teacher = Model::initialise(testing::classifier(config, &["A", "B", "C"]), 1);
+        let student = with_layers_and_pruned_heads(&teacher, 2, 1, 0, 0).unwrap();
+        assert_eq!(student.config.head, teacher.config.head);
+        let head = |model: &Model| model.parameters[model.layout.slots.head.range()].to_vec();
+        assert_eq!(head(&student), head(&teacher));
+    }
+}
+
+#[test]
 fn layers_that_are_not_there_or_none_are_errors() {
     assert!(select_layers(&model(), &[0, 3]).unwrap_err().to_string().contains("layer 3"));
     assert!(select_layers(&model(), &[]).unwrap_err().to_string().contains("num_hidden_layers"));

@@ -1,22 +1,23 @@
 //! `POST /v1/answer`: questions about texts.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use axum::Json;
 use axum::body::Body;
 use axum::extract::{Extension, State as Extract};
-use axum::http::{HeaderValue, Request};
-use axum::response::{IntoResponse, Response};
+use axum::http::Request;
+use axum::response::Response;
 use limbeck_data::decode::{Candidate as Decoded, Pooled};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::body;
-use crate::ask::{Questions, Replies, ask};
+use super::cost::{Told, limit};
+use crate::ask::{self, Questions};
 use crate::error::{ErrorBody, Refusal};
 use crate::http::observe::RequestId;
 use crate::state::State;
+use crate::student::Skill;
 
 /// Candidates that a request may ask for.
 const MOST_CANDIDATES: usize = 100;
@@ -64,7 +65,7 @@ pub enum AnswerResponse {
         answer: Answer,
         /// What it cost.
         #[serde(flatten)]
-        cost: Cost,
+        cost: Told,
     },
     /// To `questions`.
     Many {
@@ -72,7 +73,7 @@ pub enum AnswerResponse {
         answers: Vec<Answer>,
         /// What they cost.
         #[serde(flatten)]
-        cost: Cost,
+        cost: Told,
     },
 }
 
@@ -115,37 +116,6 @@ pub struct Candidate {
     document: Option<usize>,
 }
 
-/// What a request cost.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct Cost {
-    /// The model that answered.
-    model: String,
-    usage: Usage,
-    timing: Timing,
-}
-
-/// How much went through the model.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct Usage {
-    /// Windows of text.
-    windows: usize,
-    /// Their tokens.
-    tokens: usize,
-}
-
-/// Where the time went, in milliseconds.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct Timing {
-    /// Cutting the texts into windows.
-    tokenize_ms: f64,
-    /// Waiting for the model.
-    queue_ms: f64,
-    /// In batches that held windows of this request.
-    compute_ms: f64,
-    /// From the request's last byte to its answer.
-    total_ms: f64,
-}
-
 /// Answer questions about texts.
 ///
 /// The answer is a slice of the text; `start` and `end` count its code points. A text of any
@@ -175,18 +145,28 @@ pub async fn answer(
 ) -> Result<Response, Refusal> {
     let request: AnswerRequest = body::json(request, &state.options).await?;
     let begun = Instant::now();
-    let limit = request
-        .timeout_ms
-        .map_or(state.options.timeout, |ms| Duration::from_millis(ms).min(state.options.timeout));
-    let form = Form::of(&request, &state);
-    let asked = check(request, &state)?;
+    let limit = limit(request.timeout_ms, &state.options);
+    let (asked, form) = check(request, &state)?;
     if state.options.log_text {
         tracing::info!(request_id = %id, questions = ?asked.questions, "asked");
     }
-    let name = state.students.get(asked.model).name.clone();
-    let replies = tokio::time::timeout(limit, ask(&state, asked)).await;
-    let replies = replies.map_err(|_| Refusal::deadline(limit))??;
-    Ok(respond(replies, form, name, begun.elapsed()))
+    let name = &state.students.get(asked.model).name;
+    // Held to the end: what is under way is bounded from here on.
+    let _places = state.admit(asked.questions.len() * asked.documents.len())?;
+    let answers = tokio::time::timeout(limit, ask::answer(&state, asked)).await;
+    let (answers, cost) = answers.map_err(|_| Refusal::deadline(limit))??;
+    let cost = Told::new(name, cost, begun);
+    let mut answers: Vec<_> = answers.into_iter().map(|answer| Answer::of(answer, &form)).collect();
+    let response = match answers.pop() {
+        Some(answer) if !form.several_questions => {
+            AnswerResponse::One { answer, cost: cost.clone() }
+        }
+        last => {
+            answers.extend(last);
+            AnswerResponse::Many { answers, cost: cost.clone() }
+        }
+    };
+    Ok(cost.respond(response))
 }
 
 /// How the response is to look.
@@ -196,20 +176,10 @@ struct Form {
     n_best: usize,
 }
 
-impl Form {
-    fn of(request: &AnswerRequest, state: &State) -> Form {
-        let model = state.students.find(request.model.as_deref()).unwrap_or(0);
-        let usual = state.students.get(model).decode.n_best_size;
-        Form {
-            several_questions: request.questions.is_some(),
-            several_documents: request.documents.is_some(),
-            n_best: request.n_best.unwrap_or(usual),
-        }
-    }
-}
-
 /// What is asked, if it makes sense.
-fn check(request: AnswerRequest, state: &State) -> Result<Questions, Refusal> {
+fn check(request: AnswerRequest, state: &State) -> Result<(Questions, Form), Refusal> {
+    let (several_questions, several_documents) =
+        (request.questions.is_some(), request.documents.is_some());
     let either = |one: Option<String>, many: Option<Vec<String>>, names: [&str; 2], what: &str| {
         let [single, plural] = names;
         match (one, many) {
@@ -236,12 +206,13 @@ fn check(request: AnswerRequest, state: &State) -> Result<Questions, Refusal> {
         let message = format!("questions times documents may be {most} at most");
         return Err(Refusal::too_large(message));
     }
-    let Some(model) = state.students.find(request.model.as_deref()) else {
-        let known: Vec<&str> = state.students.iter().map(|s| s.name.as_str()).collect();
-        let name = request.model.unwrap_or_default();
-        return Err(Refusal::unknown_model(&name, &known.join(", ")));
+    let answers = |skill: &Skill| matches!(skill, Skill::Answer { .. });
+    let model = state.students.find(request.model.as_deref(), answers)?;
+    let Skill::Answer { decode, .. } = &state.students.get(model).skill else {
+        return Err(Refusal::fault());
     };
-    let mut decode = state.students.get(model).decode.clone();
+    let mut decode = decode.clone();
+    let n_best = request.n_best.unwrap_or(decode.n_best_size);
     if let Some(n_best) = request.n_best {
         if !(1..=MOST_CANDIDATES).contains(&n_best) {
             let message = format!("`n_best` is {n_best}: give 1 to {MOST_CANDIDATES}");
@@ -259,37 +230,8 @@ fn check(request: AnswerRequest, state: &State) -> Result<Questions, Refusal> {
     decode.allow_null = request.allow_no_answer.unwrap_or(decode.allow_null);
     decode.null_score_diff_threshold =
         request.null_score_diff_threshold.unwrap_or(decode.null_score_diff_threshold);
-    Ok(Questions { model, questions, documents, decode })
-}
-
-fn respond(replies: Replies, form: Form, model: String, total: Duration) -> Response {
-    let milliseconds = |time: Duration| (time.as_secs_f64() * 1e6).round() / 1e3;
-    let timing = Timing {
-        tokenize_ms: milliseconds(replies.tokenize),
-        queue_ms: milliseconds(replies.queue),
-        compute_ms: milliseconds(replies.compute),
-        total_ms: milliseconds(total),
-    };
-    let header = format!(
-        "tokenize;dur={}, queue;dur={}, compute;dur={}, total;dur={}",
-        timing.tokenize_ms, timing.queue_ms, timing.compute_ms, timing.total_ms
-    );
-    let usage = Usage { windows: replies.windows, tokens: replies.tokens };
-    let cost = Cost { model, usage, timing };
-    let mut answers =
-        replies.answers.into_iter().map(|pooled| Answer::of(pooled, &form)).collect::<Vec<_>>();
-    let response = match answers.pop() {
-        Some(answer) if !form.several_questions => AnswerResponse::One { answer, cost },
-        last => {
-            answers.extend(last);
-            AnswerResponse::Many { answers, cost }
-        }
-    };
-    let mut response = Json(response).into_response();
-    if let Ok(header) = HeaderValue::from_str(&header) {
-        response.headers_mut().insert("server-timing", header);
-    }
-    response
+    let form = Form { several_questions, several_documents, n_best };
+    Ok((Questions { model, questions, documents, decode }, form))
 }
 
 impl Answer {

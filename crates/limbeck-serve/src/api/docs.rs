@@ -8,17 +8,17 @@ use serde_json::{Map, Value};
 use utoipa::OpenApi;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 
-use super::{about, answer};
+use super::{about, answer, classify};
 
 /// Everything that can be asked. A new endpoint is one line here.
 #[derive(OpenApi)]
 #[openapi(
     info(
         title = "Limbeck",
-        description = "Question answering with small models on this machine.",
+        description = "Answers and labels by small models on this machine.",
         license(name = "MIT OR Apache-2.0"),
     ),
-    paths(answer::answer, about::health, about::info, about::metrics),
+    paths(answer::answer, classify::classify, about::health, about::info, about::metrics),
     modifiers(&Key),
 )]
 struct Api;
@@ -175,7 +175,7 @@ mod tests {
     #[test]
     fn every_endpoint_is_described_and_every_reference_leads_somewhere() {
         let api = description();
-        for path in ["/v1/answer", "/health", "/info", "/metrics"] {
+        for path in ["/v1/answer", "/v1/classify", "/health", "/info", "/metrics"] {
             assert!(api["paths"][path].is_object(), "{path}");
         }
         let text = api.to_string();

@@ -1,7 +1,8 @@
 //! What clients can ask: one file an endpoint.
 //!
 //! # Layout
-//! - [`answer`]: questions about texts
+//! - [`answer`]: questions about texts; [`classify`]: labels of texts; [`cost`]: what both tell
+//!   beside that
 //! - [`about`]: health, metrics, what is served
 //! - [`body`]: reading a body within its limits
 //! - [`docs`]: the OpenAPI description, and the same to read
@@ -10,6 +11,8 @@
 pub mod about;
 pub mod answer;
 pub mod body;
+pub mod classify;
+pub mod cost;
 pub mod docs;
 pub mod page;
 
@@ -28,6 +31,7 @@ use crate::state::State;
 pub fn router(state: Arc<State>) -> Router {
     let asking = Router::new()
         .route("/v1/answer", post(answer::answer))
+        .route("/v1/classify", post(classify::classify))
         .route_layer(middleware::from_fn_with_state(state.clone(), auth::require_key));
     Router::new()
         .merge(asking)

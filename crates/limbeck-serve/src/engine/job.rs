@@ -1,58 +1,108 @@
-//! A request's windows on their way through the engine.
+//! What a request wants computed, on its way through the engine.
 
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use limbeck_data::decode::SpanLogits;
+use limbeck_data::{Batch, Sequence};
 use limbeck_runtime::Prepared;
 use tokio::sync::oneshot;
 
-/// Windows that wait for their logits.
+/// Sequences of tokens with what is known of their logits.
+pub enum Work {
+    /// Windows of questions.
+    Windows {
+        /// The windows.
+        prepared: Box<Prepared>,
+        /// Two logits a token.
+        logits: SpanLogits,
+    },
+    /// Texts to classify.
+    Texts {
+        /// The texts.
+        sequences: Vec<Sequence>,
+        /// For each text one a label.
+        logits: Vec<Vec<f32>>,
+    },
+}
+
+impl Work {
+    /// Windows that wait for their logits.
+    pub fn windows(prepared: Prepared) -> Work {
+        let logits = SpanLogits::new(prepared.features());
+        Work::Windows { prepared: Box::new(prepared), logits }
+    }
+
+    /// Texts that wait for their logits.
+    pub fn texts(sequences: Vec<Sequence>) -> Work {
+        Work::Texts { logits: vec![Vec::new(); sequences.len()], sequences }
+    }
+
+    /// How many sequences there are.
+    pub fn sequences(&self) -> usize {
+        match self {
+            Work::Windows { prepared, .. } => prepared.features().len(),
+            Work::Texts { sequences, .. } => sequences.len(),
+        }
+    }
+
+    /// Tokens of a sequence.
+    pub fn rows_of(&self, sequence: usize) -> usize {
+        match self {
+            Work::Windows { prepared, .. } => prepared.features().rows_of(sequence),
+            Work::Texts { sequences, .. } => sequences[sequence].rows(),
+        }
+    }
+
+    /// Tokens of all sequences.
+    pub fn rows(&self) -> usize {
+        (0..self.sequences()).map(|sequence| self.rows_of(sequence)).sum()
+    }
+
+    /// Lays a sequence behind what is in the batch.
+    pub fn append(&self, sequence: usize, batch: &mut Batch) {
+        match self {
+            Work::Windows { prepared, .. } => prepared.features().append(sequence, batch),
+            Work::Texts { sequences, .. } => sequences[sequence].append(batch),
+        }
+    }
+}
+
+/// Work that waits for the engine.
 pub struct Job {
     /// The number of the model that is asked.
     pub model: usize,
-    /// The windows.
-    pub prepared: Prepared,
-    /// What is known of their logits.
-    pub logits: SpanLogits,
-    /// The first window that has not been through the model.
+    /// What it is asked.
+    pub work: Work,
+    /// The first sequence that has not been through the model.
     next: usize,
     /// Since when it waits.
     queued: Instant,
-    /// When its first window was taken.
+    /// When its first sequence was taken.
     started: Option<Instant>,
-    /// Time in batches that held some of its windows.
+    /// Time in batches that held some of its sequences.
     compute: Duration,
     reply: oneshot::Sender<Done>,
 }
 
 /// A job that is done.
 pub struct Done {
-    /// The windows.
-    pub prepared: Prepared,
-    /// Their logits.
-    pub logits: SpanLogits,
+    /// The work with all its logits.
+    pub work: Work,
     /// From the queue's end to the first batch.
     pub queue: Duration,
-    /// Time in batches that held some of its windows.
+    /// Time in batches that held some of its sequences.
     pub compute: Duration,
 }
 
 impl Job {
     /// A job, and where its end will be told. Nobody listening there any more takes the job
     /// out of the queue.
-    pub fn new(model: usize, prepared: Prepared) -> (Job, oneshot::Receiver<Done>) {
+    pub fn new(model: usize, work: Work) -> (Job, oneshot::Receiver<Done>) {
         let (reply, done) = oneshot::channel();
-        let job = Job {
-            model,
-            logits: SpanLogits::new(prepared.features()),
-            prepared,
-            next: 0,
-            queued: Instant::now(),
-            started: None,
-            compute: Duration::ZERO,
-            reply,
-        };
-        (job, done)
+        let queued = Instant::now();
+        let compute = Duration::ZERO;
+        (Job { model, work, next: 0, queued, started: None, compute, reply }, done)
     }
 
     /// Whether nobody waits for it any more.
@@ -60,19 +110,18 @@ impl Job {
         self.reply.is_closed()
     }
 
-    /// Tokens of the windows that still wait.
+    /// Tokens of the sequences that still wait.
     pub fn rows_left(&self) -> usize {
-        let features = self.prepared.features();
-        (self.next..features.len()).map(|window| features.rows_of(window)).sum()
+        (self.next..self.work.sequences()).map(|sequence| self.work.rows_of(sequence)).sum()
     }
 
-    /// Takes windows of at most `room` tokens together; at least one if `at_least_one`.
-    pub fn take(&mut self, room: usize, at_least_one: bool) -> (std::ops::Range<usize>, usize) {
-        let features = self.prepared.features();
+    /// Takes sequences of at most `room` tokens together; at least one if `at_least_one`.
+    /// Returns them and their tokens.
+    pub fn take(&mut self, room: usize, at_least_one: bool) -> (Range<usize>, usize) {
         let first = self.next;
         let mut rows = 0;
-        while self.next < features.len() {
-            let more = features.rows_of(self.next);
+        while !self.is_finished() {
+            let more = self.work.rows_of(self.next);
             let needed = at_least_one && self.next == first;
             if rows + more > room && !needed {
                 break;
@@ -86,9 +135,9 @@ impl Job {
         (first..self.next, rows)
     }
 
-    /// Whether every window has been taken.
+    /// Whether every sequence has been taken.
     pub fn is_finished(&self) -> bool {
-        self.next == self.prepared.features().len()
+        self.next == self.work.sequences()
     }
 
     /// Counts the time of a batch.
@@ -98,9 +147,9 @@ impl Job {
 
     /// Tells who waits.
     pub fn finish(self) {
-        let waited = self.started.map_or(Duration::ZERO, |started| started - self.queued);
-        let Job { prepared, logits, compute, reply, .. } = self;
+        let queue = self.started.map_or(Duration::ZERO, |started| started - self.queued);
+        let Job { work, compute, reply, .. } = self;
         // Nobody listening is no error: the client has gone.
-        let _ = reply.send(Done { prepared, logits, queue: waited, compute });
+        let _ = reply.send(Done { work, queue, compute });
     }
 }

@@ -1,6 +1,6 @@
-//! Which windows go into the next batch.
+//! Which sequences go into the next batch.
 //!
-//! Jobs are served in the order of their coming. One that has more windows than fit a batch
+//! Jobs are served in the order of their coming. One that has more sequences than fit a batch
 //! goes to the end with the rest, so that a long document lets short questions pass.
 
 use std::collections::VecDeque;
@@ -22,12 +22,12 @@ struct Inner {
     closed: bool,
 }
 
-/// Windows of one job in a batch.
+/// Sequences of one job in a batch.
 pub struct Part {
     /// The job.
     pub job: Job,
-    /// Its windows that are in the batch.
-    pub windows: Range<usize>,
+    /// Its sequences that are in the batch.
+    pub sequences: Range<usize>,
 }
 
 impl Queue {
@@ -45,13 +45,13 @@ impl Queue {
         Ok(())
     }
 
-    /// Puts a job with windows left back, at the end. Works on a closed queue too: what has
+    /// Puts a job with sequences left back, at the end. Works on a closed queue too: what has
     /// begun is finished.
     pub fn put_back(&self, job: Job) {
         self.lock().jobs.push_back(job);
     }
 
-    /// Fills `parts` with windows of at most `max_rows` tokens, all for the same model; one
+    /// Fills `parts` with sequences of at most `max_rows` tokens, all for the same model; one
     /// that is larger comes alone. Waits for work; `false` when the queue is closed and empty.
     pub fn next_batch(&self, max_rows: usize, parts: &mut Vec<Part>) -> bool {
         parts.clear();
@@ -73,10 +73,10 @@ impl Queue {
                 place += 1;
                 continue;
             }
-            let (windows, taken) = job.take(max_rows - rows, parts.is_empty());
+            let (sequences, taken) = job.take(max_rows - rows, parts.is_empty());
             rows = (rows + taken).min(max_rows);
-            if !windows.is_empty() || job.is_finished() {
-                parts.extend(inner.jobs.remove(place).map(|job| Part { job, windows }));
+            if !sequences.is_empty() || job.is_finished() {
+                parts.extend(inner.jobs.remove(place).map(|job| Part { job, sequences }));
             } else {
                 break;
             }
@@ -123,7 +123,7 @@ mod tests {
     use limbeck_runtime::Prepared;
     use tokio::sync::oneshot::Receiver;
 
-    use super::super::job::Done;
+    use super::super::job::{Done, Work};
 
     /// A job of `windows` windows of 16 tokens, but for the last.
     fn job(model: usize, windows: usize) -> (Job, Receiver<Done>) {
@@ -131,13 +131,13 @@ mod tests {
         let asked = [Asked { question: "who", context: &context }];
         let prepared = Prepared::new(&asked, &tokenizer(), &options()).unwrap();
         assert_eq!(prepared.features().len(), windows);
-        Job::new(model, prepared)
+        Job::new(model, Work::windows(prepared))
     }
 
     fn batch(queue: &Queue, rows: usize) -> Vec<(usize, Range<usize>)> {
         let mut parts = Vec::new();
         assert!(queue.next_batch(rows, &mut parts));
-        let seen = parts.iter().map(|part| (part.job.model, part.windows.clone())).collect();
+        let seen = parts.iter().map(|part| (part.job.model, part.sequences.clone())).collect();
         for part in parts {
             if !part.job.is_finished() {
                 queue.put_back(part.job);

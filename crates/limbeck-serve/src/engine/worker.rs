@@ -4,13 +4,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
 use limbeck_data::Batch;
-use limbeck_model::heads::span::SpanLogits;
+use limbeck_model::ModelError;
 use limbeck_model::inference::InferenceMemory;
 use limbeck_runtime::logits::tokens;
 
+use super::job::Work;
 use super::queue::{Part, Queue};
 use crate::metrics::Metrics;
-use crate::student::Students;
+use crate::student::{Skill, Student, Students};
 
 /// Computes until the queue is closed and empty.
 pub fn run(queue: &Queue, students: &Students, max_rows: usize, metrics: &Metrics) {
@@ -22,27 +23,26 @@ pub fn run(queue: &Queue, students: &Students, max_rows: usize, metrics: &Metric
         let Some(first) = parts.first() else { continue };
         let model = first.job.model;
         batch.clear();
-        for Part { job, windows } in &parts {
-            windows.clone().for_each(|window| job.prepared.features().append(window, &mut batch));
+        for Part { job, sequences } in &parts {
+            sequences.clone().for_each(|sequence| job.work.append(sequence, &mut batch));
         }
         let begun = Instant::now();
         // A panic here would be a fault of the engine. It may cost the requests of this
         // batch, whose senders are dropped, but not the server.
         let computed = catch_unwind(AssertUnwindSafe(|| {
-            let student = &students.get(model).model;
-            match student.span_logits(tokens(&batch), &mut memory[model]) {
-                Ok(logits) => scatter(logits, &batch, &mut parts),
-                Err(error) => {
-                    tracing::error!(%error, "a batch was refused");
-                    parts.clear();
-                }
-            }
+            compute(students.get(model), &batch, &mut memory[model], &mut parts)
         }));
-        if computed.is_err() {
-            tracing::error!(windows = batch.sequences(), "a batch failed");
-            memory[model] = InferenceMemory::default();
-            parts.clear();
-            continue;
+        match computed {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::error!(%error, "a batch was refused");
+                parts.clear();
+            }
+            Err(_) => {
+                tracing::error!(sequences = batch.sequences(), "a batch failed");
+                memory[model] = InferenceMemory::default();
+                parts.clear();
+            }
         }
         let time = begun.elapsed();
         metrics.batch(batch.sequences(), batch.rows(), time);
@@ -53,13 +53,34 @@ pub fn run(queue: &Queue, students: &Students, max_rows: usize, metrics: &Metric
     }
 }
 
-/// Gives each job the logits of its windows.
-fn scatter(logits: &SpanLogits, batch: &Batch, parts: &mut [Part]) {
-    let mut rows = batch.starts.windows(2);
-    for Part { job, windows } in parts {
-        for (window, rows) in windows.clone().zip(&mut rows) {
-            let range = rows[0]..rows[1];
-            job.logits.set(window, &logits.start[range.clone()], &logits.end[range]);
+/// Runs the batch through its model and gives each job the logits of its sequences.
+fn compute(
+    student: &Student,
+    batch: &Batch,
+    memory: &mut InferenceMemory,
+    parts: &mut [Part],
+) -> Result<(), ModelError> {
+    let mut rows = batch.starts.windows(2).map(|pair| pair[0]..pair[1]);
+    match &student.skill {
+        Skill::Answer { .. } => {
+            let computed = student.model.span_logits(tokens(batch), memory)?;
+            for Part { job, sequences } in parts {
+                let Work::Windows { logits, .. } = &mut job.work else { continue };
+                for (window, rows) in sequences.clone().zip(&mut rows) {
+                    logits.set(window, &computed.start[rows.clone()], &computed.end[rows]);
+                }
+            }
+        }
+        Skill::Classify { classes, .. } => {
+            let computed = student.model.class_logits(tokens(batch), memory)?;
+            let mut of_texts = computed.chunks_exact(classes.labels.len().max(1));
+            for Part { job, sequences } in parts {
+                let Work::Texts { logits, .. } = &mut job.work else { continue };
+                for (logits, computed) in logits[sequences.clone()].iter_mut().zip(&mut of_texts) {
+                    logits.extend_from_slice(computed);
+                }
+            }
         }
     }
+    Ok(())
 }

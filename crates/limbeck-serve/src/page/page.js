@@ -21,6 +21,7 @@ async function start() {
   try {
     const response = await fetch("/info");
     info = await response.json();
+    info.models = info.models.filter(({ task }) => task === "answer");
   } catch {
     say("The server cannot be reached.", true);
     return;
@@ -36,6 +37,10 @@ async function start() {
   byId("key-field").hidden = !info.needs_key;
   byId("key").value = sessionStorage.getItem("key") ?? "";
   matchModel();
+  if (names.length === 0) {
+    byId("ask").disabled = true;
+    say("No model here answers questions; see the API for classifiers.", true);
+  }
 }
 
 function fill(select, values, texts) {

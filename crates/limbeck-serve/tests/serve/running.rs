@@ -6,9 +6,9 @@ use std::thread::JoinHandle;
 
 use limbeck_data::{DecodeOptions, FeatureOptions, Tokenizer};
 use limbeck_model::inference::InferenceModel;
-use limbeck_model::{Model, ModelConfig};
-use limbeck_runtime::Answerer;
-use limbeck_serve::{ServeOptions, Server, Student, Students};
+use limbeck_model::{Head, LoadReport, Model, ModelConfig};
+use limbeck_runtime::{Answerer, Classifier, OpenClassifier};
+use limbeck_serve::{ServeOptions, Server, Skill, Student, Students};
 use tokio::sync::oneshot;
 
 const VOCABULARY: &str = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nwho\nwhere\ncat\nsat\nmat\non\nthe\n\
@@ -27,8 +27,9 @@ fn tokenizer() -> Tokenizer {
 }
 
 /// Drawn at random: what it answers means nothing, but is always the same.
-fn model(seed: u64) -> InferenceModel<'static> {
+fn model(seed: u64, architecture: &str) -> InferenceModel<'static> {
     let json = serde_json::json!({
+        "architectures": [architecture], "id2label": {"0": "bad", "1": "fair", "2": "good"},
         "model_type": "bert", "vocab_size": 18, "hidden_size": 32, "num_hidden_layers": 2,
         "num_attention_heads": 2, "intermediate_size": 64, "max_position_embeddings": 64,
         "initializer_range": 0.5,
@@ -42,22 +43,48 @@ fn features() -> FeatureOptions {
 
 /// The model of that number, answering without a server.
 pub fn alone(seed: u64) -> Answerer {
-    Answerer::new(model(seed), tokenizer(), features(), DecodeOptions::default())
+    Answerer::new(
+        model(seed, "BertForQuestionAnswering"),
+        tokenizer(),
+        features(),
+        DecodeOptions::default(),
+    )
 }
 
 fn student(name: &str, seed: u64) -> Student {
     Student {
         name: name.to_owned(),
-        model: model(seed),
+        model: model(seed, "BertForQuestionAnswering"),
         tokenizer: tokenizer(),
-        features: features(),
-        decode: DecodeOptions::default(),
+        skill: Skill::Answer { features: features(), decode: DecodeOptions::default() },
+        quantized: false,
+    }
+}
+
+/// A classifier that answers without a server.
+pub fn classifier() -> Classifier {
+    let model = model(3, "BertForSequenceClassification");
+    let Head::Classification(classes) = model.config().head.clone() else { unreachable!() };
+    let (tokenizer, load) = (tokenizer(), LoadReport::default());
+    Classifier::new(OpenClassifier { model, tokenizer, load, classes, max_length: 24 })
+}
+
+/// The same for a server.
+fn classifying(name: &str) -> Student {
+    let model = model(3, "BertForSequenceClassification");
+    let Head::Classification(classes) = model.config().head.clone() else { unreachable!() };
+    Student {
+        name: name.to_owned(),
+        model,
+        tokenizer: tokenizer(),
+        skill: Skill::Classify { classes, max_length: 24 },
         quantized: false,
     }
 }
 
 impl Running {
-    /// A server of the models `one` (the default) and `two` on a free port.
+    /// A server of the models `one` (the default), `two` and `three`, a classifier, on a free
+    /// port.
     pub fn start(options: ServeOptions) -> Running {
         let (stop, stopped) = oneshot::channel();
         let (told, address) = std::sync::mpsc::channel();
@@ -65,7 +92,8 @@ impl Running {
             let runtime = tokio::runtime::Runtime::new().unwrap();
             runtime.block_on(async {
                 let options = ServeOptions { port: 0, ..options };
-                let students = Students::new(vec![student("one", 1), student("two", 2)]).unwrap();
+                let students = vec![student("one", 1), student("two", 2), classifying("three")];
+                let students = Students::new(students).unwrap();
                 let server = Server::bind(options, students).await.unwrap();
                 told.send(server.address()).unwrap();
                 server.run(async { drop(stopped.await) }).await;

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use limbeck_data::squad::{Answer, Paragraph, Question};
 use limbeck_data::{FeatureOptions, Features, Purpose, SquadData, Tokenizer};
-use limbeck_model::{Activation, Architecture, Model, ModelConfig};
+use limbeck_model::{Activation, Architecture, Head, Model, ModelConfig};
 
 const NAMES: [&str; 6] = ["ana", "ben", "cleo", "dov", "eli", "fay"];
 const TOWNS: [&str; 6] = ["rome", "oslo", "bonn", "lima", "kyiv", "bern"];
@@ -69,6 +69,7 @@ pub fn model(seed: u64) -> Model {
         initializer_range: 0.05,
         pad_token_id: 0,
         pruned_heads: Default::default(),
+        head: Head::Span,
         extra: Default::default(),
     };
     Model::initialise(config, seed)

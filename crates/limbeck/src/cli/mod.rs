@@ -1,7 +1,7 @@
 //! The command line: what can be typed, and nothing of what it does.
 //!
 //! # Layout
-//! - [`training`], [`answering`], [`measuring`], [`mod@export`], [`quantize`],
+//! - [`training`], [`answering`], [`classify`], [`measuring`], [`mod@export`], [`quantize`],
 //!   [`serve`], [`demo`]: the arguments of the commands.
 //! - [`settings`]: flags made from the [table of settings](crate::config::settings).
 //! - [`spellings`]: the underscore spelling and older names of every flag.
@@ -9,6 +9,7 @@
 //! - [`mod@reference`]: the reference in Markdown.
 
 pub mod answering;
+pub mod classify;
 pub mod demo;
 pub mod export;
 pub mod measuring;
@@ -66,6 +67,7 @@ pub enum Command {
     Evaluate(answering::EvaluateArgs),
     Score(answering::ScoreArgs),
     Answer(answering::AnswerArgs),
+    Classify(classify::ClassifyArgs),
     Inspect(measuring::InspectArgs),
     Export(export::ExportArgs),
     Quantize(quantize::QuantizeArgs),

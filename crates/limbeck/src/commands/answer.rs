@@ -1,19 +1,17 @@
 //! `limbeck answer`: one question, or a stream of them.
 
-use std::io::{self, BufRead};
-use std::sync::mpsc::{self, Receiver};
-
-use anyhow::{Context, Result};
+use anyhow::Result;
 use limbeck_data::decode::Candidate;
 use limbeck_runtime::{Answered, Answerer, Asked};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 
+use super::stream::answer_lines;
 use super::subject::Subject;
 use crate::cli::answering::AnswerArgs;
 use crate::config::{Layer, Task};
-use crate::console::{self, Console};
-use crate::exit::{Ending, InputError, line_of};
+use crate::console::Console;
+use crate::exit::{Ending, InputError};
 
 /// One answer as JSON.
 #[derive(Debug, Serialize)]
@@ -55,7 +53,12 @@ pub fn run(args: &AnswerArgs, console: Console) -> Result<Ending> {
     let context = args.question.is_some().then(|| context(args)).transpose()?;
     let mut answerer = open(&args.model, &args.settings.layer, console)?;
     let (Some(question), Some(context)) = (&args.question, context) else {
-        return stream(&mut answerer, args.logits);
+        return answer_lines(|lines: &[&Line]| {
+            let asked: Vec<_> = lines.iter().map(|line| line.asked()).collect();
+            let answered = answerer.answer_all(&asked)?;
+            let ids = lines.iter().map(|line| line.id.clone());
+            Ok(ids.zip(answered).map(|(id, one)| Answer::new(id, one, args.logits)).collect())
+        });
     };
     let answered = answerer.answer(question, &context)?;
     let answer = Answer::new(None, answered, args.logits);
@@ -86,68 +89,6 @@ fn context(args: &AnswerArgs) -> Result<String> {
             Err(InputError::new("a question without a context", "answer", advice).into())
         }
     }
-}
-
-/// Lines of standard input that are answered together, if so many are waiting.
-const MOST_TOGETHER: usize = 64;
-
-/// Answers every line of standard input with a line of standard output, in order. A line
-/// that comes alone is answered at once; those that wait go through together.
-fn stream(answerer: &mut Answerer, logits: bool) -> Result<Ending> {
-    let mut ending = Ending::Done;
-    let lines = lines_of_standard_input();
-    while let Ok(first) = lines.recv() {
-        let waiting = lines.try_iter().take(MOST_TOGETHER - 1);
-        let together = std::iter::once(first).chain(waiting).collect::<io::Result<Vec<_>>>();
-        let together = together.context("cannot read standard input")?;
-        for ((number, _), reply) in together.iter().zip(replies(answerer, &together, logits)) {
-            let reply = match reply {
-                Ok(answer) => serde_json::to_string(&answer)?,
-                Err(error) => {
-                    ending = Ending::PartlyRefused;
-                    json!({ "error": line_of(&error), "line": number }).to_string()
-                }
-            };
-            console::print(&reply)?;
-        }
-    }
-    Ok(ending)
-}
-
-/// A line and its number, from 1.
-type Numbered = (usize, Vec<u8>);
-
-/// The lines that are not empty, read ahead on a thread of their own.
-fn lines_of_standard_input() -> Receiver<io::Result<Numbered>> {
-    let (sender, receiver) = mpsc::sync_channel(MOST_TOGETHER);
-    std::thread::spawn(move || {
-        for (index, line) in io::stdin().lock().split(b'\n').enumerate() {
-            let blank = line.as_ref().is_ok_and(|line| line.trim_ascii().is_empty());
-            // Sending fails when nobody answers any more.
-            if !blank && sender.send(line.map(|line| (index + 1, line))).is_err() {
-                break;
-            }
-        }
-    });
-    receiver
-}
-
-/// An answer, or what is wrong, for each line.
-fn replies(answerer: &mut Answerer, lines: &[Numbered], logits: bool) -> Vec<Result<Answer>> {
-    let parsed: Vec<Result<Line, _>> =
-        lines.iter().map(|(_, line)| serde_json::from_slice(line)).collect();
-    let asked: Vec<Asked<'_>> = parsed.iter().flatten().map(Line::asked).collect();
-    let mut together = answerer.answer_all(&asked).ok().map(Vec::into_iter);
-    let reply = |line: Result<Line, serde_json::Error>| {
-        let line = line?;
-        let answered = match &mut together {
-            Some(answers) => answers.next().expect("an answer for each question"),
-            // One of them cannot be answered: each for itself shows which.
-            None => answerer.answer(&line.question, &line.context)?,
-        };
-        Ok(Answer::new(line.id, answered, logits))
-    };
-    parsed.into_iter().map(reply).collect()
 }
 
 impl Line {

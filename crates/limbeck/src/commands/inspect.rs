@@ -3,11 +3,11 @@
 use anyhow::Result;
 use limbeck_model::Model;
 use limbeck_model::folder::resolve;
-use limbeck_model::inspect::Inspection;
+use limbeck_model::inspect::{HeadInspection, Inspection};
 
 use crate::cli::measuring::InspectArgs;
 use crate::console::{Console, columns};
-use crate::exit::Ending;
+use crate::exit::{Ending, one_line};
 
 /// Runs the command.
 pub fn run(args: &InspectArgs, console: Console) -> Result<Ending> {
@@ -36,6 +36,7 @@ fn as_text(inspection: &Inspection) -> String {
     });
     let rows = [
         ("architecture", inspection.architecture.clone()),
+        ("head", head_as_text(&inspection.head)),
         ("parameters", grouped(*parameters as u64)),
         ("not zero", format!("{} ({zeros:.1} % are zero)", grouped(*nonzero_parameters as u64))),
         ("multiply-adds", format!("{} for {length} tokens", grouped(*macs))),
@@ -44,6 +45,20 @@ fn as_text(inspection: &Inspection) -> String {
         ("layers", layers.len().to_string()),
     ];
     columns(&rows) + &layers.collect::<Vec<_>>().join("\n")
+}
+
+/// Labels that are named on the line of the head.
+const MOST_LABELS: usize = 8;
+
+fn head_as_text(head: &HeadInspection) -> String {
+    let Some(problem) = head.problem_type else { return "span: two logits a token".to_owned() };
+    // Names come from the model's folder and may hold anything.
+    let labels: Vec<_> = head.labels.iter().take(MOST_LABELS).map(|name| one_line(name)).collect();
+    let more = match head.labels.len() - labels.len() {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!("{}: {}{more}", problem.name(), labels.join(", "))
 }
 
 /// A number with a comma before every three digits.

@@ -3,13 +3,15 @@
 //! # Layout
 //! - [`mod@run`]: `run`, `finetune`, `distill`, which differ in where their plan comes from;
 //!   [`train`] carries out one stage of it, [`train_report`] writes its `report.html`.
-//! - [`evaluate`]: `evaluate` and `predict`; [`answer`], [`score`], [`inspect`],
+//! - [`evaluate`]: `evaluate` and `predict`; [`answer`], [`classify`], [`score`], [`inspect`],
 //!   [`mod@export`], [`mod@quantize`], [`serve`], [`mod@bench`]: the commands of these names.
 //! - [`demo`]: a teacher and two students on questions of its own.
+//! - [`stream`]: lines of JSON answered one by one, for `answer` and `classify`.
 //! - [`subject`]: the model that a command runs, with the options that belong to it.
 
 mod answer;
 mod bench;
+mod classify;
 mod demo;
 mod evaluate;
 mod export;
@@ -18,6 +20,7 @@ mod quantize;
 mod run;
 mod score;
 mod serve;
+mod stream;
 mod subject;
 mod train;
 mod train_report;
@@ -47,6 +50,7 @@ pub fn run(cli: Cli) -> Result<Ending> {
         Command::Evaluate(args) => evaluate::evaluate(&args.predict, console),
         Command::Score(args) => score::run(&args, console),
         Command::Answer(args) => answer::run(&args, console),
+        Command::Classify(args) => classify::run(&args, console),
         Command::Inspect(args) => inspect::run(&args, console),
         Command::Export(args) => export::run(&args, console),
         Command::Quantize(args) => quantize::run(&args, console),

@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use anyhow::Result;
 use limbeck_model::folder::resolve;
-use limbeck_serve::{ApiKey, ServeOptions, Server, Student, Students};
+use limbeck_model::{HeadKind, ModelConfig};
+use limbeck_runtime::OpenClassifier;
+use limbeck_serve::{ApiKey, ServeOptions, Server, Skill, Student, Students};
 use serde_json::json;
 
-use super::subject::Subject;
+use super::subject::{Subject, report_missing};
 use crate::cli::serve::{LogFormat, ServeArgs};
 use crate::config::Task;
 use crate::console::Console;
@@ -43,20 +45,23 @@ fn open(model: &str, args: &ServeArgs, console: Console) -> Result<Student> {
         Some((name, place)) if !Path::new(model).exists() => (Some(name), place),
         _ => (None, model),
     };
-    let subject = Subject::open(place, &args.settings.layer, console)?;
     let name = match name {
         Some(name) => name.to_owned(),
         None => name_of(place)?,
     };
+    let dir = resolve(place)?;
+    if ModelConfig::open(&dir)?.head.kind() == HeadKind::Classification {
+        let OpenClassifier { model, tokenizer, load, classes, max_length } =
+            OpenClassifier::open(&dir)?;
+        report_missing(&load, console);
+        let skill = Skill::Classify { classes, max_length };
+        return Ok(Student { name, model, tokenizer, skill, quantized: load.quantized });
+    }
+    let subject = Subject::open(place, &args.settings.layer, console)?;
     let decode = subject.decode(subject.task.unwrap_or(Task::Squad));
-    Ok(Student {
-        name,
-        decode,
-        model: subject.model,
-        tokenizer: subject.tokenizer,
-        features: subject.features,
-        quantized: subject.quantized,
-    })
+    let Subject { model, tokenizer, features, quantized, .. } = subject;
+    let skill = Skill::Answer { features, decode };
+    Ok(Student { name, model, tokenizer, skill, quantized })
 }
 
 /// The last part of a folder's path or of a model id.

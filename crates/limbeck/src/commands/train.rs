@@ -8,7 +8,7 @@ use limbeck_data::features::CacheUse;
 use limbeck_data::metrics::Metrics;
 use limbeck_data::{BuildReport, Features, Purpose, SquadData, Tokenizer, files};
 use limbeck_model::folder::{Limbeck, resolve};
-use limbeck_model::{Activation, Model, ModelConfig, student};
+use limbeck_model::{Activation, HeadKind, Model, ModelConfig, student};
 use limbeck_runtime::folder::check_vocabulary;
 use limbeck_train::evaluation::EvaluationSet;
 use limbeck_train::folder::{Found, RunFolder};
@@ -174,7 +174,7 @@ fn starting_model(
     seed: u64,
     progress: &mut Progress,
 ) -> Result<Model> {
-    let mut config = ModelConfig::open(dir)?;
+    let mut config = ModelConfig::open_with_head(dir, HeadKind::Span)?;
     match section.hidden_act.as_deref() {
         Some("gelu") => config.hidden_act = Activation::Gelu,
         Some("gelu_new") => config.hidden_act = Activation::GeluTanh,
@@ -319,7 +319,7 @@ fn losses(
             let advice = "take a student with the teacher's vocabulary";
             return Err(InputError::new(what, name, advice).into());
         }
-        let (teacher, load) = Model::open_reporting(&dir)?;
+        let (teacher, load) = Model::open_with_head(&dir, HeadKind::Span)?;
         if load.quantized {
             progress.message(&format!("{name}: {READ_AS_FLOATS}"));
         }

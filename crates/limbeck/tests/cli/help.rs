@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 
 use crate::support::Folder;
 
-const COMMANDS: [&[&str]; 13] = [
+const COMMANDS: [&[&str]; 14] = [
     &["run"],
     &["finetune"],
     &["distill"],
@@ -12,6 +12,7 @@ const COMMANDS: [&[&str]; 13] = [
     &["evaluate"],
     &["score"],
     &["answer"],
+    &["classify"],
     &["inspect"],
     &["quantize"],
     &["bench", "train"],

@@ -1,6 +1,7 @@
 //! Tests that drive the real binary.
 
 mod answering;
+mod classify;
 mod config;
 mod demo;
 mod dependencies;

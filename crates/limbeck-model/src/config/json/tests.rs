@@ -172,7 +172,7 @@ fn pruned_heads_must_exist_and_leave_one() {
 
 #[test]
 fn the_bound_on_parameters_is_no_lower_than_what_a_layout_takes() {
-    for config in [testing::bert(), testing::distilbert()] {
+    for config in testing::all() {
         let len = crate::Layout::new(&config).len as u64;
         let bound = config.padded_parameters().unwrap();
         assert!(bound >= len, "{bound} < {len}");

@@ -42,7 +42,7 @@ fn a_saved_model_is_read_back_the_same() {
     pruned.pruned_heads.insert(1, vec![0]);
     let mut segments = testing::distilbert();
     segments.type_vocab_size = 16;
-    for config in [testing::bert(), testing::distilbert(), pruned, segments] {
+    for config in testing::all().into_iter().chain([pruned, segments]) {
         let (folder, model) = saved(config);
         let (read, report) = Model::open_reporting(folder.path()).unwrap();
         assert_eq!(read.config, model.config);
@@ -81,9 +81,9 @@ fn a_bare_encoder_gets_a_new_head_from_the_seed_and_its_pooler_is_reported() {
     let (read, report) = Model::open_with_seed(folder.path(), 5).unwrap();
     assert_eq!(report.missing, ["qa_outputs.weight", "qa_outputs.bias"]);
     assert_eq!(report.unused, ["cls.predictions.bias", "pooler.dense.weight"]);
-    let head = |model: &Model| model.parameters[model.layout.slots.span_weight.clone()].to_vec();
+    let head = |model: &Model| model.parameters[model.layout.slots.head.range()].to_vec();
     assert_eq!(head(&read), head(&Model::initialise(testing::bert(), 5)));
-    let rest = ..model.layout.slots.span_weight.start;
+    let rest = ..model.layout.slots.head.range().start;
     assert_eq!(read.parameters[rest], model.parameters[rest]);
 }
 

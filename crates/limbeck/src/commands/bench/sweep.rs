@@ -8,7 +8,7 @@ use limbeck_data::Batch;
 use limbeck_kernels::random::Key;
 use limbeck_kernels::{matmul, profile};
 use limbeck_model::folder::resolve;
-use limbeck_model::{Model, ModelConfig};
+use limbeck_model::{HeadKind, Model, ModelConfig};
 use limbeck_train::learner::Learner;
 use limbeck_train::losses::{HardLoss, Weighted};
 use limbeck_train::options::OptimizerOptions;
@@ -50,7 +50,7 @@ struct Size {
 /// Runs the command.
 pub fn run(args: &BenchSweepArgs, console: Console) -> Result<Ending> {
     let dir = resolve(&args.model)?;
-    let model = Model::open(&dir)?;
+    let model = Model::open_with_head(&dir, HeadKind::Span)?.0;
     let most = model.config.max_position_embeddings;
     let lengths = args.lengths.clone().unwrap_or_else(|| {
         let mut lengths: Vec<usize> = LENGTHS.iter().map(|&length| length.min(most)).collect();

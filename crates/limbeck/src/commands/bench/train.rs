@@ -7,8 +7,8 @@ use anyhow::{Context, Result};
 use limbeck_data::{Batch, BatchOrder, FeatureOptions, Features, Purpose, SquadData, Tokenizer};
 use limbeck_kernels::random::Key;
 use limbeck_kernels::{matmul, profile};
-use limbeck_model::Model;
 use limbeck_model::folder::resolve;
+use limbeck_model::{HeadKind, Model};
 use limbeck_runtime::folder::{check_vocabulary, fit};
 use limbeck_train::learner::Learner;
 use limbeck_train::losses::{HardLoss, SoftLoss, Weighted};
@@ -140,7 +140,7 @@ impl Bench {
         let mut data = SquadData::read(&args.data)?;
         data.limit((args.steps + 1).saturating_mul(args.batch_size));
         let dir = resolve(&args.model)?;
-        let model = Model::open(&dir)?;
+        let model = Model::open_with_head(&dir, HeadKind::Span)?.0;
         let tokenizer = Tokenizer::from_folder(&dir)?;
         check_vocabulary(&tokenizer, &model.config, &dir)?;
         let mut options = RunConfig::default().features;
@@ -195,7 +195,7 @@ impl Bench {
 /// Both losses, against the logits that the teacher in `name` gives for these features.
 fn distilling(name: &str, features: &Features, options: &FeatureOptions) -> Result<Vec<Weighted>> {
     let dir = resolve(name)?;
-    let teacher = Model::open(&dir)?;
+    let teacher = Model::open_with_head(&dir, HeadKind::Span)?.0;
     check_length(options, &teacher.config, &dir)?;
     let folder = tempfile::tempdir()?;
     let logits = TeacherLogits::open_or_compute(folder.path(), &teacher, features, &mut Silent)?

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use limbeck_data::FeatureOptions;
 use limbeck_data::demo::{DemoCorpus, DemoOptions};
-use limbeck_model::{Activation, Architecture, ModelConfig};
+use limbeck_model::{Activation, Architecture, Head, ModelConfig};
 use limbeck_train::options::{DistillOptions, OptimizerOptions, ScheduleOptions, TrainOptions};
 
 use super::weights;
@@ -168,6 +168,7 @@ pub(super) fn bert(size: &Size, vocab_size: usize) -> ModelConfig {
         initializer_range: size.initializer_range,
         pad_token_id: 0,
         pruned_heads: BTreeMap::new(),
+        head: Head::Span,
         extra: serde_json::Map::new(),
     }
 }

@@ -1,0 +1,119 @@
+//! `limbeck classify`: the labels of one text, or of a stream of them.
+
+use anyhow::Result;
+use limbeck_model::ProblemType;
+use limbeck_model::folder::resolve;
+use limbeck_runtime::{Classified, Classifier, Label, OpenClassifier, Text};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::stream::answer_lines;
+use super::subject::report_missing;
+use crate::cli::classify::ClassifyArgs;
+use crate::console::{Console, columns};
+use crate::exit::{Ending, InputError, one_line};
+
+/// Labels that are shown to a person; JSON has them all.
+const MOST_SHOWN: usize = 5;
+
+/// The labels of one text as JSON.
+#[derive(Debug, Serialize)]
+struct Reply {
+    /// As the line that asked gave it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<Value>,
+    /// The label for which most speaks.
+    label: String,
+    /// How much.
+    score: f64,
+    /// Every label, best first.
+    labels: Vec<Label>,
+    /// One a label, by the labels' numbers, with `--logits`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    logits: Option<Vec<f32>>,
+    /// Whether the text was longer than what was read of it.
+    truncated: bool,
+}
+
+/// A line of standard input.
+#[derive(Debug, Deserialize)]
+struct Line {
+    #[serde(default)]
+    id: Option<Value>,
+    text: String,
+    #[serde(default)]
+    pair: Option<String>,
+}
+
+/// Runs the command.
+pub fn run(args: &ClassifyArgs, console: Console) -> Result<Ending> {
+    let (mut classifier, max_length) = open(args, console)?;
+    let Some(text) = &args.text else {
+        return answer_lines(|lines: &[&Line]| {
+            let texts: Vec<_> = lines.iter().map(|line| line.asked()).collect();
+            let classified = classifier.classify_all(&texts)?;
+            let ids = lines.iter().map(|line| line.id.clone());
+            Ok(ids.zip(classified).map(|(id, one)| Reply::new(id, one, args.logits)).collect())
+        });
+    };
+    let classified = classifier.classify(text, args.pair.as_deref())?;
+    if classified.truncated && !console.json {
+        console.message(&format!("the text is longer: its first {max_length} tokens were read"));
+    }
+    let problem = classifier.classes().problem();
+    let reply = Reply::new(None, classified, args.logits);
+    console.result(&reply, || as_text(&reply.labels, problem))?;
+    Ok(Ending::Done)
+}
+
+/// Opens the model; also says how many tokens of a text are read.
+fn open(args: &ClassifyArgs, console: Console) -> Result<(Classifier, usize)> {
+    let dir = resolve(&args.model)?;
+    let mut opened = OpenClassifier::open(&dir)?;
+    report_missing(&opened.load, console);
+    if let Some(length) = args.max_length {
+        let positions = opened.model.config().max_position_embeddings;
+        if length > positions {
+            let what = format!("--max-length {length}: the model reaches {positions} tokens");
+            let advice = format!("give {positions} or less");
+            return Err(InputError::new(what, dir.display().to_string(), advice).into());
+        }
+        opened.max_length = length;
+    }
+    let max_length = opened.max_length;
+    Ok((Classifier::new(opened), max_length))
+}
+
+fn as_text(labels: &[Label], problem: ProblemType) -> String {
+    // A name comes from the model's folder and may hold anything.
+    let named = labels.iter().take(MOST_SHOWN).map(|Label { label, score }| {
+        let score = match problem {
+            ProblemType::Regression => format!("{score:.4}"),
+            _ => format!("{:.1} %", 100.0 * score),
+        };
+        (one_line(label), score)
+    });
+    let named: Vec<_> = named.collect();
+    let rows: Vec<_> = named.iter().map(|(name, score)| (name.as_str(), score.clone())).collect();
+    columns(&rows)
+}
+
+impl Line {
+    fn asked(&self) -> Text<'_> {
+        Text { text: &self.text, pair: self.pair.as_deref() }
+    }
+}
+
+impl Reply {
+    fn new(id: Option<Value>, classified: Classified, logits: bool) -> Reply {
+        let best = classified.best();
+        Reply {
+            id,
+            label: best.map(|best| best.label.clone()).unwrap_or_default(),
+            score: best.map_or(0.0, |best| best.score),
+            labels: classified.labels,
+            logits: logits.then_some(classified.logits),
+            truncated: classified.truncated,
+        }
+    }
+}

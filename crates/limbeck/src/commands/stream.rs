@@ -1,0 +1,82 @@
+//! Lines of JSON on standard input, each with a line of JSON on standard output.
+
+use std::io::{self, BufRead};
+use std::sync::mpsc::{self, Receiver};
+
+use anyhow::{Context, Result};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::json;
+
+use crate::console;
+use crate::exit::{Ending, line_of};
+
+/// Lines of standard input that are answered together, if so many are waiting.
+const MOST_TOGETHER: usize = 64;
+
+/// Answers every line of standard input with a line of standard output, in order. A line
+/// that comes alone is answered at once; those that wait go through together.
+///
+/// `reply` gives one reply for each line, or an error if it has none for one of them. A line
+/// that cannot be read or answered gets `{"error": ..., "line": ...}`.
+pub fn answer_lines<L: DeserializeOwned, R: Serialize>(
+    mut reply: impl FnMut(&[&L]) -> Result<Vec<R>>,
+) -> Result<Ending> {
+    let mut ending = Ending::Done;
+    let lines = lines_of_standard_input();
+    while let Ok(first) = lines.recv() {
+        let waiting = lines.try_iter().take(MOST_TOGETHER - 1);
+        let together = std::iter::once(first).chain(waiting).collect::<io::Result<Vec<_>>>();
+        let together = together.context("cannot read standard input")?;
+        for ((number, _), reply) in together.iter().zip(replies(&together, &mut reply)) {
+            let reply = match reply {
+                Ok(answer) => serde_json::to_string(&answer)?,
+                Err(error) => {
+                    ending = Ending::PartlyRefused;
+                    json!({ "error": line_of(&error), "line": number }).to_string()
+                }
+            };
+            console::print(&reply)?;
+        }
+    }
+    Ok(ending)
+}
+
+/// A line and its number, from 1.
+type Numbered = (usize, Vec<u8>);
+
+/// The lines that are not empty, read ahead on a thread of their own.
+fn lines_of_standard_input() -> Receiver<io::Result<Numbered>> {
+    let (sender, receiver) = mpsc::sync_channel(MOST_TOGETHER);
+    std::thread::spawn(move || {
+        for (index, line) in io::stdin().lock().split(b'\n').enumerate() {
+            let blank = line.as_ref().is_ok_and(|line| line.trim_ascii().is_empty());
+            // Sending fails when nobody answers any more.
+            if !blank && sender.send(line.map(|line| (index + 1, line))).is_err() {
+                break;
+            }
+        }
+    });
+    receiver
+}
+
+/// A reply, or what is wrong, for each line.
+fn replies<L: DeserializeOwned, R>(
+    lines: &[Numbered],
+    reply: &mut impl FnMut(&[&L]) -> Result<Vec<R>>,
+) -> Vec<Result<R>> {
+    let parsed: Vec<Result<L, _>> =
+        lines.iter().map(|(_, line)| serde_json::from_slice(line)).collect();
+    let readable: Vec<&L> = parsed.iter().flatten().collect();
+    let mut together = reply(&readable).ok().map(Vec::into_iter);
+    let one = |line: Result<L, serde_json::Error>| {
+        let line = line?;
+        let reply = match &mut together {
+            Some(replies) => replies.next(),
+            // One of them cannot be answered: each for itself shows which.
+            None => reply(&[&line])?.pop(),
+        };
+        reply.context("there is no reply to the line")
+    };
+    parsed.into_iter().map(one).collect()
+}
