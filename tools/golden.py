@@ -22,6 +22,8 @@ the sequences lie end to end and there is no padding anywhere.
     hidden_states.{i}     [rows, hidden]         0 is the output of the embeddings
     start_logits          [rows]
     end_logits            [rows]
+    lengths.{plan}        [rows, hidden]         last hidden states where tokens leave, see
+                                                 `forward_leaving`
     loss                  [1]                    mean over sequences of (CE_start + CE_end) / 2
     grad.{name}           gradient of `loss` for every parameter
     teacher_start_logits  [rows]                 random
@@ -63,6 +65,7 @@ Two traps:
 """
 
 import argparse
+import math
 from pathlib import Path
 
 import torch
@@ -88,6 +91,12 @@ STEPS, WARMUP_STEPS, TOTAL_STEPS = 5, 2, 10
 PEAK_LEARNING_RATE = 1e-2
 MAX_GRAD_NORM = 1.0
 WEIGHT_DECAY = 0.05
+
+# How many tokens of a sequence of some length go on after the attention of each layer.
+LENGTH_PLANS = {
+    "fractions": lambda layer, length: math.ceil(round([0.7, 0.4][layer] * length, 9)),
+    "tokens": lambda layer, length: [20, 9][layer],
+}
 
 CLASSES = ["NEGATIVE", "NEUTRAL", "POSITIVE"]
 
@@ -193,6 +202,59 @@ def forward(model, batch):
     hidden_states = [torch.cat(states) for states in zip(*hidden)]
     assert len(hidden_states) == model.config.num_hidden_layers + 1
     return torch.cat(starts), torch.cat(ends), hidden_states
+
+
+def layer_parts(model, layer):
+    """The linear layers and norms of one layer, under one set of names."""
+    if model.config.model_type == "bert":
+        block = model.bert.encoder.layer[layer]
+        attention, output = block.attention, block.output
+        return {
+            "query": attention.self.query, "key": attention.self.key,
+            "value": attention.self.value, "attention_output": attention.output.dense,
+            "attention_norm": attention.output.LayerNorm, "inner": block.intermediate.dense,
+            "output": output.dense, "output_norm": output.LayerNorm,
+        }  # fmt: skip
+    block = model.distilbert.transformer.layer[layer]
+    return {
+        "query": block.attention.q_lin, "key": block.attention.k_lin,
+        "value": block.attention.v_lin, "attention_output": block.attention.out_lin,
+        "attention_norm": block.sa_layer_norm, "inner": block.ffn.lin1,
+        "output": block.ffn.lin2, "output_norm": block.output_layer_norm,
+    }  # fmt: skip
+
+
+def forward_leaving(model, embedded, kept):
+    """The last state of every token of one sequence, `kept(layer, length)` of which go on.
+
+    After a layer's attention the significance of a token is the sum, over heads and queries,
+    of the probabilities given to it (Kim and Cho, 2021). The first token stays always, of the
+    others the most significant; at least two and at most all. They keep their order. A token
+    that has left keeps its state from before the layer.
+    """
+    heads, hidden = model.config.num_attention_heads, model.config.hidden_size
+    size = hidden // heads
+    states, places = embedded, torch.arange(len(embedded))
+    last = embedded.clone()
+    for layer in range(model.config.num_hidden_layers):
+        parts = layer_parts(model, layer)
+        query, key, value = (
+            parts[name](states).view(-1, heads, size).transpose(0, 1)
+            for name in ("query", "key", "value")
+        )
+        probabilities = torch.softmax(query @ key.transpose(1, 2) / size**0.5, -1)
+        context = (probabilities @ value).transpose(0, 1).reshape(len(states), hidden)
+        stay = min(max(kept(layer, len(embedded)), 2), len(states))
+        if stay < len(states):
+            significance = probabilities.sum((0, 1))
+            others = 1 + significance[1:].argsort(descending=True)[: stay - 1]
+            chosen = torch.cat([torch.tensor([0]), others.sort().values])
+            states, context, places = states[chosen], context[chosen], places[chosen]
+        attended = parts["attention_norm"](parts["attention_output"](context) + states)
+        inner = torch.nn.functional.gelu(parts["inner"](attended))
+        states = parts["output_norm"](parts["output"](inner) + attended)
+        last = last.index_copy(0, places, states)
+    return last
 
 
 def hard_loss(start_logits, end_logits, batch):
@@ -321,6 +383,12 @@ def expect(model, batch, precision):
     expected["start_logits"], expected["end_logits"] = start_logits, end_logits
     for index, states in enumerate(hidden_states):
         expected[f"hidden_states.{index}"] = states
+    embedded = hidden_states[0]
+    whole = [forward_leaving(model, embedded[rows], lambda _, n: n) for rows in sequences(batch)]
+    assert torch.allclose(torch.cat(whole), hidden_states[-1]), "this forward is another one"
+    for plan, kept in LENGTH_PLANS.items():
+        states = [forward_leaving(model, embedded[rows], kept) for rows in sequences(batch)]
+        expected[f"lengths.{plan}"] = torch.cat(states)
     hard = hard_loss(start_logits, end_logits, batch)
     distill = ALPHA_SOFT * soft_loss(start_logits, end_logits, batch) + ALPHA_HARD * hard
     expected["loss"], expected["distill_loss"] = hard.reshape(1), distill.reshape(1)

@@ -41,6 +41,10 @@ pub enum ModelError {
         cause: std::io::Error,
     },
 
+    /// A length plan that fits no model, or not this one.
+    #[error("{0}")]
+    Lengths(String),
+
     /// A file as a whole is not what it should be.
     #[error("{}: {reason}", path.display())]
     File {

@@ -7,6 +7,7 @@ use crate::encoder::{self, InferenceBuffers, Mode, PackedWeights, Tokens};
 use crate::error::Result;
 use crate::heads::classification::{self, ClassLogits};
 use crate::heads::span::{self, SpanLogits};
+use crate::lengths::LengthPlan;
 use crate::model::Model;
 
 /// A model ready for inference, with floats or [quantised](Model::save_quantized).
@@ -38,6 +39,7 @@ use crate::model::Model;
 pub struct InferenceModel<'a> {
     model: Cow<'a, Model>,
     packed: PackedWeights,
+    lengths: Option<LengthPlan>,
 }
 
 /// What a forward pass needs. Grows to the largest batch and stays.
@@ -51,17 +53,39 @@ pub struct InferenceMemory {
 impl<'a> InferenceModel<'a> {
     /// Packs the weights that `model` has now.
     pub fn of(model: &'a Model) -> Self {
-        InferenceModel { packed: PackedWeights::new(model), model: Cow::Borrowed(model) }
+        Self::with_packed(Cow::Borrowed(model), PackedWeights::new(model))
     }
 
     /// Packs the weights of a model.
     pub fn new(model: Model) -> InferenceModel<'static> {
-        InferenceModel { packed: PackedWeights::new(&model), model: Cow::Owned(model) }
+        let packed = PackedWeights::new(&model);
+        InferenceModel::with_packed(Cow::Owned(model), packed)
     }
 
     /// A model of which some weights are in `packed` alone.
     pub(crate) fn with(model: Model, packed: PackedWeights) -> InferenceModel<'static> {
-        InferenceModel { model: Cow::Owned(model), packed }
+        InferenceModel::with_packed(Cow::Owned(model), packed)
+    }
+
+    fn with_packed(model: Cow<'a, Model>, packed: PackedWeights) -> Self {
+        InferenceModel { model, packed, lengths: None }
+    }
+
+    /// The same model, from which tokens leave on the way as the plan says; with none, all
+    /// stay.
+    ///
+    /// # Errors
+    /// When the plan does not fit the model.
+    pub fn with_lengths(self, lengths: Option<LengthPlan>) -> Result<Self> {
+        if let Some(plan) = &lengths {
+            plan.check(&self.model.config)?;
+        }
+        Ok(InferenceModel { lengths, ..self })
+    }
+
+    /// The plan by which tokens leave, if any.
+    pub fn lengths(&self) -> Option<&LengthPlan> {
+        self.lengths.as_ref()
     }
 
     /// Sizes and options.
@@ -84,9 +108,23 @@ impl<'a> InferenceModel<'a> {
         tokens: Tokens<'_>,
         memory: &'m mut InferenceMemory,
     ) -> Result<&'m SpanLogits> {
+        self.span_logits_within(tokens, self.lengths(), memory)
+    }
+
+    /// The same with another plan than the model's own, which must
+    /// [fit](LengthPlan::check) it.
+    ///
+    /// # Errors
+    /// As [`InferenceModel::span_logits`].
+    pub fn span_logits_within<'m>(
+        &self,
+        tokens: Tokens<'_>,
+        plan: Option<&LengthPlan>,
+        memory: &'m mut InferenceMemory,
+    ) -> Result<&'m SpanLogits> {
         self.model.check_tokens(tokens)?;
         let InferenceMemory { buffers, logits, .. } = memory;
-        let hidden = encoder::infer(&self.model, &self.packed, tokens, buffers);
+        let hidden = encoder::infer(&self.model, &self.packed, tokens, plan, buffers);
         span::forward(&self.model, hidden, Mode::Evaluate, logits)?;
         Ok(logits)
     }
@@ -101,9 +139,23 @@ impl<'a> InferenceModel<'a> {
         tokens: Tokens<'_>,
         memory: &'m mut InferenceMemory,
     ) -> Result<&'m [f32]> {
+        self.class_logits_within(tokens, self.lengths(), memory)
+    }
+
+    /// The same with another plan than the model's own, which must
+    /// [fit](LengthPlan::check) it.
+    ///
+    /// # Errors
+    /// As [`InferenceModel::class_logits`].
+    pub fn class_logits_within<'m>(
+        &self,
+        tokens: Tokens<'_>,
+        plan: Option<&LengthPlan>,
+        memory: &'m mut InferenceMemory,
+    ) -> Result<&'m [f32]> {
         self.model.check_tokens(tokens)?;
         let InferenceMemory { buffers, class_logits, .. } = memory;
-        let hidden = encoder::infer(&self.model, &self.packed, tokens, buffers);
+        let hidden = encoder::infer(&self.model, &self.packed, tokens, plan, buffers);
         classification::forward(&self.model, tokens.starts, hidden, Mode::Evaluate, class_logits)?;
         Ok(&class_logits.values)
     }

@@ -115,18 +115,30 @@ impl Inspection {
 ///
 /// Embeddings, norms, softmax and activations are not counted; zeros are.
 pub fn macs(config: &ModelConfig, n: usize) -> u64 {
+    let layers = (0..config.num_hidden_layers).map(|layer| layer_macs(config, layer, n, n));
+    layers.fold(head_macs(config, n), u64::saturating_add)
+}
+
+/// Multiply-adds of one layer that `present` tokens enter and of which `kept` go on after
+/// attention: `present·3·h·w + 2·present²·w + kept·(w·h + 2·h·f)`.
+pub fn layer_macs(config: &ModelConfig, layer: usize, present: usize, kept: usize) -> u64 {
     // Sizes of a valid model are far below 2^32; only an absurd length can saturate.
-    let [n, h, f] = [n, config.hidden_size, config.intermediate_size].map(|size| size as u128);
-    let layers = (0..config.num_hidden_layers).map(|layer| {
-        let w = (config.heads_of(layer) * config.head_size()) as u128;
-        let per_token = 4 * h * w + 2 * h * f;
-        n.saturating_mul(per_token).saturating_add(n.saturating_mul(n).saturating_mul(2 * w))
-    });
-    let head = match &config.head {
-        Head::Span => n.saturating_mul(2 * h),
+    let [n, kept, h, f] =
+        [present, kept, config.hidden_size, config.intermediate_size].map(|size| size as u128);
+    let w = (config.heads_of(layer) * config.head_size()) as u128;
+    let attention = n.saturating_mul(n).saturating_mul(2 * w);
+    let total = n.saturating_mul(3 * h * w).saturating_add(attention);
+    let total = total.saturating_add(kept.saturating_mul(w * h + 2 * h * f));
+    u64::try_from(total).unwrap_or(u64::MAX)
+}
+
+/// Multiply-adds of the head for a sequence of `n` tokens.
+pub fn head_macs(config: &ModelConfig, n: usize) -> u64 {
+    let h = config.hidden_size as u128;
+    let total = match &config.head {
+        Head::Span => (n as u128).saturating_mul(2 * h),
         Head::Classification(classes) => h * (h + classes.labels.len() as u128),
     };
-    let total = layers.fold(head, u128::saturating_add);
     u64::try_from(total).unwrap_or(u64::MAX)
 }
 

@@ -13,7 +13,8 @@
 //! - [`encoder`]: the encoder, forward and backward side by side.
 //! - [`heads`]: what turns hidden states into logits.
 //! - [`student`]: smaller models from larger ones: fewer layers, fewer heads.
-//! - [`inference`]: a model that only answers.
+//! - [`inference`]: a model that only answers; [`lengths`]: how many tokens go on from layer to
+//!   layer.
 //! - [`onnx`]: a model as a file for other programs.
 //! - [`inspect`]: sizes, non-zeros and multiply-adds of a model.
 
@@ -26,6 +27,7 @@ pub mod inference;
 mod initialise;
 pub mod inspect;
 pub mod layout;
+pub mod lengths;
 pub mod model;
 pub mod onnx;
 pub mod student;
@@ -37,4 +39,5 @@ pub use config::{Activation, Architecture, Classes, Head, HeadKind, ModelConfig,
 pub use error::{ModelError, Result};
 pub use folder::LoadReport;
 pub use layout::{HeadSlots, LayerSlots, Layout, Role, Slots, TensorView};
+pub use lengths::LengthPlan;
 pub use model::Model;

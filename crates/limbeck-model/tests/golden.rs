@@ -6,6 +6,7 @@
 mod support;
 
 use limbeck_kernels::loss;
+use limbeck_model::LengthPlan;
 use limbeck_model::encoder::{self, Activations, BackwardBuffers, Mode};
 use limbeck_model::heads::span::{self, SpanGradients, SpanLogits};
 
@@ -39,10 +40,36 @@ fn packed_inference_gives_the_logits_of_training() {
         let batch = Batch::of(&golden);
         let packed = encoder::PackedWeights::new(&golden.model);
         let mut buffers = encoder::InferenceBuffers::default();
-        let hidden = encoder::infer(&golden.model, &packed, batch.tokens(), &mut buffers);
+        let hidden = encoder::infer(&golden.model, &packed, batch.tokens(), None, &mut buffers);
         let layers = golden.model.config.num_hidden_layers;
         let want = golden.floats(&format!("hidden_states.{layers}"));
         assert_close(hidden, &want, 1e-5, "hidden");
+    }
+}
+
+#[test]
+fn tokens_leave_and_keep_their_states_as_pytorch_computes_it() {
+    let plans = [
+        ("fractions", LengthPlan::Fractions(vec![0.7, 0.4])),
+        ("tokens", LengthPlan::Tokens(vec![20, 9])),
+    ];
+    for name in ARCHITECTURES {
+        let golden = Golden::open(name);
+        let batch = Batch::of(&golden);
+        let packed = encoder::PackedWeights::new(&golden.model);
+        let mut buffers = encoder::InferenceBuffers::default();
+        let (model, tokens) = (&golden.model, batch.tokens());
+        let whole = encoder::infer(model, &packed, tokens, None, &mut buffers).to_vec();
+        for (plan_name, plan) in &plans {
+            plan.check(&model.config).unwrap();
+            let hidden = encoder::infer(model, &packed, tokens, Some(plan), &mut buffers);
+            let want = golden.floats(&format!("lengths.{plan_name}"));
+            assert_close(hidden, &want, 1e-5, plan_name);
+            assert_ne!(hidden, whole);
+        }
+        // A plan that keeps everything changes no bit, also in buffers used before.
+        let all = LengthPlan::Fractions(vec![1.0; 2]);
+        assert_eq!(encoder::infer(model, &packed, tokens, Some(&all), &mut buffers), whole);
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use limbeck_data::Batch;
 use limbeck_model::inference::{InferenceMemory, InferenceModel};
-use limbeck_model::{Model, ModelConfig};
+use limbeck_model::{LengthPlan, Model, ModelConfig};
 use limbeck_runtime::logits::tokens;
 
 struct Counting;
@@ -55,7 +55,9 @@ fn a_warm_model_allocates_nothing_for_a_question() {
     floats.save_quantized(folder.path()).unwrap();
     let (bytes, _) = InferenceModel::open(folder.path()).unwrap();
     let batches = batches();
-    for model in [InferenceModel::new(floats), bytes] {
+    let plan = Some(LengthPlan::Fractions(vec![0.8, 0.5]));
+    let leaving = InferenceModel::new(floats.clone()).with_lengths(plan).unwrap();
+    for model in [InferenceModel::new(floats), bytes, leaving] {
         let mut memory = InferenceMemory::default();
         let mut answer = || {
             for batch in &batches {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use limbeck_data::Sequence;
 use limbeck_data::decode::{DecodeOptions, Pooled, pool_documents};
+use limbeck_model::LengthPlan;
 use limbeck_runtime::{Asked, Classified, Prepared, RuntimeError};
 use serde::Serialize;
 use tokio::sync::oneshot;
@@ -21,6 +22,8 @@ use crate::student::{Skill, Student};
 pub struct Questions {
     /// The number of the model.
     pub model: usize,
+    /// How many tokens go on from layer to layer, where it is not the model's own plan.
+    pub plan: Option<LengthPlan>,
     /// The questions.
     pub questions: Vec<String>,
     /// The texts that may answer them.
@@ -34,6 +37,8 @@ pub struct Questions {
 pub struct Texts {
     /// The number of the model.
     pub model: usize,
+    /// How many tokens go on from layer to layer, where it is not the model's own plan.
+    pub plan: Option<LengthPlan>,
     /// Texts, some with a second one to compare with.
     pub texts: Vec<(String, Option<String>)>,
 }
@@ -66,7 +71,7 @@ pub struct Usage {
 /// # Errors
 /// When too much is under way or asked for, a question fits no window, or the server fails.
 pub async fn answer(state: &Arc<State>, asked: Questions) -> Result<(Vec<Pooled>, Cost), Refusal> {
-    let Questions { model, questions, documents, decode } = asked;
+    let Questions { model, plan, questions, documents, decode } = asked;
     let count = questions.len();
     let prepare = move |student: &Student| {
         let Skill::Answer { features, .. } = &student.skill else { return Ok(None) };
@@ -87,7 +92,7 @@ pub async fn answer(state: &Arc<State>, asked: Questions) -> Result<(Vec<Pooled>
         }
         of_question.into_iter().map(|list| pool_documents(list, &decode)).collect()
     };
-    through(state, model, prepare, read).await
+    through(state, model, plan, prepare, read).await
 }
 
 /// Takes texts through tokenising and the model: what each of them is.
@@ -98,7 +103,7 @@ pub async fn classify(
     state: &Arc<State>,
     asked: Texts,
 ) -> Result<(Vec<Classified>, Cost), Refusal> {
-    let Texts { model, texts } = asked;
+    let Texts { model, plan, texts } = asked;
     let prepare = move |student: &Student| {
         let Skill::Classify { max_length, .. } = &student.skill else { return Ok(None) };
         let sequence = |(text, pair): &(String, Option<String>)| {
@@ -112,13 +117,14 @@ pub async fn classify(
         let texts = sequences.iter().zip(&logits);
         texts.map(|(text, logits)| Classified::new(classes, logits, text.truncated)).collect()
     };
-    through(state, model, prepare, read).await
+    through(state, model, plan, prepare, read).await
 }
 
 /// The stages that every request goes through. Whoever calls has been [admitted](State::admit).
 async fn through<T: Send + 'static>(
     state: &Arc<State>,
     model: usize,
+    plan: Option<LengthPlan>,
     prepare: impl FnOnce(&Student) -> Result<Option<Work>, RuntimeError> + Send + 'static,
     read: impl FnOnce(&Student, Work) -> T + Send + 'static,
 ) -> Result<(T, Cost), Refusal> {
@@ -137,7 +143,7 @@ async fn through<T: Send + 'static>(
         return Err(Refusal::too_large(message));
     }
 
-    let (job, done) = Job::new(model, work);
+    let (job, done) = Job::new(model, plan, work);
     state.engine.queue.push(job).map_err(|_| Refusal::stopping())?;
     let Done { work, queue, compute } = done.await.map_err(|_| Refusal::fault())?;
 

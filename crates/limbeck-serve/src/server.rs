@@ -65,12 +65,15 @@ impl Server {
                 Skill::Answer { decode, .. } => {
                     let (questions, documents) = (vec![text()], vec![text()]);
                     let decode = decode.clone();
-                    let asked = Questions { model: number, questions, documents, decode };
+                    let plan = None;
+                    let asked = Questions { model: number, plan, questions, documents, decode };
                     ask::answer(&state, asked).await.map(drop)
                 }
                 Skill::Classify { .. } => {
                     let texts = vec![(text(), None)];
-                    ask::classify(&state, Texts { model: number, texts }).await.map(drop)
+                    ask::classify(&state, Texts { model: number, plan: None, texts })
+                        .await
+                        .map(drop)
                 }
             };
             answered.map_err(|refusal| ServeError::Model {

@@ -17,7 +17,7 @@ use crate::dropout::{Dropout, Mask};
 use crate::matmul::{Matrix, Packed, Write, copy_short, matmul_here};
 use crate::profile::{self, Timer};
 use crate::threads::{self, Shared};
-use softmax::{Rows, dot, exponentials, gradients, row_stride};
+use softmax::{Rows, add_column_sums, dot, exponentials, gradients, row_stride};
 
 /// Queries taken at once: their scores stay in the second cache.
 const BLOCK_QUERIES: usize = 64;
@@ -163,9 +163,37 @@ pub fn forward(
     context: &mut [f32],
     log_sums: &mut [f32],
 ) {
+    forward_with(qkv, starts, heads, dropout, context, log_sums, None);
+}
+
+/// Like [`forward`] without dropout, and also tells how much each row was looked at: the sum
+/// of the probabilities that all queries of its sequence give to it, for each head apart.
+/// `attention`, one value for each row and head, holds them in the order of sequences, then of
+/// heads, then of rows.
+pub fn forward_measuring(
+    qkv: &[f32],
+    starts: &[usize],
+    heads: Heads,
+    context: &mut [f32],
+    log_sums: &mut [f32],
+    attention: &mut [f32],
+) {
+    forward_with(qkv, starts, heads, Dropout::none(), context, log_sums, Some(attention));
+}
+
+fn forward_with(
+    qkv: &[f32],
+    starts: &[usize],
+    heads: Heads,
+    dropout: Dropout,
+    context: &mut [f32],
+    log_sums: &mut [f32],
+    attention: Option<&mut [f32]>,
+) {
     let _timer = timed("attention forward", 2, starts, heads);
     let width = heads.width();
     let (context, log_sums) = (Shared::new(context), Shared::new(log_sums));
+    let attention = attention.map(Shared::new);
     run_tasks(starts, heads, |index, task, scratch| {
         let mask = task.dropout(index, dropout);
         let stride = row_stride(task.length);
@@ -173,6 +201,11 @@ pub fn forward(
         scratch.values.refill(task.part(qkv, 2, 0..task.length));
         // SAFETY: these sums are this task's alone.
         let log_sums = unsafe { log_sums.range(task.sums()) };
+        // SAFETY: so are these.
+        let mut attention = attention.as_ref().map(|all| unsafe { all.range(task.sums()) });
+        if let Some(sums) = &mut attention {
+            sums.fill(0.0);
+        }
         for block in task.blocks() {
             let scores = grown(&mut scratch.probabilities, block.len() * stride);
             let queries = task.part(qkv, 0, block.clone());
@@ -180,6 +213,9 @@ pub fn forward(
             let mut reciprocals = [0.0; BLOCK_QUERIES];
             let rows = task.rows(block.start, mask);
             exponentials(scores, rows, &mut reciprocals, &mut log_sums[block.clone()]);
+            if let Some(sums) = &mut attention {
+                add_column_sums(scores, rows, &reciprocals, sums);
+            }
             let out = grown(&mut scratch.out, block.len() * heads.size);
             let probabilities = Matrix::with_stride(scores, block.len(), task.length, stride);
             matmul_here(probabilities, &scratch.values, out, heads.size, Write::Replace);

@@ -79,6 +79,24 @@ for_each_isa! {
 }
 
 for_each_isa! {
+    /// Adds to `sums`, one a key, what each query's probabilities give that key: rows of
+    /// [`exponentials`], each times its reciprocal.
+    pub(super) fn add_column_sums<FMA>(
+        scores: &[f32],
+        rows: Rows,
+        reciprocals: &[f32],
+        sums: &mut [f32],
+    ) {
+        let rows_of_scores = scores.chunks_exact(row_stride(rows.length));
+        for (row, &reciprocal) in rows_of_scores.zip(reciprocals) {
+            for (sum, &value) in sums.iter_mut().zip(row) {
+                *sum = math::mul_add::<FMA>(value, reciprocal, *sum);
+            }
+        }
+    }
+}
+
+for_each_isa! {
     /// For each row: from `scores` to the probabilities after dropout, in place; and in
     /// `gradient`, from the gradient of those to the gradient of the scores.
     ///

@@ -15,9 +15,11 @@ use limbeck_kernels::threads::{RowsOf, each_stretch};
 
 use super::buffers::grown;
 use super::layer::View;
+use super::present::Present;
 use super::weights::{PackedLayer, PackedWeights};
 use super::{Mode, Tokens, embed};
 use crate::layout::LayerSlots;
+use crate::lengths::LengthPlan;
 use crate::model::Model;
 
 /// Most rows that go through at once: with one layer's feed-forward rows they stay in the
@@ -35,6 +37,10 @@ pub struct InferenceBuffers {
     context: Vec<f32>,
     /// Written by attention and not needed, `[rows * heads]`.
     log_sums: Vec<f32>,
+    /// How much each row was looked at, `[rows * heads]`, where rows may leave.
+    attention: Vec<f32>,
+    /// The rows that are still on their way.
+    present: Present,
     /// Written by the embeddings and not needed.
     normalised: Vec<f32>,
     reciprocals: Vec<f32>,
@@ -53,7 +59,8 @@ thread_local! {
     static SCRATCH: RefCell<Scratch> = RefCell::default();
 }
 
-/// Runs the encoder for its last hidden state only, `[rows, hidden]`.
+/// Runs the encoder for its last hidden state only, `[rows, hidden]`. With a plan, rows leave
+/// on the way and keep their states of then.
 ///
 /// # Panics
 /// As [`forward`](super::forward).
@@ -61,11 +68,22 @@ pub fn infer<'a>(
     model: &Model,
     packed: &PackedWeights,
     tokens: Tokens<'_>,
+    plan: Option<&LengthPlan>,
     buffers: &'a mut InferenceBuffers,
 ) -> &'a [f32] {
-    let InferenceBuffers { hidden, qkv, context, log_sums, normalised, reciprocals } = buffers;
+    let InferenceBuffers {
+        hidden,
+        qkv,
+        context,
+        log_sums,
+        attention,
+        present,
+        normalised,
+        reciprocals,
+    } = buffers;
     let hidden_size = model.config.hidden_size;
-    let rows = tokens.input_ids.len();
+    let mut rows = tokens.input_ids.len();
+    present.all(tokens.starts);
     embed(model, tokens, Mode::Evaluate, normalised, reciprocals, hidden);
     let hidden = &mut hidden[..rows * hidden_size];
     let slots = &model.layout.slots.layers;
@@ -86,14 +104,26 @@ pub fn infer<'a>(
         let context = grown(context, rows * width);
         let log_sums = grown(log_sums, rows * heads.count);
         let qkv_now = &qkv[..rows * layer_now.qkv_width()];
-        attention::forward(qkv_now, tokens.starts, heads, Dropout::none(), context, log_sums);
+        let starts = &present.starts;
+        match plan.filter(|plan| present.some_will_leave(plan, index, tokens.starts)) {
+            None => attention::forward(qkv_now, starts, heads, Dropout::none(), context, log_sums),
+            Some(plan) => {
+                let attention = grown(attention, rows * heads.count);
+                attention::forward_measuring(qkv_now, starts, heads, context, log_sums, attention);
+                let states =
+                    RowsOf { values: &mut hidden[..rows * hidden_size], width: hidden_size };
+                let context = RowsOf { values: &mut *context, width };
+                present.leave((plan, index), tokens.starts, attention, states, context);
+                rows = present.rows();
+            }
+        }
 
         index += 1;
         next = layer(index);
-        let context = &*context;
+        let context = &context[..rows * width];
         let qkv_width = next.map_or(0, Layer::qkv_width);
         let parts = [
-            RowsOf { values: &mut *hidden, width: hidden_size },
+            RowsOf { values: &mut hidden[..rows * hidden_size], width: hidden_size },
             RowsOf { values: grown(qkv, rows * qkv_width), width: qkv_width },
         ];
         each_stretch(rows, STRETCH_ROWS, parts, |range, [hidden, qkv]| {
@@ -103,7 +133,7 @@ pub fn infer<'a>(
             }
         });
     }
-    hidden
+    present.all_states(&hidden[..rows * hidden_size], hidden_size)
 }
 
 /// One layer with its packed weights.

@@ -8,12 +8,14 @@
 //! # Layout
 //! - `buffers`: the memory of forward and backward
 //! - `infer`: forward for inference, fused over rows
+//! - `present`: the rows that are still on their way, under a length plan
 //! - `layer`: one transformer layer, forward and backward side by side
 //! - `weights`: plain weights for training, packed ones for inference
 
 mod buffers;
 mod infer;
 mod layer;
+mod present;
 mod weights;
 
 use limbeck_kernels::dropout::Dropout;

@@ -13,6 +13,7 @@ use utoipa::ToSchema;
 
 use super::body;
 use super::cost::{Told, limit};
+use super::lengths::plan;
 use crate::ask::{self, Questions};
 use crate::error::{ErrorBody, Refusal};
 use crate::http::observe::RequestId;
@@ -50,6 +51,10 @@ pub struct AnswerRequest {
     /// Tokens of an answer at most.
     #[schema(minimum = 1)]
     max_answer_length: Option<usize>,
+    /// Tokens that go on after each layer: shares of the input, or numbers.
+    lengths: Option<Vec<f64>>,
+    /// Let tokens leave from layer to layer until this share of the multiply-adds is left.
+    budget: Option<f64>,
     /// Milliseconds after which the answer is of no use; the server's own limit holds too.
     timeout_ms: Option<u64>,
 }
@@ -208,9 +213,9 @@ fn check(request: AnswerRequest, state: &State) -> Result<(Questions, Form), Ref
     }
     let answers = |skill: &Skill| matches!(skill, Skill::Answer { .. });
     let model = state.students.find(request.model.as_deref(), answers)?;
-    let Skill::Answer { decode, .. } = &state.students.get(model).skill else {
-        return Err(Refusal::fault());
-    };
+    let student = state.students.get(model);
+    let Skill::Answer { decode, .. } = &student.skill else { return Err(Refusal::fault()) };
+    let plan = plan(student, request.lengths.as_deref(), request.budget)?;
     let mut decode = decode.clone();
     let n_best = request.n_best.unwrap_or(decode.n_best_size);
     if let Some(n_best) = request.n_best {
@@ -231,7 +236,7 @@ fn check(request: AnswerRequest, state: &State) -> Result<(Questions, Form), Ref
     decode.null_score_diff_threshold =
         request.null_score_diff_threshold.unwrap_or(decode.null_score_diff_threshold);
     let form = Form { several_questions, several_documents, n_best };
-    Ok((Questions { model, questions, documents, decode }, form))
+    Ok((Questions { model, plan, questions, documents, decode }, form))
 }
 
 impl Answer {

@@ -13,6 +13,7 @@ use utoipa::ToSchema;
 
 use super::body;
 use super::cost::{Told, limit};
+use super::lengths::plan;
 use crate::ask::{self, Texts};
 use crate::error::{ErrorBody, Refusal};
 use crate::http::observe::RequestId;
@@ -32,6 +33,10 @@ pub struct ClassifyRequest {
     texts: Option<Vec<TextToClassify>>,
     /// The model, by its name in `/info`; without it the first classifier.
     model: Option<String>,
+    /// Tokens that go on after each layer: shares of the input, or numbers.
+    lengths: Option<Vec<f64>>,
+    /// Let tokens leave from layer to layer until this share of the multiply-adds is left.
+    budget: Option<f64>,
     /// Milliseconds after which the labels are of no use; the server's own limit holds too.
     timeout_ms: Option<u64>,
 }
@@ -161,7 +166,8 @@ fn check(request: ClassifyRequest, state: &State) -> Result<(Texts, bool), Refus
     }
     let classifies = |skill: &Skill| matches!(skill, Skill::Classify { .. });
     let model = state.students.find(request.model.as_deref(), classifies)?;
-    Ok((Texts { model, texts }, several))
+    let plan = plan(state.students.get(model), request.lengths.as_deref(), request.budget)?;
+    Ok((Texts { model, plan, texts }, several))
 }
 
 impl Labels {

@@ -5,6 +5,7 @@
 //!   beside that
 //! - [`about`]: health, metrics, what is served
 //! - [`body`]: reading a body within its limits
+//! - [`lengths`]: how many tokens go on from layer to layer
 //! - [`docs`]: the OpenAPI description, and the same to read
 //! - [`page`]: the page for people
 
@@ -14,6 +15,7 @@ pub mod body;
 pub mod classify;
 pub mod cost;
 pub mod docs;
+pub mod lengths;
 pub mod page;
 
 use std::sync::Arc;

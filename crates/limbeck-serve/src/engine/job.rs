@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use limbeck_data::decode::SpanLogits;
 use limbeck_data::{Batch, Sequence};
+use limbeck_model::LengthPlan;
 use limbeck_runtime::Prepared;
 use tokio::sync::oneshot;
 
@@ -72,6 +73,8 @@ impl Work {
 pub struct Job {
     /// The number of the model that is asked.
     pub model: usize,
+    /// How many tokens go on from layer to layer, where it is not the model's own plan.
+    pub plan: Option<LengthPlan>,
     /// What it is asked.
     pub work: Work,
     /// The first sequence that has not been through the model.
@@ -98,11 +101,15 @@ pub struct Done {
 impl Job {
     /// A job, and where its end will be told. Nobody listening there any more takes the job
     /// out of the queue.
-    pub fn new(model: usize, work: Work) -> (Job, oneshot::Receiver<Done>) {
+    pub fn new(
+        model: usize,
+        plan: Option<LengthPlan>,
+        work: Work,
+    ) -> (Job, oneshot::Receiver<Done>) {
         let (reply, done) = oneshot::channel();
         let queued = Instant::now();
         let compute = Duration::ZERO;
-        (Job { model, work, next: 0, queued, started: None, compute, reply }, done)
+        (Job { model, plan, work, next: 0, queued, started: None, compute, reply }, done)
     }
 
     /// Whether nobody waits for it any more.

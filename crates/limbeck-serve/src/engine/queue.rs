@@ -51,7 +51,8 @@ impl Queue {
         self.lock().jobs.push_back(job);
     }
 
-    /// Fills `parts` with sequences of at most `max_rows` tokens, all for the same model; one
+    /// Fills `parts` with sequences of at most `max_rows` tokens, all for the same model and plan of
+    /// lengths; one
     /// that is larger comes alone. Waits for work; `false` when the queue is closed and empty.
     pub fn next_batch(&self, max_rows: usize, parts: &mut Vec<Part>) -> bool {
         parts.clear();
@@ -66,10 +67,10 @@ impl Queue {
             }
             inner = self.changed.wait(inner).unwrap_or_else(PoisonError::into_inner);
         }
-        let model = inner.jobs[0].model;
+        let (model, plan) = (inner.jobs[0].model, inner.jobs[0].plan.clone());
         let (mut rows, mut place) = (0, 0);
         while let Some(job) = inner.jobs.get_mut(place) {
-            if job.model != model {
+            if job.model != model || job.plan != plan {
                 place += 1;
                 continue;
             }
@@ -116,6 +117,7 @@ impl Queue {
 
 #[cfg(test)]
 mod tests {
+    use limbeck_model::LengthPlan;
     use limbeck_runtime::Asked;
 
     use super::*;
@@ -131,7 +133,7 @@ mod tests {
         let asked = [Asked { question: "who", context: &context }];
         let prepared = Prepared::new(&asked, &tokenizer(), &options()).unwrap();
         assert_eq!(prepared.features().len(), windows);
-        Job::new(model, Work::windows(prepared))
+        Job::new(model, None, Work::windows(prepared))
     }
 
     fn batch(queue: &Queue, rows: usize) -> Vec<(usize, Range<usize>)> {
@@ -167,6 +169,20 @@ mod tests {
         });
         assert_eq!(batch(&queue, 100), [(1, 0..1), (1, 0..1)]);
         assert_eq!(batch(&queue, 100), [(0, 0..1)]);
+    }
+
+    #[test]
+    fn a_batch_is_for_one_plan_of_lengths() {
+        let queue = Queue::default();
+        let jobs = [None, Some(LengthPlan::Fractions(vec![0.5])), None].map(|plan| {
+            let (mut job, receiver) = job(0, 1);
+            job.plan = plan;
+            assert!(queue.push(job).is_ok());
+            receiver
+        });
+        assert_eq!(batch(&queue, 100).len(), 2);
+        assert_eq!(batch(&queue, 100).len(), 1);
+        drop(jobs);
     }
 
     #[test]

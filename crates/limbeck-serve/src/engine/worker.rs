@@ -4,8 +4,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
 use limbeck_data::Batch;
-use limbeck_model::ModelError;
 use limbeck_model::inference::InferenceMemory;
+use limbeck_model::{LengthPlan, ModelError};
 use limbeck_runtime::logits::tokens;
 
 use super::job::Work;
@@ -21,7 +21,7 @@ pub fn run(queue: &Queue, students: &Students, max_rows: usize, metrics: &Metric
     let mut parts: Vec<Part> = Vec::new();
     while queue.next_batch(max_rows, &mut parts) {
         let Some(first) = parts.first() else { continue };
-        let model = first.job.model;
+        let (model, plan) = (first.job.model, first.job.plan.clone());
         batch.clear();
         for Part { job, sequences } in &parts {
             sequences.clone().for_each(|sequence| job.work.append(sequence, &mut batch));
@@ -30,7 +30,7 @@ pub fn run(queue: &Queue, students: &Students, max_rows: usize, metrics: &Metric
         // A panic here would be a fault of the engine. It may cost the requests of this
         // batch, whose senders are dropped, but not the server.
         let computed = catch_unwind(AssertUnwindSafe(|| {
-            compute(students.get(model), &batch, &mut memory[model], &mut parts)
+            compute(students.get(model), plan.as_ref(), &batch, &mut memory[model], &mut parts)
         }));
         match computed {
             Ok(Ok(())) => {}
@@ -56,14 +56,16 @@ pub fn run(queue: &Queue, students: &Students, max_rows: usize, metrics: &Metric
 /// Runs the batch through its model and gives each job the logits of its sequences.
 fn compute(
     student: &Student,
+    plan: Option<&LengthPlan>,
     batch: &Batch,
     memory: &mut InferenceMemory,
     parts: &mut [Part],
 ) -> Result<(), ModelError> {
     let mut rows = batch.starts.windows(2).map(|pair| pair[0]..pair[1]);
+    let (model, plan) = (&student.model, plan.or(student.model.lengths()));
     match &student.skill {
         Skill::Answer { .. } => {
-            let computed = student.model.span_logits(tokens(batch), memory)?;
+            let computed = model.span_logits_within(tokens(batch), plan, memory)?;
             for Part { job, sequences } in parts {
                 let Work::Windows { logits, .. } = &mut job.work else { continue };
                 for (window, rows) in sequences.clone().zip(&mut rows) {
@@ -72,7 +74,7 @@ fn compute(
             }
         }
         Skill::Classify { classes, .. } => {
-            let computed = student.model.class_logits(tokens(batch), memory)?;
+            let computed = model.class_logits_within(tokens(batch), plan, memory)?;
             let mut of_texts = computed.chunks_exact(classes.labels.len().max(1));
             for Part { job, sequences } in parts {
                 let Work::Texts { logits, .. } = &mut job.work else { continue };

@@ -89,7 +89,12 @@ async function answer(asked) {
     headers.Authorization = `Bearer ${key}`;
     sessionStorage.setItem("key", key);
   }
-  const body = JSON.stringify({ ...asked, allow_no_answer: byId("no-answer").checked });
+  const budget = byId("budget").value;
+  const body = JSON.stringify({
+    ...asked,
+    allow_no_answer: byId("no-answer").checked,
+    ...(budget === "" ? {} : { budget: Number(budget) }),
+  });
   const begun = performance.now();
   let response;
   try {

@@ -130,6 +130,35 @@ fn no_answer_is_given_only_where_it_is_allowed() {
 }
 
 #[test]
+fn a_length_budget_holds_for_the_request_that_asks_for_it() {
+    let server = Running::start(ServeOptions::default());
+    let context = CONTEXT.repeat(8);
+    let asked = |more: Value| {
+        let mut body = json!({"question": "who sat ?", "context": context});
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        ask(server.address, &body)
+    };
+    let whole = asked(json!({})).json()["n_best"].clone();
+    let short = asked(json!({"lengths": [0.6, 0.3]})).json()["n_best"].clone();
+    assert_ne!(whole, short);
+    assert_eq!(asked(json!({"lengths": [1, 1]})).json()["n_best"], whole);
+    assert_eq!(asked(json!({"budget": 1})).json()["n_best"], whole);
+    assert_ne!(asked(json!({"budget": 0.7})).json()["n_best"], whole);
+    assert_eq!(asked(json!({})).json()["n_best"], whole);
+    for wrong in [
+        json!({"lengths": []}),
+        json!({"lengths": [0.5]}),
+        json!({"lengths": [0.5, 0.6]}),
+        json!({"lengths": [0.5, -1]}),
+        json!({"lengths": [1, 1], "budget": 0.5}),
+        json!({"budget": 0}),
+        json!({"budget": 1e-9}),
+    ] {
+        assert_eq!(asked(wrong.clone()).status, 422, "{wrong}");
+    }
+}
+
+#[test]
 fn a_server_tells_of_itself() {
     let server = Running::start(ServeOptions::default());
     assert_eq!(get(server.address, "/health").json(), json!({"status": "ok"}));

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::lengths::LengthArgs;
 use super::settings::{Predicting, Settings};
 
 /// Answer every question of a file.
@@ -27,6 +28,9 @@ pub struct PredictArgs {
     /// Only the first N questions
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
     pub limit: usize,
+    /// How many tokens go on from layer to layer.
+    #[command(flatten)]
+    pub length: LengthArgs,
     /// Flags that set keys.
     #[command(flatten)]
     pub settings: Settings<Predicting>,
@@ -42,7 +46,8 @@ pub struct PredictArgs {
 #[command(after_help = "Examples:
   limbeck evaluate --model student --data dev.json
   limbeck evaluate --model student --data dev.json --out scores --json
-  limbeck evaluate --model student --data dev-v2.json --null-score-diff-threshold -1.5")]
+  limbeck evaluate --model student --data dev-v2.json --null-score-diff-threshold -1.5
+  limbeck evaluate --model student --data dev.json --budget 0.6")]
 pub struct EvaluateArgs {
     /// The same as for `predict`.
     #[command(flatten)]
@@ -92,6 +97,9 @@ pub struct AnswerArgs {
     /// Add the logits and offsets of the first window to the JSON
     #[arg(long)]
     pub logits: bool,
+    /// How many tokens go on from layer to layer.
+    #[command(flatten)]
+    pub length: LengthArgs,
     /// Flags that set keys.
     #[command(flatten)]
     pub settings: Settings<Predicting>,

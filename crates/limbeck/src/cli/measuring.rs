@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use super::lengths::LengthArgs;
+
 /// Show a model's sizes: parameters, non-zeros, multiply-adds, tensors.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
@@ -97,7 +99,8 @@ pub struct BenchFeaturesArgs {
 #[command(after_help = "Examples:
   limbeck bench answer --model student --data dev.json
   limbeck bench answer --model student --data dev.json --limit 1000 --threads 1 --json
-  limbeck bench answer --model student --data dev.json --batch-size 64")]
+  limbeck bench answer --model student --data dev.json --batch-size 64
+  limbeck bench answer --model student --data dev.json --lengths 0.9,0.7,0.5")]
 pub struct BenchAnswerArgs {
     /// Model folder, or model id in the Hugging Face cache
     #[arg(long, value_name = "MODEL")]
@@ -111,6 +114,9 @@ pub struct BenchAnswerArgs {
     /// Questions answered together
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = from_one)]
     pub batch_size: usize,
+    /// How many tokens go on from layer to layer.
+    #[command(flatten)]
+    pub length: LengthArgs,
 }
 
 /// Measure a running server under load.

@@ -3,6 +3,7 @@
 //! # Layout
 //! - [`training`], [`answering`], [`classify`], [`measuring`], [`mod@export`], [`quantize`],
 //!   [`serve`], [`demo`]: the arguments of the commands.
+//! - [`lengths`]: flags that several of them share.
 //! - [`settings`]: flags made from the [table of settings](crate::config::settings).
 //! - [`spellings`]: the underscore spelling and older names of every flag.
 //! - [`usage`]: clap's errors on one line.
@@ -12,6 +13,7 @@ pub mod answering;
 pub mod classify;
 pub mod demo;
 pub mod export;
+pub mod lengths;
 pub mod measuring;
 pub mod quantize;
 pub mod reference;

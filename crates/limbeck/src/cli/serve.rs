@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use super::lengths::LengthArgs;
 use super::settings::{Predicting, Settings};
 
 /// Answer questions over HTTP, and show a page to ask them.
@@ -46,6 +47,9 @@ pub struct ServeArgs {
     /// Limits of the server.
     #[command(flatten)]
     pub limits: Limits,
+    /// How many tokens go on from layer to layer.
+    #[command(flatten)]
+    pub length: LengthArgs,
     /// Flags that set keys.
     #[command(flatten)]
     pub settings: Settings<Predicting>,

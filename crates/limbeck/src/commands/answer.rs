@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::stream::answer_lines;
 use super::subject::Subject;
 use crate::cli::answering::AnswerArgs;
+use crate::cli::lengths::LengthArgs;
 use crate::config::{Layer, Task};
 use crate::console::Console;
 use crate::exit::{Ending, InputError};
@@ -51,7 +52,7 @@ struct Line {
 /// Runs the command.
 pub fn run(args: &AnswerArgs, console: Console) -> Result<Ending> {
     let context = args.question.is_some().then(|| context(args)).transpose()?;
-    let mut answerer = open(&args.model, &args.settings.layer, console)?;
+    let mut answerer = open(&args.model, &args.settings.layer, &args.length, console)?;
     let (Some(question), Some(context)) = (&args.question, context) else {
         return answer_lines(|lines: &[&Line]| {
             let asked: Vec<_> = lines.iter().map(|line| line.asked()).collect();
@@ -70,8 +71,8 @@ pub fn run(args: &AnswerArgs, console: Console) -> Result<Ending> {
 }
 
 /// Opens a model for answering.
-pub fn open(model: &str, flags: &Layer, console: Console) -> Result<Answerer> {
-    let subject = Subject::open(model, flags, console)?;
+pub fn open(model: &str, flags: &Layer, length: &LengthArgs, console: Console) -> Result<Answerer> {
+    let subject = Subject::open(model, flags, length, console)?;
     let decode = subject.decode(subject.task.unwrap_or(Task::Squad));
     Ok(Answerer::new(subject.model, subject.tokenizer, subject.features, decode))
 }

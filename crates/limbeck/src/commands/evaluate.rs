@@ -103,7 +103,7 @@ impl Asked {
             let place = args.data.display().to_string();
             return Err(InputError::new("there is no question", place, "").into());
         }
-        let subject = Subject::open(&args.model, &args.settings.layer, console)?;
+        let subject = Subject::open(&args.model, &args.settings.layer, &args.length, console)?;
         let (features, _) =
             Features::build(&data, &subject.tokenizer, &subject.features, Purpose::Predict)?;
         Ok(Asked { subject, data, features })

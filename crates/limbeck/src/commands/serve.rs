@@ -54,10 +54,12 @@ fn open(model: &str, args: &ServeArgs, console: Console) -> Result<Student> {
         let OpenClassifier { model, tokenizer, load, classes, max_length } =
             OpenClassifier::open(&dir)?;
         report_missing(&load, console);
+        let plan = args.length.plan(model.config(), max_length)?;
+        let model = model.with_lengths(plan)?;
         let skill = Skill::Classify { classes, max_length };
         return Ok(Student { name, model, tokenizer, skill, quantized: load.quantized });
     }
-    let subject = Subject::open(place, &args.settings.layer, console)?;
+    let subject = Subject::open(place, &args.settings.layer, &args.length, console)?;
     let decode = subject.decode(subject.task.unwrap_or(Task::Squad));
     let Subject { model, tokenizer, features, quantized, .. } = subject;
     let skill = Skill::Answer { features, decode };

@@ -9,6 +9,7 @@ use limbeck_model::inference::InferenceModel;
 use limbeck_model::{LoadReport, ModelConfig};
 use limbeck_runtime::OpenModel;
 
+use crate::cli::lengths::LengthArgs;
 use crate::config::{EvalSection, Layer, RunConfig, Task};
 use crate::console::Console;
 use crate::exit::InputError;
@@ -30,7 +31,12 @@ pub struct Subject {
 
 impl Subject {
     /// Opens a model. Its `limbeck.json` says how it was trained; `flags` win over that.
-    pub fn open(name: &str, flags: &Layer, console: Console) -> Result<Subject> {
+    pub fn open(
+        name: &str,
+        flags: &Layer,
+        length: &LengthArgs,
+        console: Console,
+    ) -> Result<Subject> {
         let dir = resolve(name)?;
         let OpenModel { model, load, tokenizer, task, features, decode } = OpenModel::open(&dir)?;
         report_missing(&load, console);
@@ -45,6 +51,8 @@ impl Subject {
         let features = config.features;
         check_length(&features, model.config(), &dir)?;
         features.validate()?;
+        let plan = length.plan(model.config(), features.max_length)?;
+        let model = model.with_lengths(plan)?;
         let task = if flags.get("task").is_some() { Some(config.task) } else { task };
         let quantized = load.quantized;
         Ok(Subject { model, tokenizer, task, features, quantized, eval: config.eval })

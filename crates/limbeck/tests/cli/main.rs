@@ -8,6 +8,7 @@ mod dependencies;
 mod export;
 mod help;
 mod inspect;
+mod lengths;
 mod quantize;
 mod reference;
 mod score;

@@ -32,7 +32,7 @@ pub fn run(args: &BenchAnswerArgs, console: Console) -> Result<Ending> {
     if args.limit > 0 {
         data.limit(args.limit);
     }
-    let mut answerer = answer::open(&args.model, &Layer::default(), console)?;
+    let mut answerer = answer::open(&args.model, &Layer::default(), &args.length, console)?;
     let Some(first) = data.questions.first() else {
         let place = args.data.display().to_string();
         return Err(InputError::new("there is no question", place, "").into());

@@ -11,6 +11,7 @@ use limbeck_runtime::Answerer;
 use serde::Serialize;
 
 use super::plan::{MODELS, Plan};
+use crate::cli::lengths::LengthArgs;
 use crate::commands::{answer, quantize};
 use crate::config::Layer;
 use crate::console::Console;
@@ -102,8 +103,14 @@ pub fn measure(
     quantize::write(&plan.out.join(MODELS[2]), &int8)?;
     let folders = MODELS.into_iter().chain([INT8]).map(|name| plan.out.join(name));
     let folders: Vec<_> = folders.collect();
-    let open =
-        |folder: &PathBuf| answer::open(&folder.display().to_string(), &Layer::default(), console);
+    let open = |folder: &PathBuf| {
+        answer::open(
+            &folder.display().to_string(),
+            &Layer::default(),
+            &LengthArgs::default(),
+            console,
+        )
+    };
     let mut answerers = folders.iter().map(open).collect::<Result<Vec<_>>>()?;
     let mut milliseconds = vec![Vec::with_capacity(TIMED_QUESTIONS); folders.len()];
     let mut questions = Vec::with_capacity(TIMED_QUESTIONS);

@@ -1,0 +1,130 @@
+//! The rows of a batch that are still on their way, under a length plan.
+
+use limbeck_kernels::threads::RowsOf;
+
+use crate::lengths::LengthPlan;
+
+/// Which rows are left, where each came from, and the memory to choose them.
+#[derive(Debug, Default)]
+pub(super) struct Present {
+    /// Where each sequence begins among the rows that are left, `[sequences + 1]`.
+    pub starts: Vec<usize>,
+    /// The row of the batch that each of them was, `[rows left]`.
+    origins: Vec<usize>,
+    /// The states of rows that have left, in their places, `[rows, hidden]`.
+    left: Vec<f32>,
+    /// Whether any has left.
+    some_left: bool,
+    /// Rows of one sequence, and whether each stays.
+    order: Vec<usize>,
+    stays: Vec<bool>,
+}
+
+impl Present {
+    /// All rows of a batch.
+    pub fn all(&mut self, starts: &[usize]) {
+        let rows = starts.last().copied().unwrap_or(0);
+        self.starts.clear();
+        self.starts.extend_from_slice(starts);
+        self.origins.clear();
+        self.origins.extend(0..rows);
+        self.some_left = false;
+    }
+
+    /// How many rows are left.
+    pub fn rows(&self) -> usize {
+        self.origins.len()
+    }
+
+    /// Whether the plan lets a row leave after this layer. `starts` is that of the batch.
+    pub fn some_will_leave(&self, plan: &LengthPlan, layer: usize, starts: &[usize]) -> bool {
+        self.starts.windows(2).zip(starts.windows(2)).any(|(now, batch)| {
+            let present = now[1] - now[0];
+            plan.kept(layer, batch[1] - batch[0], present) < present
+        })
+    }
+
+    /// Lets rows leave after layer `layer`. `starts` is that of the batch, `attention` what
+    /// [`forward_measuring`](limbeck_kernels::attention::forward_measuring) tells of each
+    /// head; `hidden` are the states before this layer, of which those that leave are set
+    /// aside; the rows of `context` and `hidden` that stay are moved together. The first row
+    /// of a sequence never leaves.
+    pub fn leave(
+        &mut self,
+        (plan, layer): (&LengthPlan, usize),
+        starts: &[usize],
+        attention: &[f32],
+        hidden: RowsOf<'_>,
+        context: RowsOf<'_>,
+    ) {
+        let heads = attention.len() / self.rows().max(1);
+        let RowsOf { values: hidden, width: hidden_size } = hidden;
+        let RowsOf { values: context, width } = context;
+        let batch_rows = starts.last().copied().unwrap_or(0);
+        if self.left.len() < batch_rows * hidden_size {
+            self.left.resize(batch_rows * hidden_size, 0.0);
+        }
+        self.some_left = true;
+        let mut next = 0;
+        for sequence in 0..starts.len().saturating_sub(1) {
+            let rows = self.starts[sequence]..self.starts[sequence + 1];
+            let kept = plan.kept(layer, starts[sequence + 1] - starts[sequence], rows.len());
+            let measured = &attention[rows.start * heads..rows.end * heads];
+            self.choose(measured, rows.len(), kept);
+            self.starts[sequence] = next;
+            for (row, &stays) in rows.zip(&self.stays) {
+                let state = row * hidden_size..(row + 1) * hidden_size;
+                let origin = self.origins[row];
+                if stays {
+                    hidden.copy_within(state, next * hidden_size);
+                    context.copy_within(row * width..(row + 1) * width, next * width);
+                    self.origins[next] = origin;
+                    next += 1;
+                } else {
+                    let place = origin * hidden_size..(origin + 1) * hidden_size;
+                    self.left[place].copy_from_slice(&hidden[state]);
+                }
+            }
+        }
+        if let Some(total) = self.starts.last_mut() {
+            *total = next;
+        }
+        self.origins.truncate(next);
+    }
+
+    /// Marks which of `rows` rows of a sequence stay: the first, and of the others those with
+    /// the largest sums over the heads of `attention` (`[heads, rows]`); of equals the first.
+    fn choose(&mut self, attention: &[f32], rows: usize, kept: usize) {
+        self.stays.clear();
+        self.stays.resize(rows, kept >= rows);
+        if kept >= rows {
+            return;
+        }
+        let significance = |row: usize| {
+            attention.iter().skip(row).step_by(rows).map(|&a| f64::from(a)).sum::<f64>()
+        };
+        self.order.clear();
+        self.order.extend(1..rows);
+        let others = kept.saturating_sub(1);
+        if others > 0 {
+            self.order.select_nth_unstable_by(others - 1, |&a, &b| {
+                significance(b).total_cmp(&significance(a)).then(a.cmp(&b))
+            });
+        }
+        self.stays[0] = true;
+        for &row in &self.order[..others] {
+            self.stays[row] = true;
+        }
+    }
+
+    /// The last state of every row of the batch: of those that stayed to the end, `hidden`.
+    pub fn all_states<'a>(&'a mut self, hidden: &'a [f32], hidden_size: usize) -> &'a [f32] {
+        if !self.some_left {
+            return hidden;
+        }
+        for (state, &origin) in hidden.chunks_exact(hidden_size).zip(&self.origins) {
+            self.left[origin * hidden_size..(origin + 1) * hidden_size].copy_from_slice(state);
+        }
+        &self.left
+    }
+}
