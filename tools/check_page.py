@@ -3,9 +3,9 @@
 
     python tools/check_page.py URL [--screenshots DIR]
 
-The server must serve two models. With the keyboard alone: fill in the example, ask, read the
-answer, choose another candidate; load a file; compare two models; provoke an error; look at
-it at the width of a phone. Every step must leave what it should, the marked text must be the
+The server must serve two models. With the keyboard: fill in the example, ask, read the answer,
+choose another candidate; then load a file; compare two models; provoke an error; look at it at
+the width of a phone. Every step must leave what it should, the marked text must be the
 answer, nothing may be fetched from elsewhere and nothing may be wrong in the browser's log.
 Needs `pip install playwright` and Chromium (in $CHROMIUM or on the path).
 """
@@ -60,7 +60,10 @@ def ask_by_keyboard(page):
     assert first in page.locator("#context").input_value()
     candidates = result.locator(".candidates button")
     expect(candidates.first).to_have_attribute("aria-pressed", "true")
-    candidates.nth(1).focus()
+    for _ in range(20):
+        page.keyboard.press("Tab")
+        if candidates.nth(1).evaluate("button => button === document.activeElement"):
+            break
     page.keyboard.press("Enter")
     expect(candidates.nth(1)).to_have_attribute("aria-pressed", "true")
     assert marked(result) != first, "the other candidate is not marked"
@@ -99,7 +102,7 @@ def see_an_error(page):
     page.fill("#question", " ")
     page.click("#ask")
     expect(page.locator("#status.error")).to_contain_text("empty")
-    expect(page.locator("#ask")).to_be_enabled()
+    expect(page.locator("#ask")).to_have_attribute("aria-disabled", "false")
 
 
 def on_a_phone(page):

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Tests against real programs of others, each installed into target/real-parts. What cannot
-# be installed (no Python, no package index) is skipped with a word about it.
+# Tests against real programs of others, each installed into target/real-parts, but for
+# Chromium, which comes from the system. What cannot be installed (no Python, no package index)
+# is skipped with a word about it.
 #
 #   tools/real_parts.sh [LIMBECK]     the binary; default target/release/limbeck
 set -euo pipefail

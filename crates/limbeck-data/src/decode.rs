@@ -145,6 +145,10 @@ fn score(candidate: &Candidate) -> f32 {
     candidate.start_logit + candidate.end_logit
 }
 
+/// Bytes of an answer at most. Text without spaces may be a single token however long it is,
+/// and would be repeated in every candidate.
+const LONGEST_ANSWER: usize = 1 << 14;
+
 /// The first `n_best_size` spans with different texts.
 fn best_texts(context: &str, spans: Vec<Span>, n_best_size: usize) -> Vec<Candidate> {
     let mut candidates: Vec<Candidate> = Vec::new();
@@ -154,6 +158,9 @@ fn best_texts(context: &str, spans: Vec<Span>, n_best_size: usize) -> Vec<Candid
         }
         // Offsets from elsewhere may not fit the text: such a span is no candidate.
         let Some(slice) = context.get(span.bytes.clone()) else { continue };
+        if slice.len() > LONGEST_ANSWER {
+            continue;
+        }
         let text = slice.trim();
         if text.is_empty() || candidates.iter().any(|candidate| candidate.text == text) {
             continue;

@@ -7,7 +7,7 @@ mod support;
 
 use limbeck_kernels::loss;
 use limbeck_model::LengthPlan;
-use limbeck_model::encoder::{self, Activations, BackwardBuffers, Mode};
+use limbeck_model::encoder::{self, Activations, BackwardBuffers, Mode, Tokens};
 use limbeck_model::heads::span::{self, SpanGradients, SpanLogits};
 
 use support::{Batch, Golden, assert_close};
@@ -70,6 +70,18 @@ fn tokens_leave_and_keep_their_states_as_pytorch_computes_it() {
         // A plan that keeps everything changes no bit, also in buffers used before.
         let all = LengthPlan::Fractions(vec![1.0; 2]);
         assert_eq!(encoder::infer(model, &packed, tokens, Some(&all), &mut buffers), whole);
+        // Nor does a larger batch before a smaller one.
+        let last = batch.starts.len() - 2;
+        let rows = batch.starts[last]..batch.starts[last + 1];
+        let alone = Tokens {
+            input_ids: &tokens.input_ids[rows.clone()],
+            token_type_ids: &tokens.token_type_ids[rows.clone()],
+            starts: &[0, rows.len()],
+        };
+        let hidden = encoder::infer(model, &packed, alone, Some(&plans[0].1), &mut buffers);
+        let width = model.config.hidden_size;
+        let want = golden.floats("lengths.fractions");
+        assert_close(hidden, &want[rows.start * width..rows.end * width], 1e-5, "alone");
     }
 }
 

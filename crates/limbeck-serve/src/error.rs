@@ -32,9 +32,19 @@ pub struct ErrorBody {
     code: &'static str,
 }
 
+/// Characters of a message.
+const LONGEST_MESSAGE: usize = 300;
+
 impl Refusal {
     fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Refusal { status, code, message: message.into(), retry_after: None }
+        // What clients sent may be in it, at any length.
+        let message: String = message.into();
+        let plain = message.chars().map(|c| if c.is_control() { ' ' } else { c });
+        let mut short: String = plain.take(LONGEST_MESSAGE).collect();
+        if short.len() < message.len() {
+            short.push('…');
+        }
+        Refusal { status, code, message: short, retry_after: None }
     }
 
     /// The body is no JSON.

@@ -19,11 +19,17 @@ struct Request {
     status: u16,
 }
 
+/// The label of an endpoint.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Endpoint {
+    endpoint: &'static str,
+}
+
 /// All metrics of a server.
 pub struct Metrics {
     registry: Registry,
     requests: Family<Request, Counter>,
-    request: Histogram,
+    request: Family<Endpoint, Histogram>,
     tokenize: Histogram,
     queue: Histogram,
     compute: Histogram,
@@ -58,7 +64,7 @@ impl Default for Metrics {
         let mut metrics = Metrics {
             registry: Registry::with_prefix("limbeck"),
             requests: Family::default(),
-            request: seconds(),
+            request: Family::new_with_constructor(seconds),
             tokenize: seconds(),
             queue: seconds(),
             compute: seconds(),
@@ -73,7 +79,6 @@ impl Default for Metrics {
         let registry = &mut metrics.registry;
         registry.register("requests", "Requests by endpoint and status", metrics.requests.clone());
         for (name, help, histogram) in [
-            ("request", "From a request's last byte to its answer", &metrics.request),
             ("tokenize", "Cutting the texts of a request into windows", &metrics.tokenize),
             ("queue", "Waiting for the model", &metrics.queue),
             ("compute", "In batches that held windows of the request", &metrics.compute),
@@ -81,6 +86,12 @@ impl Default for Metrics {
         ] {
             registry.register_with_unit(name, help, Unit::Seconds, histogram.clone());
         }
+        registry.register_with_unit(
+            "request",
+            "From a request's head to its answer, by endpoint",
+            Unit::Seconds,
+            metrics.request.clone(),
+        );
         let (windows, rows) = (&metrics.batch_windows, &metrics.batch_tokens);
         registry.register("batch_windows", "Windows in a pass through a model", windows.clone());
         registry.register("batch_tokens", "Tokens in a pass through a model", rows.clone());
@@ -96,7 +107,7 @@ impl Metrics {
     /// Counts a request that got its answer, whatever it was.
     pub fn request(&self, endpoint: &'static str, status: u16, time: Duration) {
         self.requests.get_or_create(&Request { endpoint, status }).inc();
-        self.request.observe(time.as_secs_f64());
+        self.request.get_or_create(&Endpoint { endpoint }).observe(time.as_secs_f64());
     }
 
     /// Counts the stages of a request that was answered.
@@ -148,7 +159,7 @@ mod tests {
         let text = metrics.render();
         for line in [
             "limbeck_requests_total{endpoint=\"answer\",status=\"200\"} 1",
-            "limbeck_request_seconds_count 1",
+            "limbeck_request_seconds_count{endpoint=\"answer\"} 1",
             "limbeck_batch_tokens_sum 600.0",
             "limbeck_tokens_total 600",
             "limbeck_questions_in_flight 0",

@@ -46,7 +46,7 @@ impl Default for ServeOptions {
             max_queue: 512,
             max_questions: 64,
             max_input_tokens: 200_000,
-            max_body_bytes: 2 << 20,
+            max_body_bytes: 1 << 20,
             max_connections: 2048,
             read_timeout: Duration::from_secs(10),
             timeout: Duration::from_secs(30),

@@ -38,6 +38,10 @@ pub enum ServeError {
     },
 }
 
+/// Open files that are no connections within the limit: the models', and connections that are
+/// turned away.
+const FILES_FOR_ELSE: usize = 512;
+
 /// A server that listens, and has not begun to answer.
 pub struct Server {
     listener: TcpListener,
@@ -52,8 +56,12 @@ impl Server {
     /// # Errors
     /// When the address is taken, or a model does not answer.
     pub async fn bind(options: ServeOptions, students: Students) -> Result<Server, ServeError> {
-        // As many as the system allows; fewer are no error.
-        let _ = rlimit::increase_nofile_limit(u64::MAX);
+        let mut options = options;
+        // As many files as the system allows; connections over that could not even be told so.
+        if let Ok(files) = rlimit::increase_nofile_limit(u64::MAX) {
+            let most = usize::try_from(files).unwrap_or(usize::MAX).saturating_sub(FILES_FOR_ELSE);
+            options.max_connections = options.max_connections.min(most.max(1));
+        }
         let address = SocketAddr::new(options.host, options.port);
         let failed = |source| ServeError::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
@@ -67,13 +75,17 @@ impl Server {
                     let decode = decode.clone();
                     let plan = None;
                     let asked = Questions { model: number, plan, questions, documents, decode };
-                    ask::answer(&state, asked).await.map(drop)
+                    ask::answer(&state, asked, state.options.timeout).await.map(drop)
                 }
                 Skill::Classify { .. } => {
                     let texts = vec![(text(), None)];
-                    ask::classify(&state, Texts { model: number, plan: None, texts })
-                        .await
-                        .map(drop)
+                    ask::classify(
+                        &state,
+                        Texts { model: number, plan: None, texts },
+                        state.options.timeout,
+                    )
+                    .await
+                    .map(drop)
                 }
             };
             answered.map_err(|refusal| ServeError::Model {

@@ -22,11 +22,19 @@ pub struct State {
     pub engine: Engine,
     /// What `/metrics` tells.
     pub metrics: Arc<Metrics>,
+    /// Threads that make answers of logits, apart from those that tokenise: what is computed
+    /// does not wait behind what is not.
+    pub readers: rayon::ThreadPool,
     places: Arc<Semaphore>,
+    bodies: Arc<Semaphore>,
     stopping: AtomicBool,
 }
 
-/// The right of some questions to be under way. Given back when dropped.
+/// Kilobytes of bodies that may be read at a time.
+const BODY_KILOBYTES: usize = 256 << 10;
+
+/// The right of some questions to be under way. Given back when dropped: by whoever lets go of
+/// it last, be it a task that nobody waits for any more.
 pub struct Places {
     metrics: Arc<Metrics>,
     questions: u32,
@@ -42,27 +50,46 @@ impl State {
         let students = Arc::new(students);
         let metrics = Arc::new(Metrics::default());
         let engine = Engine::start(students.clone(), options.max_batch_tokens, metrics.clone())?;
+        let readers = rayon::ThreadPoolBuilder::new()
+            .num_threads(rayon::current_num_threads())
+            .thread_name(|number| format!("reader-{number}"))
+            .build()
+            .map_err(std::io::Error::other)?;
         let places = Arc::new(Semaphore::new(options.max_queue));
+        let bodies = Arc::new(Semaphore::new(BODY_KILOBYTES));
         let stopping = AtomicBool::new(false);
-        Ok(Arc::new(State { options, students, engine, metrics, places, stopping }))
+        let state = State { options, students, engine, metrics, readers, places, bodies, stopping };
+        Ok(Arc::new(state))
     }
 
     /// Lets some questions in.
     ///
     /// # Errors
     /// When too many are under way.
-    pub fn admit(&self, questions: usize) -> Result<Places, Refusal> {
+    pub fn admit(&self, questions: usize) -> Result<Arc<Places>, Refusal> {
         let questions = u32::try_from(questions).unwrap_or(u32::MAX);
         match self.places.clone().try_acquire_many_owned(questions) {
             Ok(permit) => {
                 self.metrics.questions_in_flight.inc_by(i64::from(questions));
-                Ok(Places { metrics: self.metrics.clone(), questions, _permit: permit })
+                Ok(Arc::new(Places { metrics: self.metrics.clone(), questions, _permit: permit }))
             }
-            Err(_) => {
-                let wait = self.metrics.time_for(self.engine.queue.rows());
-                Err(Refusal::busy(wait.unwrap_or(Duration::from_secs(1))))
-            }
+            Err(_) => Err(self.busy()),
         }
+    }
+
+    /// Lets the bytes of a body in.
+    ///
+    /// # Errors
+    /// When too many are being read.
+    pub fn admit_body(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Refusal> {
+        let kilobytes = u32::try_from(bytes.div_ceil(1 << 10)).unwrap_or(u32::MAX);
+        self.bodies.clone().try_acquire_many_owned(kilobytes).map_err(|_| self.busy())
+    }
+
+    /// Tells to come back when what waits now should be done.
+    pub fn busy(&self) -> Refusal {
+        let wait = self.metrics.time_for(self.engine.queue.rows());
+        Refusal::busy(wait.unwrap_or(Duration::from_secs(1)))
     }
 
     /// From now on the server says that it cannot answer.
@@ -73,6 +100,15 @@ impl State {
     /// Whether the server is asked to stop.
     pub fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Acquire)
+    }
+}
+
+#[cfg(test)]
+impl Places {
+    /// The right of one question, whoever gave it.
+    pub fn for_tests() -> Arc<Places> {
+        let permit = Arc::new(Semaphore::new(1)).try_acquire_owned().expect("it is free");
+        Arc::new(Places { metrics: Arc::default(), questions: 1, _permit: permit })
     }
 }
 

@@ -60,6 +60,9 @@ pub(crate) fn run(tasks: usize, work: impl Fn(usize) + Sync) {
             AT_WORK.set(self.0);
         }
     }
+    if AT_WORK.get() {
+        return (0..tasks).for_each(work);
+    }
     pool().run(tasks, &|task| {
         let _before = Before(AT_WORK.replace(true));
         work(task);
@@ -79,7 +82,7 @@ pub struct RowsOf<'a> {
 /// buffer)` for each, on all threads. Kernels that `work` calls stay on its thread.
 ///
 /// # Panics
-/// When a buffer has not `rows` rows of its width.
+/// When a buffer has not `rows` rows of its width, or `most` is 0.
 pub fn each_stretch<const N: usize>(
     rows: usize,
     most: usize,
@@ -87,9 +90,10 @@ pub fn each_stretch<const N: usize>(
     work: impl Fn(Range<usize>, [&mut [f32]; N]) + Sync,
 ) {
     let shared = buffers.map(|RowsOf { values, width }| {
-        assert_eq!(values.len(), rows * width, "size of a buffer of rows");
+        assert_eq!(Some(values.len()), rows.checked_mul(width), "size of a buffer of rows");
         (Shared::new(values), width)
     });
+    assert!(most > 0, "stretches have rows");
     // A multiple of the threads, so that all finish together.
     let tasks = available() * rows.div_ceil(available() * most);
     run(tasks, |task| {

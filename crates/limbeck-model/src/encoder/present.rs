@@ -15,6 +15,8 @@ pub(super) struct Present {
     left: Vec<f32>,
     /// Whether any has left.
     some_left: bool,
+    /// Rows of the batch.
+    batch_rows: usize,
     /// Rows of one sequence, and whether each stays.
     order: Vec<usize>,
     stays: Vec<bool>,
@@ -29,6 +31,7 @@ impl Present {
         self.origins.clear();
         self.origins.extend(0..rows);
         self.some_left = false;
+        self.batch_rows = rows;
     }
 
     /// How many rows are left.
@@ -60,9 +63,8 @@ impl Present {
         let heads = attention.len() / self.rows().max(1);
         let RowsOf { values: hidden, width: hidden_size } = hidden;
         let RowsOf { values: context, width } = context;
-        let batch_rows = starts.last().copied().unwrap_or(0);
-        if self.left.len() < batch_rows * hidden_size {
-            self.left.resize(batch_rows * hidden_size, 0.0);
+        if self.left.len() < self.batch_rows * hidden_size {
+            self.left.resize(self.batch_rows * hidden_size, 0.0);
         }
         self.some_left = true;
         let mut next = 0;
@@ -125,6 +127,6 @@ impl Present {
         for (state, &origin) in hidden.chunks_exact(hidden_size).zip(&self.origins) {
             self.left[origin * hidden_size..(origin + 1) * hidden_size].copy_from_slice(state);
         }
-        &self.left
+        &self.left[..self.batch_rows * hidden_size]
     }
 }

@@ -41,7 +41,8 @@ pub struct AnswerRequest {
     documents: Option<Vec<String>>,
     /// The model, by its name in `/info`; without it the default.
     model: Option<String>,
-    /// Candidates to list, 1 to 100; 20 unless the model was made otherwise.
+    /// Candidates to list, 1 to 100; 20 unless the model was made otherwise. More than that
+    /// also looks at more starts and ends.
     #[schema(minimum = 1, maximum = 100)]
     n_best: Option<usize>,
     /// Whether "no answer" may be the answer; the model knows whether it has learnt that.
@@ -148,7 +149,7 @@ pub async fn answer(
     Extension(id): Extension<RequestId>,
     request: Request<Body>,
 ) -> Result<Response, Refusal> {
-    let request: AnswerRequest = body::json(request, &state.options).await?;
+    let request: AnswerRequest = body::json(request, &state).await?;
     let begun = Instant::now();
     let limit = limit(request.timeout_ms, &state.options);
     let (asked, form) = check(request, &state)?;
@@ -156,9 +157,7 @@ pub async fn answer(
         tracing::info!(request_id = %id, questions = ?asked.questions, "asked");
     }
     let name = &state.students.get(asked.model).name;
-    // Held to the end: what is under way is bounded from here on.
-    let _places = state.admit(asked.questions.len() * asked.documents.len())?;
-    let answers = tokio::time::timeout(limit, ask::answer(&state, asked)).await;
+    let answers = tokio::time::timeout(limit, ask::answer(&state, asked, limit)).await;
     let (answers, cost) = answers.map_err(|_| Refusal::deadline(limit))??;
     let cost = Told::new(name, cost, begun);
     let mut answers: Vec<_> = answers.into_iter().map(|answer| Answer::of(answer, &form)).collect();
@@ -244,24 +243,33 @@ impl Answer {
         let Pooled { candidates, predicted } = pooled;
         let numbered = |document: usize| form.several_documents.then_some(document);
         let chosen = predicted.and_then(|place| candidates.get(place));
+        // The answer is listed however short the list is.
+        let listed = |&(place, _): &(usize, _)| {
+            place + 1 < form.n_best
+                || Some(place) == predicted
+                || (place + 1 == form.n_best && predicted.is_none_or(|chosen| chosen <= place))
+        };
         let of = |pick: fn(&Decoded) -> usize| chosen.map_or(0, |(_, candidate)| pick(candidate));
         Answer {
             answer: chosen.map(|(_, candidate)| candidate.text.clone()).unwrap_or_default(),
             score: chosen.map_or(0.0, |(_, candidate)| candidate.probability),
             start: of(|candidate| candidate.start),
             end: of(|candidate| candidate.end),
-            document: chosen.and_then(|&(document, _)| numbered(document)),
+            document: chosen
+                .filter(|(_, candidate)| !candidate.text.is_empty())
+                .and_then(|&(document, _)| numbered(document)),
             n_best: candidates
-                .into_iter()
-                .take(form.n_best)
-                .map(|(document, candidate)| Candidate {
-                    text: candidate.text,
+                .iter()
+                .enumerate()
+                .filter(listed)
+                .map(|(_, (document, candidate))| Candidate {
+                    text: candidate.text.clone(),
                     probability: candidate.probability,
                     start: candidate.start,
                     end: candidate.end,
                     start_logit: candidate.start_logit,
                     end_logit: candidate.end_logit,
-                    document: numbered(document),
+                    document: numbered(*document).filter(|_| !candidate.text.is_empty()),
                 })
                 .collect(),
         }

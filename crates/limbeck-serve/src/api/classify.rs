@@ -122,7 +122,7 @@ pub async fn classify(
     Extension(id): Extension<RequestId>,
     request: Request<Body>,
 ) -> Result<Response, Refusal> {
-    let request: ClassifyRequest = body::json(request, &state.options).await?;
+    let request: ClassifyRequest = body::json(request, &state).await?;
     let begun = Instant::now();
     let limit = limit(request.timeout_ms, &state.options);
     let (asked, several) = check(request, &state)?;
@@ -130,9 +130,7 @@ pub async fn classify(
         tracing::info!(request_id = %id, texts = ?asked.texts, "asked");
     }
     let name = &state.students.get(asked.model).name;
-    // Held to the end: what is under way is bounded from here on.
-    let _places = state.admit(asked.texts.len())?;
-    let results = tokio::time::timeout(limit, ask::classify(&state, asked)).await;
+    let results = tokio::time::timeout(limit, ask::classify(&state, asked, limit)).await;
     let (results, cost) = results.map_err(|_| Refusal::deadline(limit))??;
     let cost = Told::new(name, cost, begun);
     let mut results: Vec<_> = results.into_iter().map(Labels::of).collect();

@@ -23,7 +23,10 @@ pub fn plan(
         (None, None) => return Ok(None),
         (Some(_), Some(_)) => return Err(Refusal::invalid("give `lengths` or `budget`, not both")),
         (Some(numbers), None) => LengthPlan::from_numbers(numbers),
-        (None, Some(budget)) => LengthPlan::for_budget(config, window, budget),
+        // Rounded, so that requests of nearly one budget share batches.
+        (None, Some(budget)) => {
+            LengthPlan::for_budget(config, window, (budget * 100.0).round() / 100.0)
+        }
     };
     let checked = plan.and_then(|plan| plan.check(config).map(|()| plan));
     checked.map(Some).map_err(|error| Refusal::invalid(error.to_string()))

@@ -1,6 +1,7 @@
 //! What a request wants computed, on its way through the engine.
 
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use limbeck_data::decode::SpanLogits;
@@ -8,6 +9,8 @@ use limbeck_data::{Batch, Sequence};
 use limbeck_model::LengthPlan;
 use limbeck_runtime::Prepared;
 use tokio::sync::oneshot;
+
+use crate::state::Places;
 
 /// Sequences of tokens with what is known of their logits.
 pub enum Work {
@@ -85,6 +88,9 @@ pub struct Job {
     started: Option<Instant>,
     /// Time in batches that held some of its sequences.
     compute: Duration,
+    /// Tokens of the sequences that still wait.
+    left: usize,
+    places: Arc<Places>,
     reply: oneshot::Sender<Done>,
 }
 
@@ -96,6 +102,8 @@ pub struct Done {
     pub queue: Duration,
     /// Time in batches that held some of its sequences.
     pub compute: Duration,
+    /// Its right to be under way.
+    pub places: Arc<Places>,
 }
 
 impl Job {
@@ -105,11 +113,22 @@ impl Job {
         model: usize,
         plan: Option<LengthPlan>,
         work: Work,
+        places: Arc<Places>,
     ) -> (Job, oneshot::Receiver<Done>) {
         let (reply, done) = oneshot::channel();
-        let queued = Instant::now();
-        let compute = Duration::ZERO;
-        (Job { model, plan, work, next: 0, queued, started: None, compute, reply }, done)
+        let job = Job {
+            model,
+            plan,
+            left: work.rows(),
+            work,
+            next: 0,
+            queued: Instant::now(),
+            started: None,
+            compute: Duration::ZERO,
+            places,
+            reply,
+        };
+        (job, done)
     }
 
     /// Whether nobody waits for it any more.
@@ -119,7 +138,7 @@ impl Job {
 
     /// Tokens of the sequences that still wait.
     pub fn rows_left(&self) -> usize {
-        (self.next..self.work.sequences()).map(|sequence| self.work.rows_of(sequence)).sum()
+        self.left
     }
 
     /// Takes sequences of at most `room` tokens together; at least one if `at_least_one`.
@@ -136,6 +155,7 @@ impl Job {
             rows += more;
             self.next += 1;
         }
+        self.left -= rows;
         if self.next > first {
             self.started.get_or_insert_with(Instant::now);
         }
@@ -155,8 +175,8 @@ impl Job {
     /// Tells who waits.
     pub fn finish(self) {
         let queue = self.started.map_or(Duration::ZERO, |started| started - self.queued);
-        let Job { work, compute, reply, .. } = self;
+        let Job { work, compute, places, reply, .. } = self;
         // Nobody listening is no error: the client has gone.
-        let _ = reply.send(Done { work, queue, compute });
+        let _ = reply.send(Done { work, queue, compute, places });
     }
 }

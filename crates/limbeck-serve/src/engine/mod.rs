@@ -40,8 +40,8 @@ impl Engine {
         let alive = Arc::new(AtomicBool::new(true));
         let (ours, life) = (queue.clone(), alive.clone());
         let thread = std::thread::Builder::new().name("engine".to_owned()).spawn(move || {
+            let _end = End { queue: ours.clone(), alive: life };
             worker::run(&ours, &students, max_batch_tokens, &metrics);
-            life.store(false, Ordering::Release);
         })?;
         Ok(Engine { queue, alive, thread: Some(thread) })
     }
@@ -49,6 +49,19 @@ impl Engine {
     /// Whether the thread runs.
     pub fn is_alive(&self) -> bool {
         self.alive.load(Ordering::Acquire)
+    }
+}
+
+/// However the thread ends, nobody may go on waiting for it.
+struct End {
+    queue: Arc<Queue>,
+    alive: Arc<AtomicBool>,
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.alive.store(false, Ordering::Release);
+        self.queue.abandon();
     }
 }
 

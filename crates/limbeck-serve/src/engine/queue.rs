@@ -19,7 +19,22 @@ pub struct Queue {
 #[derive(Default)]
 struct Inner {
     jobs: VecDeque<Job>,
+    /// Tokens that wait.
+    rows: usize,
     closed: bool,
+}
+
+impl Inner {
+    fn push(&mut self, job: Job) {
+        self.rows += job.rows_left();
+        self.jobs.push_back(job);
+    }
+
+    /// Takes out what nobody waits for.
+    fn forget_abandoned(&mut self) {
+        self.jobs.retain(|job| !job.is_abandoned());
+        self.rows = self.jobs.iter().map(Job::rows_left).sum();
+    }
 }
 
 /// Sequences of one job in a batch.
@@ -40,7 +55,7 @@ impl Queue {
         if inner.closed {
             return Err(Box::new(job));
         }
-        inner.jobs.push_back(job);
+        inner.push(job);
         self.changed.notify_one();
         Ok(())
     }
@@ -48,7 +63,7 @@ impl Queue {
     /// Puts a job with sequences left back, at the end. Works on a closed queue too: what has
     /// begun is finished.
     pub fn put_back(&self, job: Job) {
-        self.lock().jobs.push_back(job);
+        self.lock().push(job);
     }
 
     /// Fills `parts` with sequences of at most `max_rows` tokens, all for the same model and plan of
@@ -58,7 +73,7 @@ impl Queue {
         parts.clear();
         let mut inner = self.lock();
         loop {
-            inner.jobs.retain(|job| !job.is_abandoned());
+            inner.forget_abandoned();
             if !inner.jobs.is_empty() {
                 break;
             }
@@ -85,6 +100,7 @@ impl Queue {
                 break;
             }
         }
+        inner.rows = inner.jobs.iter().map(Job::rows_left).sum();
         true
     }
 
@@ -100,13 +116,22 @@ impl Queue {
 
     /// Tokens that wait.
     pub fn rows(&self) -> usize {
-        self.lock().jobs.iter().map(Job::rows_left).sum()
+        self.lock().rows
     }
 
     /// Takes no more jobs.
     pub fn close(&self) {
         self.lock().closed = true;
         self.changed.notify_all();
+    }
+
+    /// Closes the queue and forgets what is in it: whoever waits learns that there will be no
+    /// answer.
+    pub fn abandon(&self) {
+        self.close();
+        let mut inner = self.lock();
+        inner.jobs.clear();
+        inner.rows = 0;
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -126,6 +151,7 @@ mod tests {
     use tokio::sync::oneshot::Receiver;
 
     use super::super::job::{Done, Work};
+    use crate::state::Places;
 
     /// A job of `windows` windows of 16 tokens, but for the last.
     fn job(model: usize, windows: usize) -> (Job, Receiver<Done>) {
@@ -133,7 +159,7 @@ mod tests {
         let asked = [Asked { question: "who", context: &context }];
         let prepared = Prepared::new(&asked, &tokenizer(), &options()).unwrap();
         assert_eq!(prepared.features().len(), windows);
-        Job::new(model, None, Work::windows(prepared))
+        Job::new(model, None, Work::windows(prepared), Places::for_tests())
     }
 
     fn batch(queue: &Queue, rows: usize) -> Vec<(usize, Range<usize>)> {

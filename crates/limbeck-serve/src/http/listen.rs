@@ -17,6 +17,7 @@ use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio_io_timeout::TimeoutStream;
 
 use crate::error::Refusal;
 use crate::state::State;
@@ -47,11 +48,14 @@ pub async fn listen(
         };
         if let Ok(place) = places.clone().try_acquire_owned() {
             let service = TowerToHyperService::new(router.clone());
+            // Who does not read its answers loses its connection too.
+            let mut timed = TimeoutStream::new(accepted);
+            timed.set_write_timeout(Some(state.options.read_timeout));
             let connection = http1::Builder::new()
                 .timer(TokioTimer::new())
                 .header_read_timeout(state.options.read_timeout)
                 .max_buf_size(MOST_HEAD_BYTES)
-                .serve_connection(TokioIo::new(accepted), service);
+                .serve_connection(TokioIo::new(Box::pin(timed)), service);
             let connection = graceful.watch(connection);
             let state = state.clone();
             tokio::spawn(async move {
@@ -61,7 +65,11 @@ pub async fn listen(
                 state.metrics.connections.dec();
                 drop(place);
             });
-        } else if let Ok(place) = turned_away.clone().acquire_owned().await {
+        } else {
+            let place = tokio::select! {
+                place = turned_away.clone().acquire_owned() => place,
+                () = &mut end => break,
+            };
             tokio::spawn(async move {
                 let _ = tokio::time::timeout(TURNED_AWAY_TIMEOUT, turn_away(accepted)).await;
                 drop(place);

@@ -17,9 +17,13 @@ const EXAMPLE = {
 /** What the server serves, once `/info` has said it. */
 let info = { models: [], needs_key: false };
 
+/** Whether an answer is awaited. */
+let busy = false;
+
 async function start() {
   try {
     const response = await fetch("/info");
+    if (!response.ok) throw new Error();
     info = await response.json();
     info.models = info.models.filter(({ task }) => task === "answer");
   } catch {
@@ -59,6 +63,11 @@ function say(text, isError = false) {
   status.classList.toggle("error", isError);
 }
 
+function setBusy(is) {
+  busy = is;
+  byId("ask").setAttribute("aria-disabled", String(is));
+}
+
 async function ask(event) {
   event.preventDefault();
   const context = byId("context").value;
@@ -66,7 +75,9 @@ async function ask(event) {
   const models = [byId("model").value];
   const other = byId("compare").value;
   if (other !== "") models.push(other);
-  byId("ask").disabled = true;
+  if (busy) return;
+  // Not `disabled`, which would take the focus away.
+  setBusy(true);
   say("Asking …");
   try {
     const answers = [];
@@ -78,7 +89,7 @@ async function ask(event) {
   } catch (error) {
     say(error.message, true);
   } finally {
-    byId("ask").disabled = false;
+    setBusy(false);
   }
 }
 
@@ -103,7 +114,11 @@ async function answer(asked) {
     throw new Error("The server cannot be reached.");
   }
   const result = await response.json().catch(() => ({}));
-  if (!response.ok) throw new Error(result.error ?? `The server says ${response.status}.`);
+  if (!response.ok) {
+    const wait = response.headers.get("retry-after");
+    const error = result.error ?? `The server says ${response.status}.`;
+    throw new Error(wait === null ? error : `${error} (${wait} s)`);
+  }
   return { ...result, seen_ms: performance.now() - begun };
 }
 
@@ -179,13 +194,20 @@ async function load(file) {
     say(`${file.name} has ${file.size} bytes; the server takes ${limit}.`, true);
     return;
   }
-  byId("context").value = await file.text();
-  say(`${file.name} is loaded.`);
+  try {
+    byId("context").value = await file.text();
+    say(`${file.name} is loaded.`);
+  } catch {
+    say(`${file.name} cannot be read.`, true);
+  }
 }
 
 byId("form").addEventListener("submit", ask);
 byId("model").addEventListener("change", matchModel);
-byId("file").addEventListener("change", (event) => load(event.target.files[0]));
+byId("file").addEventListener("change", async (event) => {
+  await load(event.target.files[0]);
+  event.target.value = ""; // So that the same file can be loaded again.
+});
 byId("context").addEventListener("dragover", (event) => event.preventDefault());
 byId("context").addEventListener("drop", (event) => {
   if (event.dataTransfer.files.length === 0) return;

@@ -44,11 +44,18 @@ fn an_answer_that_comes_too_late_is_a_timeout_and_its_place_is_free_again() {
     let mut body = long();
     body["timeout_ms"] = json!(1);
     assert_eq!(ask(server.address, &body).status, 504);
-    // The engine may still be at it; the queue is not.
-    assert_eq!(
-        ask(server.address, &json!({"question": "who ?", "context": "the cat"})).status,
-        200
-    );
+    // It is free when the work that nobody waits for has been dropped.
+    let begun = Instant::now();
+    loop {
+        let small = json!({"question": "who ?", "context": "the cat"});
+        let status = ask(server.address, &small).status;
+        if status == 200 {
+            break;
+        }
+        assert_eq!(status, 429);
+        assert!(begun.elapsed() < Duration::from_secs(20));
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }
 
 #[test]
@@ -111,7 +118,7 @@ fn too_much_in_one_request_is_refused_before_it_costs_anything() {
 fn connections_over_the_limit_are_told_so_and_the_others_served() {
     let options = ServeOptions {
         max_connections: 2,
-        read_timeout: Duration::from_millis(500),
+        read_timeout: Duration::from_secs(2),
         ..Default::default()
     };
     let server = Running::start(options);
@@ -125,8 +132,11 @@ fn connections_over_the_limit_are_told_so_and_the_others_served() {
     for stream in &held {
         assert!(read(stream).is_err());
     }
-    std::thread::sleep(Duration::from_millis(100));
-    assert_eq!(get(server.address, "/health").status, 200);
+    let begun = Instant::now();
+    while get(server.address, "/health").status != 200 {
+        assert!(begun.elapsed() < Duration::from_secs(20));
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }
 
 #[test]
@@ -156,7 +166,9 @@ fn a_server_that_stops_finishes_what_is_under_way() {
     let mut server = Running::start(ServeOptions::default());
     let address = server.address;
     let client = std::thread::spawn(move || ask(address, &long()));
-    while metric(address, "limbeck_questions_in_flight") == 0.0 {
+    let begun = Instant::now();
+    while metric(address, "limbeck_questions_in_flight") == 0.0 && !client.is_finished() {
+        assert!(begun.elapsed() < Duration::from_secs(20));
         std::thread::sleep(Duration::from_millis(5));
     }
     server.stop();

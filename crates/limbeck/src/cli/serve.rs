@@ -38,7 +38,7 @@ pub struct ServeArgs {
     /// File whose first line is the key
     #[arg(long, value_name = "FILE", conflicts_with = "api_key")]
     pub api_key_file: Option<PathBuf>,
-    /// Write questions into the log
+    /// Write questions and texts to classify into the log
     #[arg(long)]
     pub log_text: bool,
     /// How the log looks
@@ -72,7 +72,7 @@ pub struct Limits {
     #[arg(long, value_name = "N", default_value_t = 200_000, value_parser = at_least_one())]
     pub max_input_tokens: u32,
     /// Bytes of a request's body
-    #[arg(long, value_name = "BYTES", default_value_t = 2 << 20, value_parser = at_least_one())]
+    #[arg(long, value_name = "BYTES", default_value_t = 1 << 20, value_parser = at_least_one())]
     pub max_body_bytes: u32,
     /// Open connections; further ones get status 503
     #[arg(long, value_name = "N", default_value_t = 2048, value_parser = at_least_one())]

@@ -54,6 +54,9 @@ fn open(model: &str, args: &ServeArgs, console: Console) -> Result<Student> {
         let OpenClassifier { model, tokenizer, load, classes, max_length } =
             OpenClassifier::open(&dir)?;
         report_missing(&load, console);
+        let asked = args.settings.layer.get("features.max_length");
+        let asked = asked.and_then(|length| length.as_integer()).map(|length| length as usize);
+        let max_length = asked.map_or(max_length, |length| length.min(max_length));
         let plan = args.length.plan(model.config(), max_length)?;
         let model = model.with_lengths(plan)?;
         let skill = Skill::Classify { classes, max_length };

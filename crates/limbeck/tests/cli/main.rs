@@ -12,6 +12,7 @@ mod lengths;
 mod quantize;
 mod reference;
 mod score;
+mod serve;
 mod support;
 mod training;
 mod world;
