@@ -121,7 +121,8 @@ pub struct BenchAnswerArgs {
 
 /// Measure a running server under load.
 ///
-/// Every client keeps one connection and sends its next question when it has the answer. With
+/// The questions come in random order. Every client keeps one connection and sends its next
+/// question when it has the answer. With
 /// --rate, questions are due at random times instead, so many a second, whether or not the
 /// ones before are answered, and the time counts from when a question was due.
 #[derive(Debug, Args)]

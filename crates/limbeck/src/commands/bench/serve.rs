@@ -52,7 +52,7 @@ pub fn run(args: &BenchServeArgs, console: Console) -> Result<Ending> {
         let place = args.data.display().to_string();
         return Err(InputError::new("there is no question", place, "").into());
     }
-    let bodies: Vec<String> = data
+    let mut bodies: Vec<String> = data
         .questions
         .iter()
         .map(|question| {
@@ -60,6 +60,8 @@ pub fn run(args: &BenchServeArgs, console: Console) -> Result<Ending> {
             json!({ "question": question, "context": context, "model": args.model }).to_string()
         })
         .collect();
+    // Files keep questions about one text together; clients do not.
+    SplitMix64::new(1, 1).shuffle(&mut bodies);
     let url = format!("{}/v1/answer", args.url.trim_end_matches('/'));
     let health = format!("{}/health", args.url.trim_end_matches('/'));
     agent()
