@@ -42,7 +42,7 @@ impl Default for ServeOptions {
             host: IpAddr::from([127, 0, 0, 1]),
             port: 8080,
             api_key: None,
-            max_batch_tokens: 2048,
+            max_batch_tokens: 512,
             max_queue: 512,
             max_questions: 64,
             max_input_tokens: 200_000,
