@@ -12,8 +12,7 @@ pub struct ServeOptions {
     pub port: u16,
     /// What clients must show as `Authorization: Bearer KEY`; none lets everybody ask.
     pub api_key: Option<ApiKey>,
-    /// Tokens of one pass through a model. More gives a little more throughput and longer
-    /// waits.
+    /// Tokens of one pass through a model. More makes others wait longer.
     pub max_batch_tokens: usize,
     /// Questions that may be under way at a time; further ones are told to come back.
     pub max_queue: usize,

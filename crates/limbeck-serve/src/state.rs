@@ -82,7 +82,8 @@ impl State {
     /// # Errors
     /// When too many are being read.
     pub fn admit_body(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Refusal> {
-        let kilobytes = u32::try_from(bytes.div_ceil(1 << 10)).unwrap_or(u32::MAX);
+        // A body larger than all the room there is may come alone.
+        let kilobytes = bytes.div_ceil(1 << 10).min(BODY_KILOBYTES) as u32;
         self.bodies.clone().try_acquire_many_owned(kilobytes).map_err(|_| self.busy())
     }
 

@@ -139,14 +139,14 @@ pub struct BenchServeArgs {
     /// Only the first N questions, again and again; 0 takes all
     #[arg(long, value_name = "N", default_value_t = 200)]
     pub limit: usize,
-    /// Requests in all
-    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = from_one)]
-    pub requests: usize,
-    /// Clients at a time
-    #[arg(long, value_name = "N", default_value_t = 64, value_parser = from_one)]
-    pub clients: usize,
+    /// Requests in all, ten million at most
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    pub requests: u32,
+    /// Clients at a time, each on a thread of its own; 4096 at most
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=4096))]
+    pub clients: u16,
     /// Questions due in a second; without it as many as are answered
-    #[arg(long, value_name = "N", value_parser = positive)]
+    #[arg(long, value_name = "N", value_parser = rate)]
     pub rate: Option<f64>,
     /// The model to ask, by its name; without it the default
     #[arg(long, value_name = "NAME")]
@@ -156,9 +156,10 @@ pub struct BenchServeArgs {
     pub api_key: Option<String>,
 }
 
-fn positive(text: &str) -> Result<f64, String> {
-    let positive = |&n: &f64| n > 0.0 && n.is_finite();
-    text.parse().ok().filter(positive).ok_or_else(|| "expected a number above 0".to_owned())
+/// Slower than once in a hundred seconds is no load, and its times would overflow.
+fn rate(text: &str) -> Result<f64, String> {
+    let in_range = |n: &f64| (0.01..=1e9).contains(n);
+    text.parse().ok().filter(in_range).ok_or_else(|| "expected a number from 0.01".to_owned())
 }
 
 fn from_one(text: &str) -> Result<usize, String> {

@@ -59,7 +59,7 @@ pub struct ServeArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Limits")]
 pub struct Limits {
-    /// Tokens computed together; more gives more throughput and longer waits
+    /// Tokens computed together; more makes others wait longer
     #[arg(long, value_name = "N", default_value_t = 512, value_parser = at_least_one())]
     pub max_batch_tokens: u32,
     /// Questions under way at a time; further ones get status 429

@@ -83,6 +83,20 @@ fn texts_are_logged_when_that_is_asked_for() {
 }
 
 #[test]
+fn a_load_beyond_reason_is_refused() {
+    let folder = world();
+    for flags in [
+        ["--requests", "18446744073709551615"],
+        ["--clients", "100000"],
+        ["--rate", "1e-300"],
+        ["--rate", "nan"],
+    ] {
+        let bench = ["bench", "serve", "--data", "dev.json"];
+        folder.run(&[&bench[..], &flags].concat()).refused(&[flags[0]]);
+    }
+}
+
+#[test]
 fn what_cannot_be_served_is_refused_with_one_line() {
     let folder = world();
     folder.write("empty.key", "\n");

@@ -9,7 +9,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, anyhow};
+use anyhow::{Context, Result, anyhow};
 use limbeck_data::SquadData;
 use limbeck_data::random::SplitMix64;
 use serde::Serialize;
@@ -69,24 +69,29 @@ pub fn run(args: &BenchServeArgs, console: Console) -> Result<Ending> {
         .call()
         .map_err(|error| InputError::new("no server answers", health.clone(), error.to_string()))?;
 
-    let due = args.rate.map(|rate| arrivals(rate, args.requests));
+    let requests = args.requests as usize;
+    let due = args.rate.map(|rate| arrivals(rate, requests));
     let next = AtomicUsize::new(0);
-    let all = Mutex::new(Vec::with_capacity(args.requests));
+    let all = Mutex::new(Vec::with_capacity(requests));
     let begun = Instant::now();
     std::thread::scope(|scope| {
         for _ in 0..args.clients {
-            scope.spawn(|| {
-                let seen = client(&url, args.api_key.as_deref(), &bodies, || {
+            let client = || {
+                let seen = send(&url, args.api_key.as_deref(), &bodies, || {
                     let number = next.fetch_add(1, Ordering::Relaxed);
-                    let number = (number < args.requests).then_some(number)?;
+                    let number = (number < requests).then_some(number)?;
                     Some((number, due.as_ref().map(|due| begun + due[number])))
                 });
                 if let Ok(mut all) = all.lock() {
                     all.extend(seen);
                 }
-            });
+            };
+            std::thread::Builder::new()
+                .spawn_scoped(scope, client)
+                .context("cannot start a thread for each client; give fewer --clients")?;
         }
-    });
+        anyhow::Ok(())
+    })?;
     let seconds = begun.elapsed().as_secs_f64();
     let seen = all.into_inner().map_err(|_| anyhow!("a client panicked"))?;
     let figures = figures(&seen, seconds, args);
@@ -95,7 +100,7 @@ pub fn run(args: &BenchServeArgs, console: Console) -> Result<Ending> {
 }
 
 /// Sends requests until there are none left.
-fn client(
+fn send(
     url: &str,
     key: Option<&str>,
     bodies: &[String],
@@ -160,7 +165,7 @@ fn figures(seen: &[Seen], seconds: f64, args: &BenchServeArgs) -> Figures {
         p50_ms: 1e3 * percentile(&times, 0.50),
         p95_ms: 1e3 * percentile(&times, 0.95),
         p99_ms: 1e3 * percentile(&times, 0.99),
-        clients: args.clients,
+        clients: args.clients.into(),
         rate: args.rate,
     }
 }
