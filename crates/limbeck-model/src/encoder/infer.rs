@@ -109,7 +109,10 @@ pub fn infer<'a>(
             None => attention::forward(qkv_now, starts, heads, Dropout::none(), context, log_sums),
             Some(plan) => {
                 let attention = grown(attention, rows * heads.count);
-                attention::forward_measuring(qkv_now, starts, heads, context, log_sums, attention);
+                let dropout = Dropout::none();
+                attention::forward_measuring(
+                    qkv_now, starts, heads, dropout, context, log_sums, attention,
+                );
                 let states =
                     RowsOf { values: &mut hidden[..rows * hidden_size], width: hidden_size };
                 let context = RowsOf { values: &mut *context, width };
