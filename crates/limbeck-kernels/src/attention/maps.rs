@@ -6,7 +6,7 @@
 use std::cell::RefCell;
 use std::ops::Range;
 
-use super::softmax::{add_scaled, dot, exponentials, probability_gradients, row_stride};
+use super::softmax::{add_scaled, exponentials, probability_gradients, row_stride};
 use super::{BLOCK_QUERIES, Heads, Task, grown};
 use crate::distance::Distance;
 use crate::matmul::{Matrix, Packed, Write, matmul_here};
@@ -232,6 +232,7 @@ fn add_back(task: Task, part: usize, rows: Range<usize>, values: &[f32], d_qkv: 
 
 #[cfg(test)]
 mod tests {
+    use super::super::softmax::dot;
     use super::*;
     use crate::testing::{assert_gradient, numbers};
 
