@@ -118,7 +118,7 @@ fn step(
     span::backward(model, hidden, mode, &logits, &mut d_logits, &mut buffers, &mut gradients)
         .unwrap();
     let (tokens, taps) = (batch.tokens(), &mut encoder::NoTaps);
-    encoder::backward(model, tokens, mode, &activations, taps, &mut buffers, &mut gradients);
+    encoder::backward(model, tokens, mode, &mut activations, taps, &mut buffers, &mut gradients);
     (loss, gradients)
 }
 

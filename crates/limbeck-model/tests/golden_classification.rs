@@ -59,7 +59,15 @@ fn the_loss_and_every_gradient_agree_with_transformers() {
         let (memory, sums) = (&mut buffers, &mut gradients);
         classification::backward(model, starts, mode, &logits, &d_logits, memory, sums).unwrap();
         let (tokens, taps) = (batch.tokens(), &mut encoder::NoTaps);
-        encoder::backward(model, tokens, mode, &activations, taps, &mut buffers, &mut gradients);
+        encoder::backward(
+            model,
+            tokens,
+            mode,
+            &mut activations,
+            taps,
+            &mut buffers,
+            &mut gradients,
+        );
         for tensor in &model.layout.tensors {
             let want = golden.floats(&format!("grad.{}", tensor.name));
             assert_close(&gradients[tensor.range()], &want, 2e-4, &tensor.name);

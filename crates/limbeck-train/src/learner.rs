@@ -61,6 +61,12 @@ impl Learner {
         }
     }
 
+    /// Whether backward computes again what lies inside of layers, instead of keeping it: see
+    /// [`Activations::recompute`].
+    pub fn recompute(&mut self, recompute: bool) {
+        self.memory.activations.recompute = recompute;
+    }
+
     /// Adds `share` times the gradient of the objective over one batch to the gradients. Returns
     /// the objective, whatever the share; each of its parts ([`Objective::names`]) is added to
     /// `parts`.

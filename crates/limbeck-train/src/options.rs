@@ -97,6 +97,8 @@ pub struct TrainOptions {
     pub seed: u64,
     /// Dropout while training; `false` turns every dropout off.
     pub dropout: bool,
+    /// Keep only what enters each layer and compute the rest again in backward.
+    pub recompute: bool,
     /// Steps between two resumable checkpoints; 0 keeps only what evaluation saves
     /// and the last.
     pub save_steps: usize,
@@ -118,6 +120,7 @@ impl Default for TrainOptions {
             gradient_accumulation_steps: 1,
             seed: 42,
             dropout: true,
+            recompute: false,
             save_steps: 500,
             eval_steps: 0,
             logging_steps: 10,

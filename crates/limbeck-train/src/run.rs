@@ -112,6 +112,7 @@ impl Run<'_> {
         let inputs = fingerprint(&self.model, self.features);
         let mut learner = Learner::new(self.model, self.optim, self.objective);
         learner.dropout = self.train.dropout;
+        learner.recompute(self.train.recompute);
         let resumed = checkpoint::load(self.folder.path(), &mut learner)?;
         if resumed.as_ref().is_some_and(|progress| progress.inputs != inputs) {
             return Err(TrainError::Folder {

@@ -287,6 +287,10 @@ fn a_run_with_a_projection_and_shortened_passes_resumes_exactly_and_tells_its_pa
     world.run(out.path(), &train, &fast(), everything(), &mut Silent).unwrap();
     let read = |folder: &Path| std::fs::read(folder.join("model.safetensors")).unwrap();
     assert!(read(out.path()) == read(whole.path()));
+    let again = tempfile::tempdir().unwrap();
+    let recompute = TrainOptions { recompute: true, ..train.clone() };
+    world.run(again.path(), &recompute, &fast(), everything(), &mut Silent).unwrap();
+    assert!(read(again.path()) == read(whole.path()), "with layers computed again in backward");
 
     let log = std::fs::read_to_string(out.path().join("train.jsonl")).unwrap();
     let line: serde_json::Value = serde_json::from_str(log.lines().next().unwrap()).unwrap();
@@ -334,7 +338,7 @@ fn a_student_trained_at_every_length_says_the_same_when_tokens_leave() {
     let sandwich = || Some(Sandwich::new(&lengths, 2));
     let mut batch = limbeck_data::Batch::default();
     world.features.batch(&(0..32).collect::<Vec<_>>(), &mut batch);
-    let mut divergence = |objective: Objective| {
+    let divergence = |objective: Objective| {
         let out = tempfile::tempdir().unwrap();
         world.run(out.path(), &train, &fast(), objective, &mut Silent).unwrap();
         // The best model is the first that was right everywhere, long before the last.

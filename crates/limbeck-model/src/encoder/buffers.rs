@@ -29,11 +29,7 @@ pub struct LayerActivations {
     pub(crate) context: Vec<f32>,
     /// Logarithms of the softmax's sums, `[rows * heads]`.
     pub(crate) log_sums: Vec<f32>,
-    /// Whether rows left after attention: then what follows has fewer rows.
-    pub(crate) some_left: bool,
-    /// Those that stayed, as numbers among the rows that entered.
-    pub(crate) stayed: Vec<usize>,
-    /// Of them what attention read.
+    /// Of the rows that stayed, where some left, what attention read.
     pub(crate) stayed_context: Vec<f32>,
     /// The attention block's sum before gain and shift, `[rows, hidden]`.
     pub(crate) attention_normalised: Vec<f32>,
@@ -58,15 +54,37 @@ pub(super) struct Work {
     pub(super) attention: Vec<f32>,
     /// The layer's input, of the rows that stay.
     pub(super) residual: Vec<f32>,
+    /// A layer's output that is there already.
+    pub(super) output: Vec<f32>,
     pub(super) choice: Choice,
+}
+
+/// What became of the rows that entered a layer.
+#[derive(Debug, Default)]
+pub(super) struct Stayed {
+    pub(super) some_left: bool,
+    /// Those that stayed, where some left, as numbers among the rows that entered.
+    pub(super) rows: Vec<usize>,
+}
+
+impl Stayed {
+    /// The rows that stayed; none where all did.
+    pub(super) fn rows(&self) -> Option<&[usize]> {
+        self.some_left.then_some(self.rows.as_slice())
+    }
 }
 
 /// What [`super::forward`] leaves for [`super::backward`].
 #[derive(Debug, Default)]
 pub struct Activations {
+    /// Keep only what enters each layer; backward computes the rest again, to the bit, at the
+    /// cost of one more forward. The memory is that of one layer, whatever the depth.
+    pub recompute: bool,
     pub(super) embedding_normalised: Vec<f32>,
     pub(super) embedding_reciprocals: Vec<f32>,
+    /// Of each layer, or of the last one that ran.
     pub(super) layers: Vec<LayerActivations>,
+    pub(super) stayed: Vec<Stayed>,
     /// What enters each layer, and what leaves the last.
     pub(super) hidden: Vec<(Vec<f32>, Rows)>,
     /// By number, the layers that were passed over.
@@ -82,7 +100,9 @@ pub struct Activations {
 impl Activations {
     pub(super) fn prepare(&mut self, model: &Model, rows: usize) {
         let layers = model.layout.slots.layers.len();
-        self.layers.resize_with(layers, LayerActivations::default);
+        let kept = if self.recompute { layers.min(1) } else { layers };
+        self.layers.resize_with(kept, LayerActivations::default);
+        self.stayed.resize_with(layers, Stayed::default);
         self.hidden.resize_with(layers + 1, Default::default);
         self.skipped.clear();
         self.rows = rows;
@@ -122,9 +142,9 @@ impl Activations {
             let state = &hidden[row * width..(row + 1) * width];
             restored[place..place + width].copy_from_slice(state);
         };
-        for (entered, layer) in self.hidden.iter().zip(&self.layers) {
-            if layer.some_left {
-                left(entered.1.count(), &layer.stayed).for_each(|row| put(entered, row));
+        for (entered, stayed) in self.hidden.iter().zip(&self.stayed) {
+            if let Some(stayed) = stayed.rows() {
+                left(entered.1.count(), stayed).for_each(|row| put(entered, row));
             }
         }
         if let Some(last) = self.hidden.last() {

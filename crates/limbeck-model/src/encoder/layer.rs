@@ -23,7 +23,7 @@ use limbeck_kernels::reduce::add_column_sums;
 
 use super::Mode;
 use super::buffers::{BackwardBuffers, LayerActivations, Work, grown};
-use super::route::{Departure, Rows, gather, spread};
+use super::route::{Rows, gather, spread};
 use super::taps::Taps;
 use crate::config::{Activation, ModelConfig};
 use crate::layout::LayerSlots;
@@ -105,49 +105,57 @@ pub(super) fn disjoint<'a, const N: usize>(
     buffer.get_disjoint_mut(ranges.map(Clone::clone)).expect("tensors of a layout are disjoint")
 }
 
-/// What enters the layer, `x` (`[rows, hidden]`), to its output (`[rows that stay, hidden]`).
-pub(super) fn forward(
+/// The first half: what enters the layer, `x` (`[rows, hidden]`), to what attention reads, in
+/// `kept.context`. With `measured` (one value for each row and head) it tells how much each row
+/// was looked at.
+pub(super) fn attend(
     view: View<'_>,
-    (x, entering): (&[f32], &Rows),
+    (x, rows): (&[f32], &Rows),
     mode: Mode,
-    departure: Option<Departure<'_>>,
+    measured: Option<&mut [f32]>,
+    kept: &mut LayerActivations,
+) {
+    let (slots, width) = (view.slots, view.width());
+    let (starts, rows) = (&rows.starts, rows.count());
+    let qkv = grown(&mut kept.qkv, rows * 3 * width);
+    let qkv_weight = Weight::Plain(view.get(&slots.qkv_weight));
+    linear::forward(x, view.config.hidden_size, qkv_weight, view.get(&slots.qkv_bias), qkv);
+    let context = grown(&mut kept.context, rows * width);
+    let log_sums = grown(&mut kept.log_sums, rows * slots.heads);
+    let (heads, dropout) = (view.heads(), view.probability_dropout(mode));
+    match measured {
+        None => attention::forward(qkv, starts, heads, dropout, context, log_sums),
+        Some(measured) => {
+            attention::forward_measuring(qkv, starts, heads, dropout, context, log_sums, measured);
+        }
+    }
+}
+
+/// The second half: from what attention read to the layer's output, of all rows or of those
+/// that `stayed`.
+pub(super) fn finish(
+    view: View<'_>,
+    x: &[f32],
+    stayed: Option<&[usize]>,
+    mode: Mode,
     kept: &mut LayerActivations,
     work: &mut Work,
-    (output, next): &mut (Vec<f32>, Rows),
+    output: &mut Vec<f32>,
 ) {
     let slots = view.slots;
     let (hidden, width) = (view.config.hidden_size, view.width());
-    let rows = entering.count();
     let weight = |range: &Range<usize>| Weight::Plain(view.get(range));
-
-    let qkv = grown(&mut kept.qkv, rows * 3 * width);
-    let qkv_weight = weight(&slots.qkv_weight);
-    linear::forward(x, hidden, qkv_weight, view.get(&slots.qkv_bias), qkv);
-
-    let context = grown(&mut kept.context, rows * width);
-    let log_sums = grown(&mut kept.log_sums, rows * slots.heads);
-    let dropout = view.probability_dropout(mode);
-    let (starts, heads) = (&entering.starts, view.heads());
-    let departure = departure.filter(|departure| departure.takes_place(entering));
-    kept.some_left = departure.is_some();
-    let (context, x) = match departure {
-        None => {
-            attention::forward(qkv, starts, heads, dropout, context, log_sums);
-            next.same(entering);
-            (&*context, x)
-        }
-        Some(departure) => {
-            let measured = grown(&mut work.attention, rows * slots.heads);
-            attention::forward_measuring(qkv, starts, heads, dropout, context, log_sums, measured);
-            departure.take_place(entering, measured, &mut work.choice, &mut kept.stayed, next);
-            let stayed_context = grown(&mut kept.stayed_context, next.count() * width);
-            gather(context, width, &kept.stayed, stayed_context);
-            let residual = grown(&mut work.residual, next.count() * hidden);
-            gather(x, hidden, &kept.stayed, residual);
+    let rows = stayed.map_or(x.len() / hidden, <[usize]>::len);
+    let (context, x) = match stayed {
+        None => (&kept.context[..rows * width], x),
+        Some(stayed) => {
+            let stayed_context = grown(&mut kept.stayed_context, rows * width);
+            gather(&kept.context, width, stayed, stayed_context);
+            let residual = grown(&mut work.residual, rows * hidden);
+            gather(x, hidden, stayed, residual);
             (&*stayed_context, &*residual)
         }
     };
-    let rows = next.count();
 
     let product = grown(&mut kept.attention_normalised, rows * hidden);
     let attention_weight = weight(&slots.attention_output_weight);
@@ -192,9 +200,9 @@ pub(super) fn forward(
 /// its input `x`, and adds the gradients of its parameters to `gradients`. `index` is the
 /// layer's number, for `taps`.
 pub(super) fn backward(
-    (index, view): (usize, View<'_>),
+    (index, view, mode): (usize, View<'_>, Mode),
     (x, entered): (&[f32], &Rows),
-    mode: Mode,
+    stayed: Option<&[usize]>,
     kept: &LayerActivations,
     taps: &mut dyn Taps,
     buffers: &mut BackwardBuffers,
@@ -203,7 +211,7 @@ pub(super) fn backward(
     let slots = view.slots;
     let (hidden, inner, width) = (view.config.hidden_size, slots.intermediate_size, view.width());
     let rows_entered = entered.count();
-    let rows = if kept.some_left { kept.stayed.len() } else { rows_entered };
+    let rows = stayed.map_or(rows_entered, <[usize]>::len);
     let size = rows * hidden;
     let d_hidden = &mut buffers.hidden_gradient[..size];
     let d_product = grown(&mut buffers.product, size);
@@ -257,7 +265,7 @@ pub(super) fn backward(
     );
     let context = &kept.context[..rows_entered * width];
     let stayed_context =
-        if kept.some_left { &kept.stayed_context[..rows * width] } else { context };
+        if stayed.is_some() { &kept.stayed_context[..rows * width] } else { context };
     let attention_weight = &mut gradients[slots.attention_output_weight.clone()];
     linear::backward_weight(d_product, hidden, stayed_context, width, attention_weight);
     let d_context = grown(&mut buffers.context, rows_entered * width);
@@ -265,11 +273,11 @@ pub(super) fn backward(
     let d_stayed = &mut d_context[..rows * width];
     linear::backward_input(d_product, hidden, attention_weight, width, d_stayed, Write::Replace);
     let d_hidden = &mut buffers.hidden_gradient[..rows_entered * hidden];
-    if kept.some_left {
+    if let Some(stayed) = stayed {
         // Nothing read what attention gave those that left; their own states are in the end.
-        spread(d_context, width, &kept.stayed, |_, values| values.fill(0.0));
+        spread(d_context, width, stayed, |_, values| values.fill(0.0));
         let restored = &buffers.restored;
-        spread(d_hidden, hidden, &kept.stayed, |row, values| {
+        spread(d_hidden, hidden, stayed, |row, values| {
             let origin = entered.origins[row];
             values.copy_from_slice(&restored[origin * hidden..(origin + 1) * hidden]);
         });

@@ -147,25 +147,35 @@ pub fn forward_along(
     embed(model, tokens, mode, embedding_normalised, embedding_reciprocals, embedded);
     for (index, slots) in model.layout.slots.layers.iter().enumerate() {
         let (before, after) = hidden.split_at_mut(index + 1);
-        let ((x, rows), output) = (&before[index], &mut after[0]);
+        let ((x, rows), (output, next)) = (&before[index], &mut after[0]);
         let x = &x[..rows.count() * width];
+        let stayed = &mut activations.stayed[index];
+        stayed.some_left = false;
+        next.same(rows);
         let skipped = route.skips(index);
         activations.skipped.push(skipped);
-        let kept = &mut activations.layers[index];
         if skipped {
-            grown(&mut output.0, x.len()).copy_from_slice(x);
-            output.1.same(rows);
-            kept.some_left = false;
+            grown(output, x.len()).copy_from_slice(x);
             continue;
         }
-        let view = layer::View::new(model, slots);
+        let (view, mode) = (layer::View::new(model, slots), mode.layer(index));
+        let kept = &mut activations.layers[if activations.recompute { 0 } else { index }];
         let departure = route.lengths.map(|plan| Departure {
             plan,
             layer: index,
             first_may_leave: route.first_may_leave,
             batch_starts: tokens.starts,
         });
-        layer::forward(view, (x, rows), mode.layer(index), departure, kept, work, output);
+        match departure.filter(|departure| departure.takes_place(rows)) {
+            None => layer::attend(view, (x, rows), mode, None, kept),
+            Some(departure) => {
+                let measured = grown(&mut work.attention, rows.count() * slots.heads);
+                layer::attend(view, (x, rows), mode, Some(&mut *measured), kept);
+                stayed.some_left = true;
+                departure.take_place(rows, measured, &mut work.choice, &mut stayed.rows, next);
+            }
+        }
+        layer::finish(view, x, stayed.rows(), mode, kept, work, output);
     }
     if activations.some_left() {
         activations.restore();
@@ -177,12 +187,12 @@ pub fn forward_along(
 ///
 /// `buffers.hidden_gradient` (`[rows, hidden]`) holds the gradient of the last hidden
 /// state and is used up. `tokens` and `mode` must be those of the [`forward`] that
-/// filled `activations`. `taps` sees what backward passes by.
+/// filled `activations`, which is used up. `taps` sees what backward passes by.
 pub fn backward(
     model: &Model,
     tokens: Tokens<'_>,
     mode: Mode,
-    activations: &Activations,
+    activations: &mut Activations,
     taps: &mut dyn Taps,
     buffers: &mut BackwardBuffers,
     gradients: &mut [f32],
@@ -197,24 +207,32 @@ pub fn backward(
         let origins = &activations.hidden[layers.len()].1.origins;
         gather(restored, width, origins, hidden_gradient);
     }
-    let look = |number: usize, gradient: &mut Vec<f32>, taps: &mut dyn Taps| {
-        let hidden = activations.hidden_state(number);
+    let look = |number: usize, hidden: &[f32], gradient: &mut Vec<f32>, taps: &mut dyn Taps| {
         taps.hidden_state(number, hidden, &mut gradient[..hidden.len()]);
     };
-    look(layers.len(), &mut buffers.hidden_gradient, taps);
+    let last = activations.hidden_state(layers.len());
+    look(layers.len(), last, &mut buffers.hidden_gradient, taps);
+    // What the last layer that ran has left is there in any case.
+    let mut is_there = true;
     for (index, slots) in layers.iter().enumerate().rev() {
-        if !activations.skipped[index] {
-            layer::backward(
-                (index, layer::View::new(model, slots)),
-                (activations.hidden_state(index), &activations.hidden[index].1),
-                mode.layer(index),
-                &activations.layers[index],
-                taps,
-                buffers,
-                gradients,
-            );
+        let Activations { layers, hidden, stayed, skipped, work, recompute, .. } = activations;
+        let (x, rows) = &hidden[index];
+        let x = &x[..rows.count() * width];
+        if !skipped[index] {
+            let (view, mode) = (layer::View::new(model, slots), mode.layer(index));
+            let kept = &mut layers[if *recompute { 0 } else { index }];
+            let stayed = stayed[index].rows();
+            if *recompute && !is_there {
+                let mut output = std::mem::take(&mut work.output);
+                layer::attend(view, (x, rows), mode, None, kept);
+                layer::finish(view, x, stayed, mode, kept, work, &mut output);
+                work.output = output;
+            }
+            is_there = false;
+            let layer = (index, view, mode);
+            layer::backward(layer, (x, rows), stayed, kept, taps, buffers, gradients);
         }
-        look(index, &mut buffers.hidden_gradient, taps);
+        look(index, x, &mut buffers.hidden_gradient, taps);
     }
     let slots = &model.layout.slots;
     // Ranges of different tensors: they never overlap, and those that are missing are

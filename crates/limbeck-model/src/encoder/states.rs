@@ -27,8 +27,9 @@ pub struct States {
     hidden_size: usize,
     layer: LayerActivations,
     work: Work,
-    present: (Vec<f32>, Rows),
-    next: (Vec<f32>, Rows),
+    present: Vec<f32>,
+    next: Vec<f32>,
+    all_rows: Rows,
     normalised: Vec<f32>,
     reciprocals: Vec<f32>,
 }
@@ -70,6 +71,7 @@ pub fn observe(model: &Model, tokens: Tokens<'_>, wanted: &Wanted, states: &mut 
     states.hidden.resize_with(layers.len() + 1, Vec::new);
     states.qkv.resize_with(layers.len(), Vec::new);
     states.heads.clear();
+    states.all_rows.all(tokens.starts, false);
     let States { hidden, qkv, heads, layer, work, present, next, normalised, reciprocals, .. } =
         states;
     let mut keep = |number: usize, state: &[f32]| {
@@ -77,18 +79,18 @@ pub fn observe(model: &Model, tokens: Tokens<'_>, wanted: &Wanted, states: &mut 
             grown(&mut hidden[number], size).copy_from_slice(state);
         }
     };
-    present.1.all(tokens.starts, false);
-    embed(model, tokens, Mode::Evaluate, normalised, reciprocals, &mut present.0);
-    keep(0, &present.0[..size]);
+    embed(model, tokens, Mode::Evaluate, normalised, reciprocals, present);
+    keep(0, &present[..size]);
     for (index, slots) in layers.iter().enumerate() {
         let view = layer::View::new(model, slots);
         heads.push(view.heads());
-        let entering = (&present.0[..size], &present.1);
-        layer::forward(view, entering, Mode::Evaluate, None, layer, work, next);
+        let x = &present[..size];
+        layer::attend(view, (x, &states.all_rows), Mode::Evaluate, None, layer);
+        layer::finish(view, x, None, Mode::Evaluate, layer, work, next);
         if wanted.attention.get(index) == Some(&true) {
             std::mem::swap(&mut layer.qkv, &mut qkv[index]);
         }
         std::mem::swap(present, next);
-        keep(index + 1, &present.0[..size]);
+        keep(index + 1, &present[..size]);
     }
 }

@@ -63,15 +63,25 @@ impl Taps for Inside<'_> {
 
 /// A loss over the last hidden state and, with a teacher, over what is inside.
 fn loss(model: &Model, route: Route<'_>, teacher: Option<&States>) -> (f64, Vec<f32>) {
+    loss_with(model, route, teacher, false)
+}
+
+fn loss_with(
+    model: &Model,
+    route: Route<'_>,
+    teacher: Option<&States>,
+    recompute: bool,
+) -> (f64, Vec<f32>) {
     let inputs = Inputs::new();
     let mut activations = Activations::default();
+    activations.recompute = recompute;
     // A pass before this one must leave no trace.
     let shorter = LengthPlan::Fractions(vec![0.5, 0.3, 0.2]);
     let other = Route { lengths: Some(&shorter), skipped: &[false, true], first_may_leave: true };
     forward_along(model, inputs.tokens(), Mode::Evaluate, other, &mut activations);
     let mode = Mode::Train(Key::new(3));
     forward_along(model, inputs.tokens(), mode, route, &mut activations);
-    let hidden = activations.last_hidden_state();
+    let hidden = activations.last_hidden_state().to_vec();
     let weights: Vec<f32> =
         (0..hidden.len()).map(|i| Key::new(9).normal(i as u64) as f32).collect();
     let mut sum: f64 =
@@ -86,12 +96,20 @@ fn loss(model: &Model, route: Route<'_>, teacher: Option<&States>) -> (f64, Vec<
             &mut inside
         }
     };
-    backward(model, inputs.tokens(), mode, &activations, taps, &mut buffers, &mut gradients);
+    backward(model, inputs.tokens(), mode, &mut activations, taps, &mut buffers, &mut gradients);
     if let Some(teacher) = teacher {
         let mut again = Inside { teacher, weight: 20.0, sum: 0.0 };
         let (mut buffers, mut unused) = (BackwardBuffers::default(), gradients.clone());
         buffers.hidden_gradient = vec![0.0; hidden.len()];
-        backward(model, inputs.tokens(), mode, &activations, &mut again, &mut buffers, &mut unused);
+        backward(
+            model,
+            inputs.tokens(),
+            mode,
+            &mut activations,
+            &mut again,
+            &mut buffers,
+            &mut unused,
+        );
         sum += again.weight * again.sum;
     }
     (sum, gradients)
@@ -142,6 +160,24 @@ fn gradients_are_derivatives_with_losses_inside() {
     let mut states = States::default();
     observe(&teacher, Inputs::new().tokens(), &wanted, &mut states);
     assert_derivatives(&student, Route::default(), Some(&states));
+}
+
+#[test]
+fn what_is_computed_again_in_backward_is_the_same_to_the_bit() {
+    let plan = LengthPlan::Fractions(vec![0.8, 0.6, 0.4]);
+    let (student, teacher) = (model(testing::bert(), 1), model(testing::bert(), 2));
+    let wanted = Wanted { hidden: vec![true; 4], attention: vec![true; 3] };
+    let mut states = States::default();
+    observe(&teacher, Inputs::new().tokens(), &wanted, &mut states);
+    let gradients = |route, teacher, recompute| loss_with(&student, route, teacher, recompute).1;
+    for skipped in [&[][..], &[false, true], &[true, false, true]] {
+        for lengths in [None, Some(&plan)] {
+            let route = Route { lengths, skipped, first_may_leave: false };
+            assert_eq!(gradients(route, None, true), gradients(route, None, false));
+        }
+    }
+    let route = Route::default();
+    assert_eq!(gradients(route, Some(&states), true), gradients(route, Some(&states), false));
 }
 
 #[test]

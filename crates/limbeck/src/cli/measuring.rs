@@ -53,6 +53,9 @@ pub struct BenchTrainArgs {
     /// Tell where the time goes, kernel by kernel, and how near it comes to the floor
     #[arg(long)]
     pub profile: bool,
+    /// Keep only what enters each layer and compute the rest again in backward
+    #[arg(long)]
+    pub recompute: bool,
     /// Measure each batch a second time with the logits of this teacher, kept beforehand
     #[arg(long, value_name = "MODEL", conflicts_with = "profile")]
     pub teacher: Option<String>,

@@ -156,13 +156,12 @@ impl Bench {
             Some(teacher) => Some(distilling(teacher, &features, &options)?),
             None => None,
         };
+        let objective = vec![Weighted::new(1.0, HardLoss)];
+        let mut learner = Learner::new(model, &OptimizerOptions::default(), objective);
+        learner.recompute(args.recompute);
         Ok(Bench {
             order: BatchOrder::new(&lengths, args.batch_size, SEED, 0),
-            learner: Learner::new(
-                model,
-                &OptimizerOptions::default(),
-                vec![Weighted::new(1.0, HardLoss)],
-            ),
+            learner,
             distilling,
             parts: vec![0.0; 2],
             features,

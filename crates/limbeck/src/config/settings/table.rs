@@ -202,6 +202,13 @@ pub const TRAINING: Group = Group {
         row("train.seed", "seed", Count, "SEED", "Fixes order, dropout and newly drawn weights"),
         row("train.dropout", "dropout", Switch, "BOOL", "Dropout while training"),
         row(
+            "train.recompute",
+            "recompute",
+            Switch,
+            "BOOL",
+            "Keep only what enters each layer: less memory, more time, the same bytes",
+        ),
+        row(
             "train.save_steps",
             "save-steps",
             Count,
