@@ -34,6 +34,10 @@ the sequences lie end to end and there is no padding anywhere.
                                                  KL = sum p_t (log p_t - log p_s),
                                                  p = softmax(logits / T) over one sequence
     distill_grad.{name}   gradient of `distill_loss`
+    inside_{i}_loss       [1]                    distances of hidden states and attention from those
+                                                 of the same model with its layers the other way
+                                                 round, see `inside_loss` and INSIDE
+    inside_{i}_grad.{name} gradient of `inside_{i}_loss`
     after.{name}          parameters after STEPS AdamW steps on `loss`
     after_google.{name}   parameters after STEPS steps of Google BERT's optimiser with the
                           constants of the Habana recipe
@@ -65,6 +69,7 @@ Two traps:
 """
 
 import argparse
+import copy
 import math
 from pathlib import Path
 
@@ -97,6 +102,9 @@ LENGTH_PLANS = {
     "fractions": lambda layer, length: math.ceil(round([0.7, 0.4][layer] * length, 9)),
     "tokens": lambda layer, length: [20, 9][layer],
 }
+
+# What is compared of hidden states, and of which form of attention how.
+INSIDE = [("squares", "scores", "squares"), ("cosine", "probabilities", "cosine")]
 
 CLASSES = ["NEGATIVE", "NEUTRAL", "POSITIVE"]
 
@@ -283,10 +291,57 @@ def soft_loss(start_logits, end_logits, batch):
     return TEMPERATURE**2 * torch.stack(losses).mean()
 
 
+def other_way_round(model):
+    """A copy whose layers come in the other order: a teacher that differs."""
+    teacher = copy.deepcopy(model)
+    bert = model.config.model_type == "bert"
+    holder = teacher.bert.encoder if bert else teacher.distilbert.transformer
+    holder.layer = torch.nn.ModuleList(reversed(holder.layer))
+    return teacher
+
+
+def attention_maps(model, layer, states, form):
+    """`[heads, queries, keys]` of one sequence: scaled scores or their softmax."""
+    parts, heads = layer_parts(model, layer), model.config.num_attention_heads
+    size = model.config.hidden_size // heads
+    query, key = (
+        parts[name](states).view(-1, heads, size).transpose(0, 1) for name in ("query", "key")
+    )
+    scores = query @ key.transpose(1, 2) / size**0.5
+    return scores if form == "scores" else torch.softmax(scores, -1)
+
+
+def distance(own, wanted, kind):
+    """Means over all values, or over all rows, of a list of pairs of tensors."""
+    pairs = list(zip(own, wanted))
+    if kind == "squares":
+        return sum(((a - b) ** 2).sum() for a, b in pairs) / sum(a.numel() for a in own)
+    similarity = torch.nn.functional.cosine_similarity
+    rows = sum(a.numel() // a.shape[-1] for a in own)
+    return sum((1 - similarity(a, b, dim=-1)).sum() for a, b in pairs) / rows
+
+
+def inside_loss(model, teacher, batch, hidden_kind, form, attention_kind):
+    """The sum over hidden states and over layers of the distances from the teacher's."""
+    _, _, own = forward(model, batch)
+    with torch.no_grad():
+        _, _, wanted = forward(teacher, batch)
+    loss = sum(distance([a], [b], hidden_kind) for a, b in zip(own, wanted))
+    for layer in range(model.config.num_hidden_layers):
+        maps = [
+            [attention_maps(side, layer, states[layer][rows], form) for rows in sequences(batch)]
+            for side, states in ((model, own), (teacher, wanted))
+        ]
+        loss = loss + distance(maps[0], [wanted.detach() for wanted in maps[1]], attention_kind)
+    return loss
+
+
 def gradients(model, loss):
     parameters = dict(model.named_parameters())
-    # The two losses share one forward pass.
-    found = torch.autograd.grad(loss, list(parameters.values()), retain_graph=True)
+    # Several losses share one forward pass, and some do not reach the head.
+    values = list(parameters.values())
+    found = torch.autograd.grad(loss, values, retain_graph=True, allow_unused=True)
+    found = [torch.zeros_like(v) if g is None else g for g, v in zip(found, values)]
     return dict(zip(parameters, found))
 
 
@@ -396,6 +451,13 @@ def expect(model, batch, precision):
     distill_gradients = gradients(model, distill)
     expected |= {f"grad.{name}": tensor for name, tensor in hard_gradients.items()}
     expected |= {f"distill_grad.{name}": tensor for name, tensor in distill_gradients.items()}
+
+    teacher = other_way_round(model)
+    for index, kinds in enumerate(INSIDE):
+        loss = inside_loss(model, teacher, batch, *kinds)
+        expected[f"inside_{index}_loss"] = loss.reshape(1)
+        found = gradients(model, loss)
+        expected |= {f"inside_{index}_grad.{name}": tensor for name, tensor in found.items()}
 
     for prefix, train in (("after", adamw), ("after_google", google_bert)):
         model.load_state_dict(initial)

@@ -5,10 +5,14 @@
 
 mod support;
 
+use limbeck_kernels::attention::{MapLoss, Maps, Queries};
+use limbeck_kernels::distance::Distance;
 use limbeck_kernels::loss;
-use limbeck_model::LengthPlan;
-use limbeck_model::encoder::{self, Activations, BackwardBuffers, Mode, Route, Tokens};
+use limbeck_model::encoder::{
+    self, Activations, BackwardBuffers, Mode, Route, States, Taps, Tokens, Wanted,
+};
 use limbeck_model::heads::span::{self, SpanGradients, SpanLogits};
+use limbeck_model::{LengthPlan, student};
 
 use support::{Batch, Golden, assert_close};
 
@@ -143,6 +147,66 @@ fn the_loss_and_every_gradient_agree_with_transformers() {
         let want = f64::from(golden.floats("loss")[0]);
         assert!((loss - want).abs() < 1e-5 * want, "loss {loss}, expected {want}");
         assert_gradients(&golden, &gradients, "grad.");
+    }
+}
+
+/// Hidden states and attention against those of a teacher.
+struct Inside<'a> {
+    teacher: &'a States,
+    distance: Distance,
+    maps: MapLoss,
+    starts: &'a [usize],
+    sum: f64,
+}
+
+impl Taps for Inside<'_> {
+    fn hidden_state(&mut self, layers: usize, hidden: &[f32], gradient: &mut [f32]) {
+        let (wanted, width) = (self.teacher.hidden_state(layers), self.teacher.hidden_size());
+        self.sum += self.distance.add(hidden, wanted, width, 1.0, gradient, &mut Vec::new());
+    }
+
+    fn attention(&mut self, layer: usize, queries: Queries<'_>, gradient: &mut [f32]) {
+        let (wanted, sums) = (self.teacher.queries(layer), &mut Vec::new());
+        self.sum += self.maps.add(queries, wanted, self.starts, 1.0, gradient, sums);
+    }
+}
+
+#[test]
+fn losses_inside_and_every_gradient_agree_with_pytorch() {
+    for name in ARCHITECTURES {
+        let golden = Golden::open(name);
+        let batch = Batch::of(&golden);
+        let (model, tokens) = (&golden.model, batch.tokens());
+        let teacher = student::select_layers(model, &[1, 0]).unwrap();
+        let wanted = Wanted { hidden: vec![true; 3], attention: vec![true; 2] };
+        let mut states = States::default();
+        encoder::observe(&teacher, tokens, &wanted, &mut states);
+        for (index, (distance, maps)) in
+            [(Distance::SquaredError, Maps::Scores), (Distance::Cosine, Maps::Probabilities)]
+                .into_iter()
+                .enumerate()
+        {
+            let mut activations = Activations::default();
+            encoder::forward(model, tokens, Mode::Evaluate, &mut activations);
+            let mut buffers = BackwardBuffers::default();
+            buffers.hidden_gradient = vec![0.0; activations.last_hidden_state().len()];
+            let mut gradients = vec![0.0; model.layout.len];
+            let maps = MapLoss { maps, distance };
+            let mut taps =
+                Inside { teacher: &states, distance, maps, starts: &batch.starts, sum: 0.0 };
+            encoder::backward(
+                model,
+                tokens,
+                Mode::Evaluate,
+                &mut activations,
+                &mut taps,
+                &mut buffers,
+                &mut gradients,
+            );
+            let want = f64::from(golden.floats(&format!("inside_{index}_loss"))[0]);
+            assert!((taps.sum - want).abs() < 1e-5 * want, "loss {}, expected {want}", taps.sum);
+            assert_gradients(&golden, &gradients, &format!("inside_{index}_grad."));
+        }
     }
 }
 
