@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use limbeck_data::{DecodeOptions, FeatureOptions, Tokenizer};
-use limbeck_model::folder::{Limbeck, NOTES_FILE};
+use limbeck_model::folder::{Limbeck, NOTES_FILE, NamedPlans};
 use limbeck_model::inference::InferenceModel;
 use limbeck_model::{Classes, Head, HeadKind, LoadReport, ModelConfig};
 use serde::de::DeserializeOwned;
@@ -37,6 +37,8 @@ pub struct OpenModel {
     pub features: FeatureOptions,
     /// How logits become answers.
     pub decode: DecodeOptions,
+    /// Length plans that can be asked for by name.
+    pub plans: NamedPlans,
 }
 
 impl OpenModel {
@@ -56,7 +58,8 @@ impl OpenModel {
         }
         decode.allow_null = task == Some(Task::SquadV2);
         fit(&mut features, model.config().max_position_embeddings);
-        Ok(OpenModel { model, tokenizer, load, task, features, decode })
+        let plans = notes.length_plans;
+        Ok(OpenModel { model, tokenizer, load, task, features, decode, plans })
     }
 }
 
@@ -74,6 +77,8 @@ pub struct OpenClassifier {
     /// Tokens that are read of a text, special ones included: as many as in training, if the
     /// notes say, else as many as the model has positions.
     pub max_length: usize,
+    /// Length plans that can be asked for by name.
+    pub plans: NamedPlans,
 }
 
 impl OpenClassifier {
@@ -90,7 +95,8 @@ impl OpenClassifier {
         let Head::Classification(classes) = model.config().head.clone() else {
             return Err(wrong_head(dir, HeadKind::Classification));
         };
-        Ok(OpenClassifier { model, tokenizer, load, classes, max_length })
+        let plans = notes.length_plans;
+        Ok(OpenClassifier { model, tokenizer, load, classes, max_length, plans })
     }
 }
 

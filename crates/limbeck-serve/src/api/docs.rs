@@ -130,7 +130,8 @@ fn kind_of(schema: &Value) -> String {
         return format!("<a href=\"#{name}\">{name}</a>");
     }
     if let Some(parts) = schema["oneOf"].as_array() {
-        return parts.iter().map(kind_of).collect::<Vec<_>>().join(" or ");
+        let parts = parts.iter().filter(|part| part["type"] != "null");
+        return parts.map(kind_of).collect::<Vec<_>>().join(" or ");
     }
     let name = |kind: &Value| escaped(kind.as_str().unwrap_or(""));
     match &schema["type"] {
