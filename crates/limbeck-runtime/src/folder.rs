@@ -50,16 +50,38 @@ impl OpenModel {
     pub fn open(dir: &Path) -> Result<OpenModel> {
         let (model, load, tokenizer) = open_parts(dir, HeadKind::Span)?;
         let notes = Limbeck::open(dir)?.unwrap_or_default();
-        let task: Option<Task> = part(&notes, "task", dir)?;
-        let mut features: FeatureOptions = part(&notes, "features", dir)?.unwrap_or_default();
-        let mut decode: DecodeOptions = part(&notes, "eval", dir)?.unwrap_or_default();
+        let Habits { task, features, decode } = Habits::of(&notes, model.config(), dir)?;
+        let plans = notes.length_plans;
+        Ok(OpenModel { model, tokenizer, load, task, features, decode, plans })
+    }
+}
+
+/// How a model that answers questions wants to be asked, as its notes say.
+#[derive(Debug)]
+pub struct Habits {
+    /// What it was trained for, if the notes say.
+    pub task: Option<Task>,
+    /// How questions and contexts become windows. They fit the model's positions.
+    pub features: FeatureOptions,
+    /// How logits become answers.
+    pub decode: DecodeOptions,
+}
+
+impl Habits {
+    /// Reads the notes of the model in `dir`.
+    ///
+    /// # Errors
+    /// When a part of them cannot be understood.
+    pub fn of(notes: &Limbeck, config: &ModelConfig, dir: &Path) -> Result<Habits> {
+        let task: Option<Task> = part(notes, "task", dir)?;
+        let mut features: FeatureOptions = part(notes, "features", dir)?.unwrap_or_default();
+        let mut decode: DecodeOptions = part(notes, "eval", dir)?.unwrap_or_default();
         if let Some(threshold) = notes.null_score_diff_threshold {
             decode.null_score_diff_threshold = f64::from(threshold);
         }
         decode.allow_null = task == Some(Task::SquadV2);
-        fit(&mut features, model.config().max_position_embeddings);
-        let plans = notes.length_plans;
-        Ok(OpenModel { model, tokenizer, load, task, features, decode, plans })
+        fit(&mut features, config.max_position_embeddings);
+        Ok(Habits { task, features, decode })
     }
 }
 

@@ -75,6 +75,16 @@ impl Learner {
         Ok(total)
     }
 
+    /// What [`Learner::accumulate`] has added up, laid out as the parameters.
+    pub fn gradients(&self) -> &[f32] {
+        &self.gradients
+    }
+
+    /// Forgets what has been added up.
+    pub fn clear_gradients(&mut self) {
+        self.gradients.fill(0.0);
+    }
+
     /// Clips, updates the parameters and clears the gradients. Returns the gradients'
     /// norm before clipping; when it is not a number nothing changed.
     pub fn update(&mut self, learning_rate: f64) -> f64 {

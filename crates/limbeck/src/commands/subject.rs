@@ -64,15 +64,20 @@ impl Subject {
 
     /// The task: that of flags or notes, else what the data looks like.
     pub fn task_for(&self, data: &SquadData) -> Task {
-        let looks_like_two = data.version.trim_start_matches('v').starts_with('2')
-            || data.questions.iter().any(|question| question.is_impossible);
-        self.task.unwrap_or(if looks_like_two { Task::SquadV2 } else { Task::Squad })
+        self.task.unwrap_or_else(|| task_of(data))
     }
 
     /// How logits become answers of this task.
     pub fn decode(&self, task: Task) -> DecodeOptions {
         decode_options(&self.eval, task)
     }
+}
+
+/// The task that data looks like.
+pub fn task_of(data: &SquadData) -> Task {
+    let looks_like_two = data.version.trim_start_matches('v').starts_with('2')
+        || data.questions.iter().any(|question| question.is_impossible);
+    if looks_like_two { Task::SquadV2 } else { Task::Squad }
 }
 
 /// The decoder's options for a task.
