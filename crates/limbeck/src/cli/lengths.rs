@@ -15,7 +15,7 @@ use crate::exit::InputError;
 pub struct LengthArgs {
     /// Tokens that go on after each layer: shares of the input (0.9,0.7,...), numbers
     /// (300,240,...), or the name of a plan that `limbeck lengths` left in the model
-    #[arg(long, value_name = "N,...|NAME")]
+    #[arg(long, value_name = "LENGTHS")]
     pub lengths: Option<Lengths>,
     /// Let tokens leave from layer to layer until this share of the multiply-adds is left
     #[arg(long, value_name = "SHARE", conflicts_with = "lengths")]

@@ -287,9 +287,15 @@ fn as_text(pruned: &Pruned) -> String {
         ("parameters", row_of(before.parameters, after.parameters)),
         ("multiply-adds", macs),
     ]);
-    for (layer, heads) in pruned.layers.iter().zip(&pruned.heads) {
-        let heads = heads.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-        text += &format!("  layer {layer}: heads {heads}\n");
+    let listed =
+        |numbers: &[usize]| numbers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    if after.layers < before.layers {
+        text += &format!("layers left: {}\n", listed(&pruned.layers));
+    }
+    if after.heads * before.layers < before.heads * after.layers {
+        for (layer, heads) in pruned.layers.iter().zip(&pruned.heads) {
+            text += &format!("heads left in layer {layer}: {}\n", listed(heads));
+        }
     }
     text + &format!("written to {}", pruned.out.display())
 }

@@ -28,6 +28,15 @@ pub struct Measured {
     pub windows: usize,
 }
 
+/// How a plan came about.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Birth {
+    /// The generation; 0 are the plans to start from.
+    pub generation: usize,
+    /// From what.
+    pub origin: Origin,
+}
+
 /// One line.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Entry {
@@ -35,10 +44,9 @@ pub struct Entry {
     pub trial: String,
     /// The plan; empty for a teacher, which keeps all tokens.
     pub lengths: Gene,
-    /// The generation that made the plan.
-    pub generation: usize,
-    /// How it was made.
-    pub origin: Origin,
+    /// How the plan came about, where it was tried to find better ones.
+    #[serde(flatten)]
+    pub birth: Option<Birth>,
     /// What came of it.
     #[serde(flatten)]
     pub measured: Measured,
@@ -106,7 +114,8 @@ mod tests {
     fn entry(lengths: &[u32]) -> Entry {
         let measured = Measured { f1: 1.0 / 3.0, macs: 1e9, seconds: 0.5, windows: 7 };
         let (trial, lengths) = ("sample".to_owned(), lengths.to_vec());
-        Entry { trial, lengths, generation: 2, origin: Origin::Mutation, measured }
+        let birth = Some(Birth { generation: 2, origin: Origin::Mutation });
+        Entry { trial, lengths, birth, measured }
     }
 
     #[test]

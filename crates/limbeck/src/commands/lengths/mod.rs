@@ -22,20 +22,21 @@ use anyhow::{Context, Result};
 use limbeck_data::{Question, SquadData};
 use limbeck_model::folder::resolve;
 use limbeck_train::folder::RunFolder;
+use limbeck_train::observer::Observer;
 use serde_json::{Value, json};
 
 use super::subject::Subject;
 use crate::cli::length_search::{LengthSearchArgs, Objective};
 use crate::cli::lengths::LengthArgs;
 use crate::console::Console;
-use crate::evolution::{Gene, Origin};
+use crate::evolution::Gene;
 use crate::exit::{self, Ending, InputError};
 use crate::interrupt;
 use crate::progress::Progress;
-use ledger::{Entry, Ledger, Measured};
+use ledger::{Ledger, Measured};
 use results::Results;
 use search::Search;
-use trial::{Timing, Trial};
+use trial::{Tester, Timing, Trial};
 
 /// Runs the command.
 pub fn run(args: &LengthSearchArgs, console: Console) -> Result<Ending> {
@@ -171,14 +172,11 @@ fn teacher(
         return Ok(Some(Teacher::Model(name.clone(), known)));
     }
     let subject = Subject::open(name, &args.settings.layer, &LengthArgs::default(), console)?;
-    limbeck_train::observer::Observer::stage(progress, "scoring the teacher", None);
+    progress.stage("scoring the teacher", None);
     let trial = Trial::new(data, &subject)?;
-    let Some(measured) = trial.run(&subject.model, None, timing(args))? else {
-        return Ok(None);
-    };
-    let (trial, origin) = (trial_name, Origin::Seed);
-    ledger.add(Entry { trial, lengths: whole, generation: 0, origin, measured })?;
-    Ok(Some(Teacher::Model(name.clone(), measured)))
+    let mut tester = Tester::new(&subject.model, timing(args), ledger);
+    let measured = tester.test((&trial_name, &trial), &whole, None, None)?;
+    Ok(measured.map(|measured| Teacher::Model(name.clone(), measured)))
 }
 
 fn timing(args: &LengthSearchArgs) -> Timing {

@@ -1,13 +1,15 @@
 //! The loop of a search.
 
+use std::collections::HashSet;
+
 use anyhow::Result;
 use limbeck_data::SquadData;
 use limbeck_data::random::SplitMix64;
 use limbeck_model::LengthPlan;
 use limbeck_train::observer::Observer;
 
-use super::ledger::{Entry, Ledger, Measured};
-use super::trial::{Timing, Trial};
+use super::ledger::{Birth, Ledger, Measured};
+use super::trial::{Tester, Timing, Trial};
 use crate::cli::length_search::{EvolutionArgs, LengthSearchArgs, Objective, Unit};
 use crate::commands::subject::Subject;
 use crate::evolution::front::{Point, area, front, hull};
@@ -28,6 +30,7 @@ const ALL: &str = "all";
 pub struct Search<'a> {
     subject: &'a Subject,
     evolution: &'a EvolutionArgs,
+    breeding: Breeding,
     objective: Objective,
     timing: Timing,
     space: Space,
@@ -113,6 +116,11 @@ impl<'a> Search<'a> {
         Ok(Search {
             subject,
             evolution: &args.evolution,
+            breeding: Breeding {
+                mutations: args.evolution.mutations,
+                mutation_probability: args.evolution.mutation_probability,
+                crossovers: args.evolution.crossovers,
+            },
             objective: args.cost.objective,
             timing: super::timing(args),
             space: Space { layers, whole, fewest },
@@ -122,118 +130,104 @@ impl<'a> Search<'a> {
     }
 
     /// Searches. `None` when a stop was asked for.
+    ///
+    /// # Errors
+    /// When the questions do not fit the model, or the ledger cannot be written.
     pub fn run(&self, ledger: &mut Ledger, progress: &mut Progress) -> Result<Option<Found>> {
-        let cost = |gene: &Gene| self.macs(&self.sample, gene);
-        let EvolutionArgs { population, drop_bound, seed, generations, .. } = *self.evolution;
-        let breeding = Breeding {
-            mutations: self.evolution.mutations,
-            mutation_probability: self.evolution.mutation_probability,
-            crossovers: self.evolution.crossovers,
+        let mut tester = Tester::new(&self.subject.model, self.timing, ledger);
+        let Some((front, generations)) = self.evolve(&mut tester, progress)? else {
+            return Ok(None);
         };
+        self.confirm(front, generations, &mut tester, progress)
+    }
+
+    /// Generation after generation on the sample: the genes on the front of the last, and how
+    /// it went.
+    fn evolve(
+        &self,
+        tester: &mut Tester<'_>,
+        progress: &mut Progress,
+    ) -> Result<Option<(Vec<Gene>, Vec<Generation>)>> {
+        let EvolutionArgs { population, drop_bound, seed, generations, .. } = *self.evolution;
+        let cost =
+            |gene: &Gene| self.sample.macs(self.subject.model.config(), Some(&self.plan(gene)));
         let (shortest, whole) = (self.space.falling(drop_bound), self.space.whole());
         let range = cost(&shortest)..=cost(&whole);
         let seeds = self.space.seeds(population, drop_bound, cost);
         let mut new: Vec<_> = seeds.into_iter().map(|gene| (gene, Origin::Seed)).collect();
         let mut alive: Vec<Candidate> = Vec::new();
         let mut history: Vec<Generation> = Vec::new();
-        let mut tried = 0;
+        let mut tried: HashSet<Gene> = HashSet::new();
         for generation in 0..=generations {
             let stage = format!("generation {generation} of {generations}");
             progress.stage(&stage, Some(new.len() as u64));
             for (gene, origin) in new.drain(..) {
-                let Some(tried_now) = self.sampled(gene, (generation, origin), ledger)? else {
+                let birth = Some(Birth { generation, origin });
+                let sample = (SAMPLE, &self.sample);
+                tried.insert(gene.clone());
+                let Some(candidate) = self.test(gene, sample, birth, tester)? else {
                     return Ok(None);
                 };
-                alive.push(tried_now);
-                tried += 1;
+                alive.push(candidate);
                 progress.advance(1);
             }
             let on_front = self.front(&alive);
-            history.push(self.generation(generation, tried, &alive, &on_front));
+            history.push(self.summary(generation, tried.len(), &alive, &on_front));
             // The ends stay whatever beats them, so that children may lie anywhere between.
-            let keeps = |place: usize, gene: &Gene| {
-                on_front.contains(&place) || *gene == shortest || *gene == whole
-            };
             let mut place = 0..;
-            alive.retain(|candidate| keeps(place.next().unwrap_or(0), &candidate.gene));
+            alive.retain(|Candidate { gene, .. }| {
+                let is_on_front = place.next().is_some_and(|place| on_front.contains(&place));
+                is_on_front || *gene == shortest || *gene == whole
+            });
             let genes: Vec<Gene> = alive.iter().map(|candidate| candidate.gene.clone()).collect();
             let mut random = SplitMix64::new(seed, generation as u64);
-            new = self
-                .space
-                .children(&genes, &breeding, &mut random, |gene| range.contains(&cost(gene)));
+            let may_live = |gene: &Gene| range.contains(&cost(gene));
+            new = self.space.children(&genes, &self.breeding, &mut random, may_live);
         }
         let best = self.front(&alive).into_iter().map(|place| alive[place].gene.clone());
-        self.on_all(best.collect(), whole, history, ledger, progress)
+        Ok(Some((best.collect(), history)))
     }
 
-    /// Tries the plans of the front on all questions.
-    fn on_all(
+    /// Tries the genes of a front, and the whole one, on all questions.
+    fn confirm(
         &self,
         mut genes: Vec<Gene>,
-        whole: Gene,
         generations: Vec<Generation>,
-        ledger: &mut Ledger,
+        tester: &mut Tester<'_>,
         progress: &mut Progress,
     ) -> Result<Option<Found>> {
+        let whole = self.space.whole();
         genes.retain(|gene| *gene != whole);
-        genes.push(whole);
-        progress.stage("the front on all questions", Some(genes.len() as u64));
-        let (trial, name) = match &self.all {
-            Some(all) => (all, ALL),
-            None => (&self.sample, SAMPLE),
+        progress.stage("the front on all questions", Some(genes.len() as u64 + 1));
+        let on = match &self.all {
+            Some(all) => (ALL, all),
+            None => (SAMPLE, &self.sample),
         };
-        let mut candidates = Vec::new();
+        let Some(whole) = self.test(whole, on, None, tester)? else { return Ok(None) };
+        progress.advance(1);
+        let mut candidates = vec![whole.clone()];
         for gene in genes {
-            let by = (generations.len(), Origin::Seed);
-            let Some(candidate) = self.tried(gene, trial, name, by, ledger)? else {
-                return Ok(None);
-            };
+            let Some(candidate) = self.test(gene, on, None, tester)? else { return Ok(None) };
             candidates.push(candidate);
             progress.advance(1);
         }
-        let front: Vec<_> =
-            self.front(&candidates).into_iter().map(|place| candidates[place].clone()).collect();
+        let on_front = self.front(&candidates).into_iter();
+        let front: Vec<_> = on_front.map(|place| candidates[place].clone()).collect();
         let hull = hull(&self.points(&front));
-        let questions = trial.questions();
-        let sampled = self.sample.questions();
-        Ok(candidates.pop().map(|whole| Found {
-            whole,
-            front,
-            hull,
-            generations,
-            questions,
-            sampled,
-        }))
+        let (questions, sampled) = (on.1.questions(), self.sample.questions());
+        Ok(Some(Found { whole, front, hull, generations, questions, sampled }))
     }
 
-    fn sampled(
+    fn test(
         &self,
         gene: Gene,
-        by: (usize, Origin),
-        ledger: &mut Ledger,
-    ) -> Result<Option<Candidate>> {
-        self.tried(gene, &self.sample, SAMPLE, by, ledger)
-    }
-
-    /// What comes of a plan on some questions, from the ledger where it is known.
-    fn tried(
-        &self,
-        gene: Gene,
-        trial: &Trial,
-        name: &str,
-        (generation, origin): (usize, Origin),
-        ledger: &mut Ledger,
+        on: (&str, &Trial),
+        birth: Option<Birth>,
+        tester: &mut Tester<'_>,
     ) -> Result<Option<Candidate>> {
         let plan = self.plan(&gene);
-        if let Some(measured) = ledger.get(name, &gene) {
-            return Ok(Some(Candidate { gene, plan, measured }));
-        }
-        let Some(measured) = trial.run(&self.subject.model, Some(&plan), self.timing)? else {
-            return Ok(None);
-        };
-        let (trial, lengths) = (name.to_owned(), gene.clone());
-        ledger.add(Entry { trial, lengths, generation, origin, measured })?;
-        Ok(Some(Candidate { gene, plan, measured }))
+        let measured = tester.test(on, &gene, Some(&plan), birth)?;
+        Ok(measured.map(|measured| Candidate { gene, plan, measured }))
     }
 
     fn plan(&self, gene: &[u32]) -> LengthPlan {
@@ -248,10 +242,6 @@ impl<'a> Search<'a> {
         }
     }
 
-    fn macs(&self, trial: &Trial, gene: &[u32]) -> f64 {
-        trial.macs(self.subject.model.config(), Some(&self.plan(gene)))
-    }
-
     fn points(&self, candidates: &[Candidate]) -> Vec<Point> {
         let of = |Candidate { measured, .. }: &Candidate| Point {
             cost: self.objective.cost(measured),
@@ -264,7 +254,7 @@ impl<'a> Search<'a> {
         front(&self.points(candidates))
     }
 
-    fn generation(
+    fn summary(
         &self,
         generation: usize,
         tried: usize,

@@ -11,7 +11,7 @@ use limbeck_model::{LengthPlan, ModelConfig, inspect};
 use limbeck_runtime::logits::tokens;
 use limbeck_train::evaluation::EvaluationSet;
 
-use super::ledger::Measured;
+use super::ledger::{Birth, Entry, Ledger, Measured};
 use crate::commands::bench::median;
 use crate::commands::subject::Subject;
 use crate::interrupt;
@@ -61,33 +61,67 @@ impl Trial {
         let sum: f64 = counted.map(|(&length, &count)| of(length) as f64 * count as f64).sum();
         sum / self.set.features.len().max(1) as f64
     }
+}
 
-    /// Answers all questions under a plan. `None` when a stop was asked for.
+/// A model that plans are tried on, with all memory that it takes, and what is known of it.
+pub struct Tester<'a> {
+    model: &'a InferenceModel<'static>,
+    timing: Timing,
+    ledger: &'a mut Ledger,
+    memory: InferenceMemory,
+    batch: Batch,
+}
+
+impl<'a> Tester<'a> {
+    /// Takes a model and the ledger of its plans.
+    pub fn new(
+        model: &'a InferenceModel<'static>,
+        timing: Timing,
+        ledger: &'a mut Ledger,
+    ) -> Tester<'a> {
+        let (memory, batch) = Default::default();
+        Tester { model, timing, ledger, memory, batch }
+    }
+
+    /// What comes of a plan on the questions called `name`: out of the ledger if it is there,
+    /// else tried and written down. `None` when a stop was asked for.
     ///
     /// # Errors
-    /// When the windows do not fit the model.
-    pub fn run(
-        &self,
-        model: &InferenceModel<'_>,
+    /// When the windows do not fit the model, or the ledger cannot be written.
+    pub fn test(
+        &mut self,
+        (name, trial): (&str, &Trial),
+        gene: &[u32],
         plan: Option<&LengthPlan>,
-        timing: Timing,
+        birth: Option<Birth>,
     ) -> Result<Option<Measured>> {
-        let features = &self.set.features;
+        if let Some(measured) = self.ledger.get(name, gene) {
+            return Ok(Some(measured));
+        }
+        let Some(measured) = self.answer(trial, plan)? else { return Ok(None) };
+        let (trial, lengths) = (name.to_owned(), gene.to_vec());
+        self.ledger.add(Entry { trial, lengths, birth, measured })?;
+        Ok(Some(measured))
+    }
+
+    /// Answers all questions under a plan.
+    fn answer(&mut self, trial: &Trial, plan: Option<&LengthPlan>) -> Result<Option<Measured>> {
+        let features = &trial.set.features;
         let mut logits = SpanLogits::new(features);
-        let (mut memory, mut batch) = (InferenceMemory::default(), Batch::default());
         let mut seconds = 0.0;
         let windows: Vec<usize> = (0..features.len()).collect();
-        for together in windows.chunks(timing.batch_size) {
+        for together in windows.chunks(self.timing.batch_size) {
             if interrupt::requested() {
                 return Ok(None);
             }
-            features.batch(together, &mut batch);
-            let mut times = Vec::with_capacity(timing.rounds);
-            for _ in 0..timing.rounds {
+            features.batch(together, &mut self.batch);
+            let mut times = Vec::with_capacity(self.timing.rounds);
+            for _ in 0..self.timing.rounds {
                 let begun = Instant::now();
-                let found = model.span_logits_within(tokens(&batch), plan, &mut memory)?;
+                let tokens = tokens(&self.batch);
+                let found = self.model.span_logits_within(tokens, plan, &mut self.memory)?;
                 times.push(begun.elapsed().as_secs_f64());
-                for (&window, rows) in together.iter().zip(batch.starts.windows(2)) {
+                for (&window, rows) in together.iter().zip(self.batch.starts.windows(2)) {
                     let rows = rows[0]..rows[1];
                     logits.set(window, &found.start[rows.clone()], &found.end[rows]);
                 }
@@ -95,8 +129,8 @@ impl Trial {
             seconds += median(&times);
         }
         Ok(Some(Measured {
-            f1: self.set.score(&logits)?.score(),
-            macs: self.macs(model.config(), plan),
+            f1: trial.set.score(&logits)?.score(),
+            macs: trial.macs(self.model.config(), plan),
             seconds,
             windows: features.len(),
         }))
