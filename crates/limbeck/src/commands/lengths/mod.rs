@@ -55,11 +55,12 @@ pub fn run(args: &LengthSearchArgs, console: Console) -> Result<Ending> {
     interrupt::install()?;
     let mut ledger = Ledger::open(&args.out)?;
     let mut progress = Progress::new(console);
-    let searched = Search::new(args, data.clone(), &subject)?.run(&mut ledger, &mut progress)?;
-    let Some(found) = searched else { return Ok(interrupted(&args.out)) };
-    let Some(teacher) = teacher(args, data, &mut ledger, &mut progress, console)? else {
+    // First, so that a teacher that cannot be used costs no search.
+    let Some(teacher) = teacher(args, data.clone(), &mut ledger, &mut progress, console)? else {
         return Ok(interrupted(&args.out));
     };
+    let searched = Search::new(args, data, &subject)?.run(&mut ledger, &mut progress)?;
+    let Some(found) = searched else { return Ok(interrupted(&args.out)) };
     drop(progress);
     let results = Results::new(args, found, teacher);
     results.write(&args.out)?;
