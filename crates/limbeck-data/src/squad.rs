@@ -6,6 +6,10 @@ use std::path::Path;
 use serde::Deserialize;
 
 use crate::DataError;
+use crate::random::SplitMix64;
+
+/// The stream of random numbers that draws samples.
+const SAMPLES: u64 = 0x5a3c_9d17;
 
 /// The questions of a file, flat and in the file's order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -86,6 +90,30 @@ impl SquadData {
         self.questions.truncate(questions);
         let needed = self.questions.iter().map(|question| question.paragraph + 1).max();
         self.paragraphs.truncate(needed.unwrap_or(0));
+    }
+
+    /// Keeps `questions` of the questions, drawn by `seed`, in the file's order, and the
+    /// paragraphs that they need.
+    pub fn sample(&mut self, questions: usize, seed: u64) {
+        if questions >= self.questions.len() {
+            return;
+        }
+        let mut drawn: Vec<usize> = (0..self.questions.len()).collect();
+        SplitMix64::new(seed, SAMPLES).shuffle(&mut drawn);
+        let mut is_drawn = vec![false; self.questions.len()];
+        drawn[..questions].iter().for_each(|&question| is_drawn[question] = true);
+        let mut is_drawn = is_drawn.into_iter();
+        self.questions.retain(|_| is_drawn.next().unwrap_or(false));
+        let mut places = vec![None; self.paragraphs.len()];
+        let mut paragraphs = Vec::new();
+        for question in &mut self.questions {
+            let from = question.paragraph;
+            question.paragraph = *places[from].get_or_insert_with(|| {
+                paragraphs.push(std::mem::take(&mut self.paragraphs[from]));
+                paragraphs.len() - 1
+            });
+        }
+        self.paragraphs = paragraphs;
     }
 
     /// The context that a question is asked about.
@@ -222,6 +250,31 @@ mod tests {
         assert_eq!(data.context(&data.questions[1]), "c d");
         data.limit(1);
         assert_eq!(data.paragraphs.len(), 1);
+    }
+
+    #[test]
+    fn a_sample_keeps_order_and_contexts_and_its_seed_decides_it() {
+        let mut all = SquadData::default();
+        for i in 0..40 {
+            let qas = format!(r#"{{"id": "{i}", "question": "Q?"}}"#);
+            all.append(read(file(&format!("context {i}"), &qas)).unwrap());
+        }
+        let sample = |count, seed| {
+            let mut data = all.clone();
+            data.sample(count, seed);
+            data
+        };
+        let drawn = sample(10, 1);
+        assert_eq!((drawn.questions.len(), drawn.paragraphs.len()), (10, 10));
+        let numbers: Vec<usize> = drawn.questions.iter().map(|q| q.id.parse().unwrap()).collect();
+        assert!(numbers.is_sorted_by(|a, b| a < b), "{numbers:?}");
+        for question in &drawn.questions {
+            assert_eq!(drawn.context(question), format!("context {}", question.id));
+        }
+        assert_eq!(drawn, sample(10, 1));
+        assert_ne!(drawn, sample(10, 2));
+        assert_eq!(sample(40, 1), all);
+        assert!(sample(0, 1).questions.is_empty());
     }
 
     #[test]

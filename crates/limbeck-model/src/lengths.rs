@@ -17,12 +17,21 @@ const FEWEST: usize = 2;
 
 /// How many tokens of a sequence go on after each layer's attention.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, try_from = "Vec<f64>")]
 pub enum LengthPlan {
     /// So many tokens, one number a layer; shorter sequences stay whole.
     Tokens(Vec<usize>),
     /// Shares of the sequence's own length, one a layer, rounded up.
     Fractions(Vec<f64>),
+}
+
+impl TryFrom<Vec<f64>> for LengthPlan {
+    type Error = ModelError;
+
+    /// As [`LengthPlan::from_numbers`], so that files mean what people write in them.
+    fn try_from(numbers: Vec<f64>) -> Result<LengthPlan> {
+        LengthPlan::from_numbers(&numbers)
+    }
 }
 
 impl LengthPlan {

@@ -12,7 +12,7 @@
 //! - [`folder`]: Hugging Face folders in and out, safetensors files, `limbeck.json`.
 //! - [`encoder`]: the encoder, forward and backward side by side.
 //! - [`heads`]: what turns hidden states into logits.
-//! - [`student`]: smaller models from larger ones: fewer layers, fewer heads.
+//! - [`student`]: smaller models from larger ones: fewer layers, heads, neurons.
 //! - [`inference`]: a model that only answers; [`lengths`]: how many tokens go on from layer to
 //!   layer.
 //! - [`onnx`]: a model as a file for other programs.

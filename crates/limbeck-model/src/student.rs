@@ -1,7 +1,9 @@
-//! Students cut from larger models: some of the layers, some of the heads.
+//! Students cut from larger models: some of the layers, some of the heads, some of the neurons.
 //!
 //! What remains is copied exactly. Heads are named by their numbers before any pruning,
 //! as in `pruned_heads` of `config.json`.
+
+mod neurons;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -12,6 +14,8 @@ use crate::error::{ModelError, Result};
 use crate::initialise;
 use crate::layout::LayerSlots;
 use crate::model::Model;
+
+pub use neurons::keep_neurons;
 
 /// A model of the chosen layers of a teacher, in the given order, with the teacher's
 /// embeddings and head. A layer may be chosen more than once.

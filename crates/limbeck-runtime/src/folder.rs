@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use limbeck_data::{DecodeOptions, FeatureOptions, Tokenizer};
-use limbeck_model::folder::{Limbeck, NOTES_FILE};
+use limbeck_model::folder::{Limbeck, NOTES_FILE, NamedPlans};
 use limbeck_model::inference::InferenceModel;
 use limbeck_model::{Classes, Head, HeadKind, LoadReport, ModelConfig};
 use serde::de::DeserializeOwned;
@@ -37,6 +37,8 @@ pub struct OpenModel {
     pub features: FeatureOptions,
     /// How logits become answers.
     pub decode: DecodeOptions,
+    /// Length plans that can be asked for by name.
+    pub plans: NamedPlans,
 }
 
 impl OpenModel {
@@ -48,15 +50,38 @@ impl OpenModel {
     pub fn open(dir: &Path) -> Result<OpenModel> {
         let (model, load, tokenizer) = open_parts(dir, HeadKind::Span)?;
         let notes = Limbeck::open(dir)?.unwrap_or_default();
-        let task: Option<Task> = part(&notes, "task", dir)?;
-        let mut features: FeatureOptions = part(&notes, "features", dir)?.unwrap_or_default();
-        let mut decode: DecodeOptions = part(&notes, "eval", dir)?.unwrap_or_default();
+        let Habits { task, features, decode } = Habits::of(&notes, model.config(), dir)?;
+        let plans = notes.length_plans;
+        Ok(OpenModel { model, tokenizer, load, task, features, decode, plans })
+    }
+}
+
+/// How a model that answers questions wants to be asked, as its notes say.
+#[derive(Debug)]
+pub struct Habits {
+    /// What it was trained for, if the notes say.
+    pub task: Option<Task>,
+    /// How questions and contexts become windows. They fit the model's positions.
+    pub features: FeatureOptions,
+    /// How logits become answers.
+    pub decode: DecodeOptions,
+}
+
+impl Habits {
+    /// Reads the notes of the model in `dir`.
+    ///
+    /// # Errors
+    /// When a part of them cannot be understood.
+    pub fn of(notes: &Limbeck, config: &ModelConfig, dir: &Path) -> Result<Habits> {
+        let task: Option<Task> = part(notes, "task", dir)?;
+        let mut features: FeatureOptions = part(notes, "features", dir)?.unwrap_or_default();
+        let mut decode: DecodeOptions = part(notes, "eval", dir)?.unwrap_or_default();
         if let Some(threshold) = notes.null_score_diff_threshold {
             decode.null_score_diff_threshold = f64::from(threshold);
         }
         decode.allow_null = task == Some(Task::SquadV2);
-        fit(&mut features, model.config().max_position_embeddings);
-        Ok(OpenModel { model, tokenizer, load, task, features, decode })
+        fit(&mut features, config.max_position_embeddings);
+        Ok(Habits { task, features, decode })
     }
 }
 
@@ -74,6 +99,8 @@ pub struct OpenClassifier {
     /// Tokens that are read of a text, special ones included: as many as in training, if the
     /// notes say, else as many as the model has positions.
     pub max_length: usize,
+    /// Length plans that can be asked for by name.
+    pub plans: NamedPlans,
 }
 
 impl OpenClassifier {
@@ -90,7 +117,8 @@ impl OpenClassifier {
         let Head::Classification(classes) = model.config().head.clone() else {
             return Err(wrong_head(dir, HeadKind::Classification));
         };
-        Ok(OpenClassifier { model, tokenizer, load, classes, max_length })
+        let plans = notes.length_plans;
+        Ok(OpenClassifier { model, tokenizer, load, classes, max_length, plans })
     }
 }
 

@@ -1,8 +1,9 @@
 //! The models of a server, under their names.
 
 use limbeck_data::{DecodeOptions, FeatureOptions, Tokenizer};
-use limbeck_model::Classes;
+use limbeck_model::folder::{NamedPlan, NamedPlans};
 use limbeck_model::inference::InferenceModel;
+use limbeck_model::{Classes, LengthPlan};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -20,6 +21,8 @@ pub struct Student {
     pub skill: Skill,
     /// Whether its weights take one byte each.
     pub quantized: bool,
+    /// Its length plans by name.
+    pub plans: NamedPlans,
 }
 
 /// What a model can be asked.
@@ -69,6 +72,35 @@ pub struct StudentInfo {
     /// The labels of a classifier.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub labels: Option<Vec<String>>,
+    /// Length plans that requests may name as their `lengths`.
+    pub length_plans: Vec<PlanInfo>,
+}
+
+/// What there is to know of a length plan.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct PlanInfo {
+    /// What requests call it.
+    #[schema(example = "within-1-percent")]
+    pub name: String,
+    /// Tokens that go on after each layer: shares of the input, or numbers.
+    pub lengths: Vec<f64>,
+    /// Its F1 in per cent, where it was measured on this model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub f1: Option<f64>,
+    /// Its multiply-adds as a share of what all tokens take.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub share_of_macs: Option<f64>,
+}
+
+impl PlanInfo {
+    fn new((name, plan): (&String, &NamedPlan)) -> PlanInfo {
+        let NamedPlan { lengths, f1, share_of_macs, .. } = plan;
+        let lengths = match lengths {
+            LengthPlan::Tokens(tokens) => tokens.iter().map(|&tokens| tokens as f64).collect(),
+            LengthPlan::Fractions(shares) => shares.clone(),
+        };
+        PlanInfo { name: name.clone(), lengths, f1: *f1, share_of_macs: *share_of_macs }
+    }
 }
 
 impl Student {
@@ -95,6 +127,7 @@ impl Student {
             max_length,
             allow_no_answer,
             labels,
+            length_plans: self.plans.0.iter().map(PlanInfo::new).collect(),
         }
     }
 }

@@ -13,7 +13,7 @@ const RECORD: &str = "run.json";
 const LOCK: &str = ".lock";
 
 /// What a run leaves in its folder, all of which `overwrite` takes away.
-const OWN_FILES: [&str; 16] = [
+const OWN_FILES: [&str; 19] = [
     RECORD,
     "config.json",
     "model.safetensors",
@@ -30,6 +30,9 @@ const OWN_FILES: [&str; 16] = [
     "errors.json",
     "report.html",
     "run.toml",
+    "plans.jsonl",
+    "lengths.csv",
+    "front.json",
 ];
 const OWN_FOLDERS: [&str; 3] = ["checkpoint", "last", "tensorboard"];
 

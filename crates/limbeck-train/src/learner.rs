@@ -157,9 +157,14 @@ impl Learner {
         Ok(value)
     }
 
-    /// The gradients so far, laid out as the model's parameters.
+    /// What [`Learner::accumulate`] has added up, laid out as the parameters.
     pub fn gradients(&self) -> &[f32] {
         &self.gradients
+    }
+
+    /// Forgets what has been added up.
+    pub fn clear_gradients(&mut self) {
+        self.gradients.fill(0.0);
     }
 
     /// Clips, updates the parameters and clears the gradients. Returns the gradients'

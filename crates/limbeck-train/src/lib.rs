@@ -13,6 +13,7 @@
 //! - [`optimizer`] and [`schedule`]: AdamW over the flat buffer, the learning rate
 //! - [`teacher`]: the logits of a teacher, on disk
 //! - [`evaluation`]: logits to answers to metrics
+//! - [`importance`]: which heads, neurons and layers a model can spare
 //! - [`run`]: the loop over steps; [`observer`]: what it tells while it runs
 //! - [`folder`] and [`checkpoint`]: the output folder, exact resume
 //! - [`trackers`]: `train.jsonl` and TensorBoard
@@ -21,6 +22,7 @@ pub mod checkpoint;
 mod error;
 pub mod evaluation;
 pub mod folder;
+pub mod importance;
 pub mod learner;
 pub mod losses;
 pub mod objective;

@@ -5,6 +5,7 @@
 //! - [`cli`]: what can be typed, and its reference.
 //! - [`config`]: the typed configuration that recipes, `--set` and flags fill.
 //! - [`commands`]: one file a command.
+//! - [`evolution`]: which length plans to try next.
 //! - [`progress`]: what is shown of a run while it goes on.
 //! - [`report`]: a run as one page of HTML.
 //! - [`console`], [`exit`], [`interrupt`]: output, exit codes, Ctrl-C.
@@ -13,6 +14,7 @@ mod cli;
 mod commands;
 mod config;
 mod console;
+mod evolution;
 mod exit;
 mod interrupt;
 mod progress;

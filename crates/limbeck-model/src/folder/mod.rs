@@ -15,13 +15,14 @@
 //! - `names`: the spellings of tensor names met in the wild.
 //! - `safetensors`: reading and writing files of named tensors.
 //! - `aside`: replacing files whole.
-//! - `notes`: `limbeck.json`.
+//! - `notes`: `limbeck.json`; `plans`: the length plans in it.
 
 pub(crate) mod aside;
 mod hub;
 mod load;
 mod names;
 mod notes;
+mod plans;
 mod quantized;
 mod safetensors;
 mod save;
@@ -37,6 +38,7 @@ use crate::error::{ModelError, Result};
 pub use hub::resolve;
 pub use load::{DEFAULT_SEED, LoadReport};
 pub use notes::{Limbeck, NOTES_FILE};
+pub use plans::{NamedPlan, NamedPlans};
 pub use safetensors::{NamedValues, SafetensorsFile, Values, write_safetensors};
 
 /// Name of the configuration in a model folder.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::aside::Aside;
+use super::plans::NamedPlans;
 use super::read_json;
 use crate::error::Result;
 
@@ -34,6 +35,9 @@ pub struct Limbeck {
     /// Metrics of the model when it was saved, under the names of `metrics.json`.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub metrics: Value,
+    /// Length plans that can be asked for by name.
+    #[serde(default, skip_serializing_if = "NamedPlans::is_empty")]
+    pub length_plans: NamedPlans,
     /// The resolved configuration of the run that made the model.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     pub config: Value,
@@ -73,7 +77,7 @@ mod tests {
     fn unknown_keys_survive_reading_and_writing() {
         let folder = tempfile::tempdir().unwrap();
         assert_eq!(Limbeck::open(folder.path()).unwrap(), None);
-        let text = r#"{"version": "9.9", "null_score_diff_threshold": -1.1, "length_plans": [3]}"#;
+        let text = r#"{"version": "9.9", "null_score_diff_threshold": -1.1, "later": [3]}"#;
         std::fs::write(folder.path().join(NOTES_FILE), text).unwrap();
         let notes = Limbeck::open(folder.path()).unwrap().unwrap();
         assert_eq!(notes.null_score_diff_threshold, Some(-1.1));

@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 
 use super::body;
 use super::cost::{Told, limit};
-use super::lengths::plan;
+use super::lengths::{Lengths, plan};
 use crate::ask::{self, Questions};
 use crate::error::{ErrorBody, Refusal};
 use crate::http::observe::RequestId;
@@ -52,8 +52,8 @@ pub struct AnswerRequest {
     /// Tokens of an answer at most.
     #[schema(minimum = 1)]
     max_answer_length: Option<usize>,
-    /// Tokens that go on after each layer: shares of the input, or numbers.
-    lengths: Option<Vec<f64>>,
+    /// Tokens that go on after each layer: shares of the input, numbers, or the name of a plan.
+    lengths: Option<Lengths>,
     /// Let tokens leave from layer to layer until this share of the multiply-adds is left.
     budget: Option<f64>,
     /// Milliseconds after which the answer is of no use; the server's own limit holds too.
@@ -214,7 +214,7 @@ fn check(request: AnswerRequest, state: &State) -> Result<(Questions, Form), Ref
     let model = state.students.find(request.model.as_deref(), answers)?;
     let student = state.students.get(model);
     let Skill::Answer { decode, .. } = &student.skill else { return Err(Refusal::fault()) };
-    let plan = plan(student, request.lengths.as_deref(), request.budget)?;
+    let plan = plan(student, request.lengths.as_ref(), request.budget)?;
     let mut decode = decode.clone();
     let n_best = request.n_best.unwrap_or(decode.n_best_size);
     if let Some(n_best) = request.n_best {

@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 
 use super::body;
 use super::cost::{Told, limit};
-use super::lengths::plan;
+use super::lengths::{Lengths, plan};
 use crate::ask::{self, Texts};
 use crate::error::{ErrorBody, Refusal};
 use crate::http::observe::RequestId;
@@ -33,8 +33,8 @@ pub struct ClassifyRequest {
     texts: Option<Vec<TextToClassify>>,
     /// The model, by its name in `/info`; without it the first classifier.
     model: Option<String>,
-    /// Tokens that go on after each layer: shares of the input, or numbers.
-    lengths: Option<Vec<f64>>,
+    /// Tokens that go on after each layer: shares of the input, numbers, or the name of a plan.
+    lengths: Option<Lengths>,
     /// Let tokens leave from layer to layer until this share of the multiply-adds is left.
     budget: Option<f64>,
     /// Milliseconds after which the labels are of no use; the server's own limit holds too.
@@ -164,7 +164,7 @@ fn check(request: ClassifyRequest, state: &State) -> Result<(Texts, bool), Refus
     }
     let classifies = |skill: &Skill| matches!(skill, Skill::Classify { .. });
     let model = state.students.find(request.model.as_deref(), classifies)?;
-    let plan = plan(state.students.get(model), request.lengths.as_deref(), request.budget)?;
+    let plan = plan(state.students.get(model), request.lengths.as_ref(), request.budget)?;
     Ok((Texts { model, plan, texts }, several))
 }
 

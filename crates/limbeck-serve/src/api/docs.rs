@@ -103,7 +103,7 @@ fn fields_to(page: &mut String, schema: &Value) {
         for (name, field) in object(&schema["properties"]) {
             let needed =
                 if required.iter().any(|field| field == name) { "" } else { " (optional)" };
-            let text = prose(field["description"].as_str().unwrap_or(""));
+            let text = prose(description_of(field));
             let kind = kind_of(field);
             let _ = write!(
                 page,
@@ -118,10 +118,21 @@ fn fields_to(page: &mut String, schema: &Value) {
                 Some(_) => {
                     let _ = write!(page, "<p>{}</p>", kind_of(part));
                 }
+                None if part["type"].is_string() && part["type"] != "object" => {
+                    let text = prose(description_of(part));
+                    let _ = write!(page, "<p>{}: {text}</p>", kind_of(part));
+                }
                 None => fields_to(page, part),
             }
         }
     }
+}
+
+/// What a schema says of itself; of one that may be left out its description is further in.
+fn description_of(schema: &Value) -> &str {
+    let parts = schema["oneOf"].as_array().into_iter().flatten();
+    let mut all = std::iter::once(schema).chain(parts);
+    all.find_map(|part| part["description"].as_str()).unwrap_or("")
 }
 
 /// What kind of value a schema describes, with a link to its type.
@@ -130,7 +141,8 @@ fn kind_of(schema: &Value) -> String {
         return format!("<a href=\"#{name}\">{name}</a>");
     }
     if let Some(parts) = schema["oneOf"].as_array() {
-        return parts.iter().map(kind_of).collect::<Vec<_>>().join(" or ");
+        let parts = parts.iter().filter(|part| part["type"] != "null");
+        return parts.map(kind_of).collect::<Vec<_>>().join(" or ");
     }
     let name = |kind: &Value| escaped(kind.as_str().unwrap_or(""));
     match &schema["type"] {
@@ -184,7 +196,13 @@ mod tests {
             assert!(api["components"]["schemas"][name].is_object(), "{name}");
         }
         let page = render(&api);
-        for needed in ["POST /v1/answer", "null_score_diff_threshold", "id=\"Candidate\"", "429"] {
+        for needed in [
+            "POST /v1/answer",
+            "null_score_diff_threshold",
+            "id=\"Candidate\"",
+            "429",
+            "<p>list of number: Shares",
+        ] {
             assert!(page.contains(needed), "{needed}");
         }
     }

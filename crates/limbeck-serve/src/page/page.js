@@ -51,10 +51,28 @@ function fill(select, values, texts) {
   select.replaceChildren(...values.map((value, index) => new Option(texts[index], value)));
 }
 
-/** Ticks "may not say" where the chosen model has learnt to say so. */
+/** Ticks "may not say" where the chosen model has learnt to say so, and offers its plans. */
 function matchModel() {
   const model = info.models.find(({ name }) => name === byId("model").value);
   byId("no-answer").checked = model?.allow_no_answer ?? false;
+  const plans = model?.length_plans ?? [];
+  const options = plans.map(({ name, f1, share_of_macs: share }) => {
+    const known = [];
+    if (share !== undefined) known.push(`${(100 * share).toFixed(0)} %`);
+    if (f1 !== undefined) known.push(`F1 ${f1.toFixed(1)}`);
+    const option = new Option(known.length === 0 ? name : `${name} (${known.join(", ")})`, name);
+    option.dataset.plan = "";
+    return option;
+  });
+  byId("plans").hidden = options.length === 0;
+  byId("plans").replaceChildren(...options);
+}
+
+/** The part of a request that says how many tokens go on. */
+function chosenLength() {
+  const [chosen] = byId("length").selectedOptions;
+  if (chosen === undefined || chosen.value === "") return {};
+  return "plan" in chosen.dataset ? { lengths: chosen.value } : { budget: Number(chosen.value) };
 }
 
 function say(text, isError = false) {
@@ -100,11 +118,10 @@ async function answer(asked) {
     headers.Authorization = `Bearer ${key}`;
     sessionStorage.setItem("key", key);
   }
-  const budget = byId("budget").value;
   const body = JSON.stringify({
     ...asked,
     allow_no_answer: byId("no-answer").checked,
-    ...(budget === "" ? {} : { budget: Number(budget) }),
+    ...chosenLength(),
   });
   const begun = performance.now();
   let response;

@@ -141,10 +141,15 @@ fn a_length_budget_holds_for_the_request_that_asks_for_it() {
     let short = asked(json!({"lengths": [0.6, 0.3]})).json()["n_best"].clone();
     assert_ne!(whole, short);
     assert_eq!(asked(json!({"lengths": [1, 1]})).json()["n_best"], whole);
+    let named = asked(json!({"lengths": "half"})).json()["n_best"].clone();
+    assert_eq!(named, asked(json!({"lengths": [0.5, 0.25]})).json()["n_best"]);
+    assert_ne!(named, whole);
     assert_eq!(asked(json!({"budget": 1})).json()["n_best"], whole);
     assert_ne!(asked(json!({"budget": 0.7})).json()["n_best"], whole);
     assert_eq!(asked(json!({})).json()["n_best"], whole);
     for wrong in [
+        json!({"lengths": {}}),
+        json!({"lengths": "quarter"}),
         json!({"lengths": []}),
         json!({"lengths": [0.5]}),
         json!({"lengths": [0.5, 0.6]}),
@@ -167,6 +172,8 @@ fn a_server_tells_of_itself() {
         (&json!("one"), &json!(true))
     );
     assert_eq!(info["models"][1]["default"], false);
+    let half = json!({"name": "half", "lengths": [0.5, 0.25], "f1": 80.5, "share_of_macs": 0.5});
+    assert_eq!(info["models"][0]["length_plans"], json!([half]));
     let api = get(server.address, "/openapi.json").json();
     assert!(api["paths"]["/v1/answer"]["post"].is_object());
     for (path, kind) in [

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::thread::JoinHandle;
 
 use limbeck_data::{DecodeOptions, FeatureOptions, Tokenizer};
+use limbeck_model::folder::NamedPlans;
 use limbeck_model::inference::InferenceModel;
 use limbeck_model::{Head, LoadReport, Model, ModelConfig};
 use limbeck_runtime::{Answerer, Classifier, OpenClassifier};
@@ -13,6 +14,9 @@ use tokio::sync::oneshot;
 
 const VOCABULARY: &str = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nwho\nwhere\ncat\nsat\nmat\non\nthe\n\
                           .\n?\nada\nlives\nin\noslo\n";
+
+/// The length plans of the models that answer.
+pub const PLANS: &str = r#"{"half": {"lengths": [0.5, 0.25], "f1": 80.5, "share_of_macs": 0.5}}"#;
 
 pub struct Running {
     pub address: SocketAddr,
@@ -58,6 +62,7 @@ fn student(name: &str, seed: u64) -> Student {
         tokenizer: tokenizer(),
         skill: Skill::Answer { features: features(), decode: DecodeOptions::default() },
         quantized: false,
+        plans: serde_json::from_str(PLANS).unwrap(),
     }
 }
 
@@ -66,7 +71,8 @@ pub fn classifier() -> Classifier {
     let model = model(3, "BertForSequenceClassification");
     let Head::Classification(classes) = model.config().head.clone() else { unreachable!() };
     let (tokenizer, load) = (tokenizer(), LoadReport::default());
-    Classifier::new(OpenClassifier { model, tokenizer, load, classes, max_length: 24 })
+    let plans = NamedPlans::default();
+    Classifier::new(OpenClassifier { model, tokenizer, load, classes, max_length: 24, plans })
 }
 
 /// The same for a server.
@@ -79,6 +85,7 @@ fn classifying(name: &str) -> Student {
         tokenizer: tokenizer(),
         skill: Skill::Classify { classes, max_length: 24 },
         quantized: false,
+        plans: NamedPlans::default(),
     }
 }
 

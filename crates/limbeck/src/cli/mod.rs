@@ -2,7 +2,7 @@
 //!
 //! # Layout
 //! - [`training`], [`answering`], [`classify`], [`measuring`], [`mod@export`], [`quantize`],
-//!   [`serve`], [`demo`]: the arguments of the commands.
+//!   [`mod@prune`], [`length_search`], [`serve`], [`demo`]: the arguments of the commands.
 //! - [`lengths`]: flags that several of them share.
 //! - [`settings`]: flags made from the [table of settings](crate::config::settings).
 //! - [`spellings`]: the underscore spelling and older names of every flag.
@@ -13,8 +13,10 @@ pub mod answering;
 pub mod classify;
 pub mod demo;
 pub mod export;
+pub mod length_search;
 pub mod lengths;
 pub mod measuring;
+pub mod prune;
 pub mod quantize;
 pub mod reference;
 pub mod serve;
@@ -73,6 +75,8 @@ pub enum Command {
     Inspect(measuring::InspectArgs),
     Export(export::ExportArgs),
     Quantize(quantize::QuantizeArgs),
+    Prune(prune::PruneArgs),
+    Lengths(length_search::LengthSearchArgs),
     Serve(serve::ServeArgs),
     #[command(subcommand)]
     Bench(measuring::BenchCommand),

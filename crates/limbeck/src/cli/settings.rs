@@ -130,6 +130,10 @@ groups!(
         TRAINING, FEATURES, EVALUATION, ARCHITECTURE
 );
 groups!(
+    /// Of `limbeck prune`.
+    Pruning: TASK, FEATURES
+);
+groups!(
     /// Of the commands that run a model.
     Predicting: TASK, FEATURES, ANSWERING
 );

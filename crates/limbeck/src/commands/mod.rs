@@ -5,8 +5,9 @@
 //!   [`train`] carries out one stage of it, minimising its [`objective`], and [`train_report`]
 //!   writes its `report.html`.
 //! - [`evaluate`]: `evaluate` and `predict`; [`answer`], [`classify`], [`score`], [`inspect`],
-//!   [`mod@export`], [`mod@quantize`], [`serve`], [`mod@bench`]: the commands of these names.
+//!   [`mod@export`], [`mod@quantize`], [`mod@prune`], [`serve`], [`mod@bench`]: the commands of these names.
 //! - [`demo`]: a teacher and two students on questions of its own.
+//! - [`lengths`]: the search for length plans.
 //! - [`stream`]: lines of JSON answered one by one, for `answer` and `classify`.
 //! - [`subject`]: the model that a command runs, with the options that belong to it.
 
@@ -17,7 +18,9 @@ mod demo;
 mod evaluate;
 mod export;
 mod inspect;
+mod lengths;
 mod objective;
+mod prune;
 mod quantize;
 mod run;
 mod score;
@@ -56,6 +59,8 @@ pub fn run(cli: Cli) -> Result<Ending> {
         Command::Inspect(args) => inspect::run(&args, console),
         Command::Export(args) => export::run(&args, console),
         Command::Quantize(args) => quantize::run(&args, console),
+        Command::Prune(args) => prune::run(&args, console),
+        Command::Lengths(args) => lengths::run(&args, console),
         Command::Serve(args) => serve::run(&args, console),
         Command::Bench(command) => bench::run(&command, console),
         Command::Demo(args) => demo::run(&args, console),

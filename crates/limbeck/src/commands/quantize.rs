@@ -49,6 +49,7 @@ pub fn write(dir: &Path, out: &Path) -> Result<()> {
     let source = dir.canonicalize().unwrap_or_else(|_| dir.to_owned());
     // Scores are those of the float model; here they would claim too much.
     notes.metrics = Value::Null;
+    notes.length_plans.forget_measurements();
     notes.version = env!("CARGO_PKG_VERSION").to_owned();
     notes.extra.insert("source".to_owned(), json!(source));
     tokenizer.save(out)?;

@@ -51,22 +51,23 @@ fn open(model: &str, args: &ServeArgs, console: Console) -> Result<Student> {
     };
     let dir = resolve(place)?;
     if ModelConfig::open(&dir)?.head.kind() == HeadKind::Classification {
-        let OpenClassifier { model, tokenizer, load, classes, max_length } =
+        let OpenClassifier { model, tokenizer, load, classes, max_length, plans } =
             OpenClassifier::open(&dir)?;
         report_missing(&load, console);
         let asked = args.settings.layer.get("features.max_length");
         let asked = asked.and_then(|length| length.as_integer()).map(|length| length as usize);
         let max_length = asked.map_or(max_length, |length| length.min(max_length));
-        let plan = args.length.plan(model.config(), max_length)?;
+        let plan = args.length.plan(model.config(), max_length, &plans)?;
         let model = model.with_lengths(plan)?;
         let skill = Skill::Classify { classes, max_length };
-        return Ok(Student { name, model, tokenizer, skill, quantized: load.quantized });
+        let quantized = load.quantized;
+        return Ok(Student { name, model, tokenizer, skill, quantized, plans });
     }
     let subject = Subject::open(place, &args.settings.layer, &args.length, console)?;
     let decode = subject.decode(subject.task.unwrap_or(Task::Squad));
-    let Subject { model, tokenizer, features, quantized, .. } = subject;
+    let Subject { model, tokenizer, features, quantized, plans, .. } = subject;
     let skill = Skill::Answer { features, decode };
-    Ok(Student { name, model, tokenizer, skill, quantized })
+    Ok(Student { name, model, tokenizer, skill, quantized, plans })
 }
 
 /// The last part of a folder's path or of a model id.

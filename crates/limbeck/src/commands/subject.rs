@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use limbeck_data::{DecodeOptions, FeatureOptions, SquadData, Tokenizer};
-use limbeck_model::folder::resolve;
+use limbeck_model::folder::{NamedPlans, resolve};
 use limbeck_model::inference::InferenceModel;
 use limbeck_model::{LoadReport, ModelConfig};
 use limbeck_runtime::OpenModel;
@@ -26,6 +26,8 @@ pub struct Subject {
     pub features: FeatureOptions,
     /// Whether its weights take one byte each.
     pub quantized: bool,
+    /// Its length plans by name.
+    pub plans: NamedPlans,
     eval: EvalSection,
 }
 
@@ -38,7 +40,8 @@ impl Subject {
         console: Console,
     ) -> Result<Subject> {
         let dir = resolve(name)?;
-        let OpenModel { model, load, tokenizer, task, features, decode } = OpenModel::open(&dir)?;
+        let OpenModel { model, load, tokenizer, task, features, decode, plans } =
+            OpenModel::open(&dir)?;
         report_missing(&load, console);
         let eval = EvalSection {
             n_best_size: decode.n_best_size,
@@ -51,24 +54,30 @@ impl Subject {
         let features = config.features;
         check_length(&features, model.config(), &dir)?;
         features.validate()?;
-        let plan = length.plan(model.config(), features.max_length)?;
+        let plan = length.plan(model.config(), features.max_length, &plans)?;
         let model = model.with_lengths(plan)?;
         let task = if flags.get("task").is_some() { Some(config.task) } else { task };
         let quantized = load.quantized;
-        Ok(Subject { model, tokenizer, task, features, quantized, eval: config.eval })
+        let eval = config.eval;
+        Ok(Subject { model, tokenizer, task, features, quantized, plans, eval })
     }
 
     /// The task: that of flags or notes, else what the data looks like.
     pub fn task_for(&self, data: &SquadData) -> Task {
-        let looks_like_two = data.version.trim_start_matches('v').starts_with('2')
-            || data.questions.iter().any(|question| question.is_impossible);
-        self.task.unwrap_or(if looks_like_two { Task::SquadV2 } else { Task::Squad })
+        self.task.unwrap_or_else(|| task_of(data))
     }
 
     /// How logits become answers of this task.
     pub fn decode(&self, task: Task) -> DecodeOptions {
         decode_options(&self.eval, task)
     }
+}
+
+/// The task that data looks like.
+pub fn task_of(data: &SquadData) -> Task {
+    let looks_like_two = data.version.trim_start_matches('v').starts_with('2')
+        || data.questions.iter().any(|question| question.is_impossible);
+    if looks_like_two { Task::SquadV2 } else { Task::Squad }
 }
 
 /// The decoder's options for a task.

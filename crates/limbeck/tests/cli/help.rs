@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 
 use crate::support::Folder;
 
-const COMMANDS: [&[&str]; 14] = [
+const COMMANDS: [&[&str]; 16] = [
     &["run"],
     &["finetune"],
     &["distill"],
@@ -15,6 +15,8 @@ const COMMANDS: [&[&str]; 14] = [
     &["classify"],
     &["inspect"],
     &["quantize"],
+    &["prune"],
+    &["lengths"],
     &["bench", "train"],
     &["bench", "sweep"],
     &["bench", "features"],

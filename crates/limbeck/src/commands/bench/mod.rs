@@ -31,7 +31,7 @@ fn percentile(sorted: &[f64], share: f64) -> f64 {
 }
 
 /// The middle of some values, in any order.
-fn median(values: &[f64]) -> f64 {
+pub(super) fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     percentile(&sorted, 0.5)

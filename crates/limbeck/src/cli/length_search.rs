@@ -1,0 +1,148 @@
+//! The arguments of `lengths`.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use super::settings::{Predicting, Settings};
+
+/// Search the length plans of a model: how many tokens should go on from layer to layer.
+///
+/// Plans evolve as in the Length-Adaptive Transformer: each generation keeps the plans that no
+/// other beats in both F1 and cost, and adds mutations and means of them. Plans are scored on a
+/// sample of the questions; those on the front at the end, on all of them. What is found is
+/// written to --out (front.json, lengths.csv, report.html), and plans worth a name into the
+/// model's limbeck.json, where `--lengths NAME` finds them: `within-1-percent` (the cheapest
+/// that keeps 99 % of the F1 of the teacher, or of the model itself when no teacher is named),
+/// `half` (the best at half the cost), `fastest` and `best`. Every plan is scored once:
+/// plans.jsonl remembers it, so the same command goes on after a stop, also with more or
+/// fewer --generations.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  limbeck lengths --model student --data dev.json --out student-lengths
+  limbeck lengths --model student --data dev.json --teacher teacher --out student-lengths
+  limbeck lengths --model student-int8 --data dev.json --teacher-f1 88.5 --objective time \\
+      --sample 200 --generations 10 --out int8-lengths
+  limbeck evaluate --model student --data dev.json --lengths within-1-percent")]
+pub struct LengthSearchArgs {
+    /// Model folder with a span head, of floats or of one byte a weight
+    #[arg(long, value_name = "DIR")]
+    pub model: PathBuf,
+    /// Questions with answers, in SQuAD form
+    #[arg(long, value_name = "FILE")]
+    pub data: PathBuf,
+    /// Folder of the search
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Only the first N questions; 0 takes all
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    pub limit: usize,
+    /// Questions that every plan is scored on, drawn by the seed; 0 takes all
+    #[arg(long, value_name = "N", default_value_t = 500)]
+    pub sample: usize,
+    /// Take away what an earlier search left in --out
+    #[arg(long)]
+    pub overwrite: bool,
+    /// What is compared with.
+    #[command(flatten)]
+    pub reference: ReferenceArgs,
+    /// How plans evolve.
+    #[command(flatten)]
+    pub evolution: EvolutionArgs,
+    /// What a plan costs.
+    #[command(flatten)]
+    pub cost: CostArgs,
+    /// Flags that set keys.
+    #[command(flatten)]
+    pub settings: Settings<Predicting>,
+}
+
+/// What plans are compared with.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Teacher")]
+pub struct ReferenceArgs {
+    /// Model to score and show beside the plans; folder, or id in the Hugging Face cache
+    #[arg(long, value_name = "MODEL", conflicts_with = "teacher_f1")]
+    pub teacher: Option<String>,
+    /// The teacher's F1 in per cent, where it is known
+    #[arg(long, value_name = "F1", value_parser = percentage)]
+    pub teacher_f1: Option<f64>,
+}
+
+/// How plans evolve; the numbers are those of the paper's own code.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Evolution")]
+pub struct EvolutionArgs {
+    /// Generations after the first plans
+    #[arg(long, value_name = "N", default_value_t = 30)]
+    pub generations: usize,
+    /// Plans to start from, beside the shortest and the whole one
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = up_to_ten_thousand)]
+    pub population: usize,
+    /// Mutations of a generation
+    #[arg(long, value_name = "N", default_value_t = 30, value_parser = up_to_ten_thousand)]
+    pub mutations: usize,
+    /// Probability that a mutation draws a layer's length anew
+    #[arg(long, value_name = "P", default_value_t = 0.5, value_parser = share)]
+    pub mutation_probability: f64,
+    /// Crossovers of a generation
+    #[arg(long, value_name = "N", default_value_t = 30, value_parser = up_to_ten_thousand)]
+    pub crossovers: usize,
+    /// The shortest plan drops this share in every layer; no plan may be cheaper
+    #[arg(long, value_name = "SHARE", default_value_t = 0.2, value_parser = share)]
+    pub drop_bound: f64,
+    /// What a length counts
+    #[arg(long, value_enum, default_value_t = Unit::Shares)]
+    pub unit: Unit,
+    /// Fixes the sample and the plans that are tried
+    #[arg(long, value_name = "SEED", default_value_t = 42)]
+    pub seed: u64,
+}
+
+/// What a plan costs.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Cost")]
+pub struct CostArgs {
+    /// Multiply-adds at the data's own lengths, or the time that the model takes
+    #[arg(long, value_enum, default_value_t = Objective::Macs)]
+    pub objective: Objective,
+    /// Windows in one forward pass
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=4096))]
+    pub batch_size: u16,
+    /// With --objective time, passes of which each batch gives the median
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub rounds: u16,
+}
+
+/// What a plan costs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Objective {
+    /// Multiply-adds of a window, the mean over the data.
+    Macs,
+    /// Milliseconds of a window.
+    Time,
+}
+
+/// What a length counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Unit {
+    /// Thousandths of the input, whatever its length.
+    Shares,
+    /// Tokens, as in the paper; shorter inputs stay whole.
+    Tokens,
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    let share = text.parse().ok().filter(|n| (0.0..=1.0).contains(n));
+    share.ok_or_else(|| "expected a number from 0 to 1".to_owned())
+}
+
+fn percentage(text: &str) -> Result<f64, String> {
+    let percentage = text.parse().ok().filter(|n| (0.0..=100.0).contains(n));
+    percentage.ok_or_else(|| "expected per cent, from 0 to 100".to_owned())
+}
+
+fn up_to_ten_thousand(text: &str) -> Result<usize, String> {
+    let number = text.parse().ok().filter(|n| *n <= 10_000);
+    number.ok_or_else(|| "expected a whole number up to 10000".to_owned())
+}

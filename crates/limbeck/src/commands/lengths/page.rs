@@ -1,0 +1,195 @@
+//! `report.html` of a search.
+
+use std::path::Path;
+
+use anyhow::Result;
+use limbeck_data::files;
+
+use super::Teacher;
+use super::named::NAMES;
+use super::results::{Results, as_text};
+use super::search::Candidate;
+use crate::cli::length_search::{LengthSearchArgs, Objective};
+use crate::report::{Column, Figure, Plot, Report, Section, Series, Table};
+
+/// Writes the page.
+pub fn write(out: &Path, args: &LengthSearchArgs, results: &Results) -> Result<()> {
+    let name = args.model.file_name().unwrap_or(args.model.as_os_str()).to_string_lossy();
+    let report = Report {
+        title: format!("Length plans of {name}"),
+        summary: summary(results),
+        figures: figures(results),
+        sections: vec![
+            Section::Plot(trade_off(results)),
+            Section::Plot(progress(results)),
+            Section::Table(named(results)),
+            Section::Table(front(results)),
+            how(args, results),
+        ],
+    };
+    files::replace(&out.join("report.html"), report.to_html().as_bytes())?;
+    Ok(())
+}
+
+/// What a cost counts, and its size in that unit.
+fn unit(objective: Objective) -> (&'static str, f64) {
+    match objective {
+        Objective::Macs => ("million multiply-adds a window", 1e-6),
+        Objective::Time => ("milliseconds a window", 1.0),
+    }
+}
+
+fn summary(results: &Results) -> String {
+    let found = &results.found;
+    let tried = found.generations.last().map_or(0, |last| last.tried);
+    let scored = if found.sampled < found.questions {
+        format!(
+            "{tried} plans were scored on {} questions, those of the front on all {}.",
+            found.sampled, found.questions
+        )
+    } else {
+        format!("{tried} plans were scored on {} questions.", found.questions)
+    };
+    let reference = match &results.teacher {
+        Teacher::None => "the model with all its tokens".to_owned(),
+        _ => format!("the teacher's F1 of {:.2}", results.reference_f1()),
+    };
+    let verdict = match results.named(super::named::WITHIN_1_PERCENT) {
+        Some(plan) => format!(
+            "The cheapest plan within one per cent of {reference} takes {:.1} % of the cost of \
+             all tokens.",
+            100.0 * results.share(plan)
+        ),
+        None => format!("No plan is within one per cent of {reference}."),
+    };
+    format!("{scored} {verdict}")
+}
+
+fn figures(results: &Results) -> Vec<Figure> {
+    let figure = |value: String, label: &str| Figure { value, label: label.to_owned() };
+    let mut figures =
+        vec![figure(format!("{:.2}", results.found.whole.measured.f1), "F1, all tokens")];
+    if let Some(f1) = results.teacher.f1() {
+        figures.push(figure(format!("{f1:.2}"), "F1, teacher"));
+    }
+    for name in NAMES {
+        if let Some(plan) = results.named(name) {
+            let speed_up = 1.0 / results.share(plan);
+            let label = format!("{name}: F1 {:.2}", plan.measured.f1);
+            figures.push(figure(format!("{speed_up:.2}×"), &label));
+        }
+    }
+    figures
+}
+
+fn trade_off(results: &Results) -> Plot {
+    let found = &results.found;
+    let (x_label, scale) = unit(results.objective);
+    let point = |plan: &Candidate| (results.cost(plan) * scale, plan.measured.f1);
+    let mut series = vec![
+        Series { name: "front".to_owned(), points: found.front.iter().map(point).collect() },
+        Series {
+            name: "its hull".to_owned(),
+            points: found.hull.iter().map(|&place| point(&found.front[place])).collect(),
+        },
+        Series { name: "all tokens".to_owned(), points: vec![point(&found.whole)] },
+    ];
+    match &results.teacher {
+        Teacher::None => {}
+        Teacher::F1(f1) => {
+            let ends = [found.front.first(), Some(&found.whole)].into_iter().flatten();
+            let points = ends.map(|plan| (point(plan).0, *f1)).collect();
+            series.push(Series { name: "teacher's F1".to_owned(), points });
+        }
+        Teacher::Model(_, measured) => {
+            let points = vec![(results.objective.cost(measured) * scale, measured.f1)];
+            series.push(Series { name: "teacher".to_owned(), points });
+        }
+    }
+    Plot {
+        heading: "What a plan costs and what it is worth".to_owned(),
+        x_label: x_label.to_owned(),
+        y_label: "F1 in per cent".to_owned(),
+        series,
+    }
+}
+
+fn progress(results: &Results) -> Plot {
+    let generations = results.found.generations.iter();
+    let points = generations.map(|step| (step.generation as f64, step.area)).collect();
+    Plot {
+        heading: "How the search went, on the sample".to_owned(),
+        x_label: "generation".to_owned(),
+        y_label: "best F1 within a cost, mean over costs".to_owned(),
+        series: vec![Series { name: "front".to_owned(), points }],
+    }
+}
+
+fn columns(results: &Results, first: &str) -> Vec<Column> {
+    let numeric = [unit(results.objective).0, "share of the cost", "F1"];
+    let numeric = numeric.map(|name| Column { name: name.to_owned(), numeric: true });
+    let text = |name: &str| Column { name: name.to_owned(), numeric: false };
+    [text(first)].into_iter().chain(numeric).chain([text("lengths")]).collect()
+}
+
+fn row(results: &Results, name: String, plan: &Candidate) -> Vec<String> {
+    let (_, scale) = unit(results.objective);
+    vec![
+        name,
+        format!("{:.2}", results.cost(plan) * scale),
+        format!("{:.1} %", 100.0 * results.share(plan)),
+        format!("{:.2}", plan.measured.f1),
+        as_text(&plan.plan),
+    ]
+}
+
+fn named(results: &Results) -> Table {
+    let rows = NAMES
+        .into_iter()
+        .filter_map(|name| Some(row(results, name.to_owned(), results.named(name)?)));
+    Table {
+        heading: "Plans with a name".to_owned(),
+        note: "Ask for one with --lengths NAME, or as \"lengths\" in a request to the server."
+            .to_owned(),
+        columns: columns(results, "name"),
+        rows: rows.collect(),
+    }
+}
+
+fn front(results: &Results) -> Table {
+    let plans = results.found.front.iter().enumerate();
+    Table {
+        heading: "The front".to_owned(),
+        note: "No plan that was tried beats one of these in both F1 and cost.".to_owned(),
+        columns: columns(results, "plan"),
+        rows: plans.map(|(place, plan)| row(results, (place + 1).to_string(), plan)).collect(),
+    }
+}
+
+fn how(args: &LengthSearchArgs, results: &Results) -> Section {
+    let evolution = &args.evolution;
+    let times = match results.objective {
+        Objective::Macs => "Multiply-adds are counted at the lengths of the data's own windows; \
+             times in lengths.csv are of one pass and show what the machine did then."
+            .to_owned(),
+        Objective::Time => format!(
+            "Times are the sums of each batch's median of {} passes, {} windows a batch, {} \
+             threads.",
+            args.cost.rounds,
+            args.cost.batch_size,
+            limbeck_kernels::threads::count()
+        ),
+    };
+    let evolution = format!(
+        "{} plans to start from, {} generations of {} mutations (probability {}) and {} crossovers; \
+         the shortest plan drops {} of what reaches each layer; seed {}.",
+        evolution.population,
+        evolution.generations,
+        evolution.mutations,
+        evolution.mutation_probability,
+        evolution.crossovers,
+        evolution.drop_bound,
+        evolution.seed
+    );
+    Section::Text { heading: "How it was searched".to_owned(), paragraphs: vec![evolution, times] }
+}

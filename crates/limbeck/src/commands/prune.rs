@@ -1,0 +1,301 @@
+//! `limbeck prune`: a smaller model of what matters most in a larger one.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use limbeck_data::{FeatureOptions, Features, Purpose, SquadData, Tokenizer};
+use limbeck_model::folder::{Limbeck, NamedPlans, resolve};
+use limbeck_model::{HeadKind, Model, inspect, student};
+use limbeck_runtime::folder::{Habits, check_vocabulary};
+use limbeck_train::importance::select::{evenly, largest, largest_of_all};
+use limbeck_train::importance::{Importance, layers};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::export::make_room;
+use super::inspect::grouped;
+use super::subject::{READ_AS_FLOATS, check_length, report_missing, task_of};
+use crate::cli::prune::{LayerChoice, Measure, PruneArgs};
+use crate::config::{Layer, RunConfig, Task};
+use crate::console::{Console, columns};
+use crate::exit::{Ending, InputError};
+use crate::interrupt;
+use crate::progress::Progress;
+
+/// What was written.
+#[derive(Debug, Serialize)]
+struct Pruned {
+    out: PathBuf,
+    /// The layers that stayed, by their numbers before.
+    layers: Vec<usize>,
+    /// The heads that stayed in each of them, by their numbers before any pruning.
+    heads: Vec<Vec<usize>>,
+    /// Tokens that multiply-adds are counted for.
+    length: usize,
+    before: Size,
+    after: Size,
+}
+
+/// The size of a model.
+#[derive(Debug, Serialize)]
+struct Size {
+    layers: usize,
+    /// Of all layers together.
+    heads: usize,
+    /// Neurons of a layer's feed-forward part.
+    intermediate_size: usize,
+    parameters: usize,
+    macs: u64,
+}
+
+/// Runs the command.
+pub fn run(args: &PruneArgs, console: Console) -> Result<Ending> {
+    let dir = resolve(&args.model)?;
+    let (model, load) = Model::open_reporting(&dir)?;
+    report_missing(&load, console);
+    if load.quantized {
+        console.message(READ_AS_FLOATS);
+    }
+    let tokenizer = Tokenizer::from_folder(&dir)?;
+    check_vocabulary(&tokenizer, &model.config, &dir)?;
+    let (task, options) = habits(&args.settings.layer, &model, &dir)?;
+    let sample = match is_measured(args) {
+        true => Some(sample(args, &model, &tokenizer, task, &options)?),
+        false => None,
+    };
+    make_room(&args.out)?;
+    interrupt::install()?;
+    let before = Size::of(&model, options.max_length);
+    let mut progress = Progress::new(console);
+    let Some(kept) = layers_to_keep(args, &model, sample.as_ref(), &mut progress)? else {
+        return Ok(Ending::Interrupted);
+    };
+    let model = student::select_layers(&model, &kept)?;
+    refuse_excess(args, &model)?;
+    let Some(model) = cut(args, model, sample.as_ref(), &mut progress)? else {
+        return Ok(Ending::Interrupted);
+    };
+    drop(progress);
+    save(&args.out, &dir, &model, &tokenizer)?;
+    let result = Pruned {
+        out: args.out.clone(),
+        heads: (0..kept.len()).map(|layer| model.config.kept_heads(layer)).collect(),
+        layers: kept,
+        length: options.max_length,
+        before,
+        after: Size::of(&model, options.max_length),
+    };
+    console.result(&result, || as_text(&result))?;
+    Ok(Ending::Done)
+}
+
+/// The task and the windows of the model, as flags or its notes say.
+fn habits(flags: &Layer, model: &Model, dir: &Path) -> Result<(Option<Task>, FeatureOptions)> {
+    let notes = Limbeck::open(dir)?.unwrap_or_default();
+    let Habits { task, features, .. } = Habits::of(&notes, &model.config, dir)?;
+    let base = RunConfig { features, ..RunConfig::default() };
+    let config: RunConfig = Layer::of(&base)?.under(flags).into_table().try_into()?;
+    check_length(&config.features, &model.config, dir)?;
+    config.features.validate()?;
+    let task = if flags.get("task").is_some() { Some(config.task) } else { task };
+    Ok((task, config.features))
+}
+
+/// Whether something is chosen by what the loss says.
+fn is_measured(args: &PruneArgs) -> bool {
+    let (what, how) = (&args.what, &args.how);
+    let parts = what.heads.is_some() || what.heads_total.is_some() || what.ffn.is_some();
+    (parts && how.importance == Measure::Gradient)
+        || (what.drop_layers.is_some() && how.layer_choice == LayerChoice::Loss)
+}
+
+/// The windows of the questions to measure on.
+fn sample(
+    args: &PruneArgs,
+    model: &Model,
+    tokenizer: &Tokenizer,
+    task: Option<Task>,
+    options: &FeatureOptions,
+) -> Result<Features> {
+    let instead = "choose by --importance magnitude or random and --layer-choice uniform";
+    if model.config.head.kind() != HeadKind::Span {
+        let what = "importance is measured on questions, and the model answers none";
+        return Err(InputError::new(what, &args.model, instead).into());
+    }
+    let Some(path) = &args.how.data else {
+        let advice = format!("give --data FILE, or {instead}");
+        return Err(InputError::new("importance is measured on questions", "prune", advice).into());
+    };
+    let mut data = SquadData::read(path)?;
+    if task.unwrap_or_else(|| task_of(&data)) == Task::Squad {
+        // A model that always answers has nothing to say of them.
+        data.questions.retain(|question| !question.is_impossible);
+    }
+    if args.how.sample > 0 {
+        data.sample(args.how.sample, args.how.seed);
+    }
+    let (features, _) = Features::build(&data, tokenizer, options, Purpose::Train)?;
+    if features.is_empty() {
+        let what = "there is no question with an answer to measure on";
+        return Err(InputError::new(what, path.display().to_string(), "").into());
+    }
+    Ok(features)
+}
+
+/// The layers that stay. `None` when a stop was asked for.
+fn layers_to_keep(
+    args: &PruneArgs,
+    model: &Model,
+    sample: Option<&Features>,
+    progress: &mut Progress,
+) -> Result<Option<Vec<usize>>> {
+    let available = model.config.num_hidden_layers;
+    if let Some(layers) = &args.what.layers {
+        return Ok(Some(layers.clone()));
+    }
+    let dropped = args.what.drop_layers.unwrap_or(0);
+    if dropped >= available {
+        let what = format!("cannot drop {dropped} layers: the model has {available}");
+        return Err(InputError::new(what, "--drop-layers", "leave at least one").into());
+    }
+    let left = available - dropped;
+    match (args.how.layer_choice, sample) {
+        (LayerChoice::Loss, Some(features)) if dropped > 0 => {
+            Ok(layers::spared(model, left, features, progress)?)
+        }
+        _ => Ok(Some(evenly(available, left))),
+    }
+}
+
+/// Refuses to keep more than there is.
+fn refuse_excess(args: &PruneArgs, model: &Model) -> Result<()> {
+    let config = &model.config;
+    let layers = config.num_hidden_layers;
+    let refuse = |what: String, flag: &str| Err(InputError::new(what, flag, "").into());
+    if let Some(wanted) = args.what.heads
+        && let Some(layer) = (0..layers).find(|&layer| config.heads_of(layer) < wanted)
+    {
+        let there = config.heads_of(layer);
+        return refuse(format!("cannot keep {wanted} heads: layer {layer} has {there}"), "--heads");
+    }
+    if let Some(wanted) = args.what.heads_total {
+        let there: usize = (0..layers).map(|layer| config.heads_of(layer)).sum();
+        if !(layers..=there).contains(&wanted) {
+            let what = format!(
+                "cannot keep {wanted} heads: {layers} layers have {there} and need one each"
+            );
+            return refuse(what, "--heads-total");
+        }
+    }
+    match args.what.ffn {
+        Some(wanted) if wanted > config.intermediate_size => {
+            let there = config.intermediate_size;
+            refuse(format!("cannot keep {wanted} neurons: a layer has {there}"), "--ffn")
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Takes out the heads and neurons that matter least. `None` when a stop was asked for.
+fn cut(
+    args: &PruneArgs,
+    model: Model,
+    sample: Option<&Features>,
+    progress: &mut Progress,
+) -> Result<Option<Model>> {
+    let what = &args.what;
+    if what.heads.is_none() && what.heads_total.is_none() && what.ffn.is_none() {
+        return Ok(Some(model));
+    }
+    let (importance, mut model) = match (args.how.importance, sample) {
+        (Measure::Gradient, Some(features)) => {
+            let measured = Importance::by_gradient(model, features, progress)?;
+            let Some(measured) = measured else { return Ok(None) };
+            measured
+        }
+        (Measure::Random, _) => (Importance::at_random(&model, args.how.seed), model),
+        _ => (Importance::by_magnitude(&model), model),
+    };
+    let heads = match (what.heads, what.heads_total) {
+        (Some(each), _) => {
+            Some(importance.heads.iter().map(|heads| largest(heads, each)).collect())
+        }
+        (None, Some(total)) => Some(largest_of_all(&importance.heads, total)),
+        (None, None) => None,
+    };
+    if let Some(neurons) = what.ffn {
+        let kept = importance.neurons.iter().map(|values| largest(values, neurons));
+        model = student::keep_neurons(&model, &kept.collect::<Vec<_>>())?;
+    }
+    if let Some(kept) = heads {
+        model = student::prune_heads(&model, &others(&model, &kept))?;
+    }
+    Ok(Some(model))
+}
+
+/// The heads that are not among the kept ones, by their numbers before any pruning.
+fn others(model: &Model, kept: &[Vec<usize>]) -> BTreeMap<usize, Vec<usize>> {
+    let others = |(layer, kept): (usize, &Vec<usize>)| {
+        let heads = model.config.kept_heads(layer).into_iter().enumerate();
+        let gone = heads.filter(|(place, _)| !kept.contains(place)).map(|(_, head)| head);
+        (layer, gone.collect())
+    };
+    kept.iter().enumerate().map(others).collect()
+}
+
+/// Writes the folder, the weights last: without them it is not taken for a model.
+fn save(out: &Path, source: &Path, model: &Model, tokenizer: &Tokenizer) -> Result<()> {
+    let mut notes = Limbeck::open(source)?.unwrap_or_default();
+    // They were measured on the model as it was.
+    (notes.metrics, notes.length_plans) = (Value::Null, NamedPlans::default());
+    env!("CARGO_PKG_VERSION").clone_into(&mut notes.version);
+    let source = source.canonicalize().unwrap_or_else(|_| source.to_owned());
+    notes.extra.insert("source".to_owned(), json!(source));
+    tokenizer.save(out)?;
+    notes.save(out)?;
+    model.save(out)?;
+    Ok(())
+}
+
+impl Size {
+    fn of(model: &Model, length: usize) -> Size {
+        let config = &model.config;
+        let layers = config.num_hidden_layers;
+        Size {
+            layers,
+            heads: (0..layers).map(|layer| config.heads_of(layer)).sum(),
+            intermediate_size: config.intermediate_size,
+            parameters: model.layout.parameters(),
+            macs: inspect::macs(config, length),
+        }
+    }
+}
+
+fn as_text(pruned: &Pruned) -> String {
+    let Pruned { before, after, length, .. } = pruned;
+    let row = |before: u64, after: u64| {
+        let share = 100.0 * after as f64 / before.max(1) as f64;
+        format!("{} of {} ({share:.1} %)", grouped(after), grouped(before))
+    };
+    let row_of = |before: usize, after: usize| row(before as u64, after as u64);
+    let macs = format!("{} for {length} tokens", row(before.macs, after.macs));
+    let mut text = columns(&[
+        ("layers", row_of(before.layers, after.layers)),
+        ("heads", row_of(before.heads, after.heads)),
+        ("neurons a layer", row_of(before.intermediate_size, after.intermediate_size)),
+        ("parameters", row_of(before.parameters, after.parameters)),
+        ("multiply-adds", macs),
+    ]);
+    let listed =
+        |numbers: &[usize]| numbers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    if after.layers < before.layers {
+        text += &format!("layers left: {}\n", listed(&pruned.layers));
+    }
+    if after.heads * before.layers < before.heads * after.layers {
+        for (layer, heads) in pruned.layers.iter().zip(&pruned.heads) {
+            text += &format!("heads left in layer {layer}: {}\n", listed(heads));
+        }
+    }
+    text + &format!("written to {}", pruned.out.display())
+}

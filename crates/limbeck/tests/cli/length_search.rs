@@ -1,0 +1,193 @@
+//! `limbeck lengths`: the search for length plans.
+
+use serde_json::{Value, json};
+
+use crate::support::Folder;
+use crate::world::{train, world};
+
+const SEARCH: [&str; 16] = [
+    "lengths",
+    "--model",
+    "teacher",
+    "--data",
+    "train.json",
+    "--population",
+    "4",
+    "--mutations",
+    "5",
+    "--crossovers",
+    "5",
+    "--drop-bound",
+    "0.5",
+    "--sample",
+    "40",
+    "--quiet",
+];
+
+fn teacher() -> Folder {
+    let folder = world();
+    train(&folder, "finetune", &["--model", "model", "--epochs", "40", "--out", "teacher"]);
+    folder
+}
+
+fn search(folder: &Folder, out: &str, more: &[&str]) -> Value {
+    folder.run(&[&SEARCH[..], &["--out", out, "--json"], more].concat()).json()
+}
+
+fn read_json(folder: &Folder, name: &str) -> Value {
+    serde_json::from_slice(&std::fs::read(folder.path().join(name)).unwrap()).unwrap()
+}
+
+/// The front without what the clock says.
+fn front(folder: &Folder, out: &str) -> Vec<Value> {
+    let mut front = read_json(folder, &format!("{out}/front.json"))["front"].clone();
+    for plan in front.as_array_mut().unwrap() {
+        plan.as_object_mut().unwrap().remove("seconds");
+    }
+    front.as_array().unwrap().clone()
+}
+
+#[test]
+fn a_search_leaves_a_front_and_plans_that_the_model_can_be_asked_for_by_name() {
+    let folder = teacher();
+    folder.write("teacher/limbeck.json", {
+        let mut notes = read_json(&folder, "teacher/limbeck.json");
+        notes["length_plans"] =
+            json!({"mine": {"lengths": [0.5, 0.5]}, "half": {"lengths": [1, 1]}});
+        notes.to_string()
+    });
+    let told = search(&folder, "found", &["--generations", "2", "--teacher", "teacher"]);
+    // Four and the two bounds to start from, then ten more each time.
+    assert_eq!((&told["tried"], &told["questions"]), (&json!(26), &json!(90)));
+    let front = front(&folder, "found");
+    let of = |plan: &Value, key: &str| plan[key].as_f64().unwrap();
+    for pair in front.windows(2) {
+        assert!(
+            of(&pair[0], "macs") < of(&pair[1], "macs") && of(&pair[0], "f1") < of(&pair[1], "f1")
+        );
+    }
+    let csv = std::fs::read_to_string(folder.path().join("found/lengths.csv")).unwrap();
+    assert!(csv.starts_with("x0,x1,f1,evalTime,macs\n"), "{csv}");
+    assert_eq!(csv.lines().count(), 1 + front.len());
+    let page = std::fs::read_to_string(folder.path().join("found/report.html")).unwrap();
+    for part in ["within-1-percent", ">front<", ">its hull<", ">all tokens<", ">teacher<"] {
+        assert!(page.contains(part), "{part}");
+    }
+
+    let plans = read_json(&folder, "teacher/limbeck.json")["length_plans"].clone();
+    assert_eq!(plans["mine"], json!({"lengths": [0.5, 0.5]}));
+    for name in ["within-1-percent", "fastest", "best"] {
+        assert_eq!(plans[name]["lengths"], told["plans"][name]["lengths"], "{name}");
+        let evaluate = ["evaluate", "--model", "teacher", "--data", "train.json", "--json"];
+        let metrics = folder.run(&[&evaluate[..], &["--lengths", name]].concat()).json();
+        assert_eq!(metrics["f1"], plans[name]["f1"], "{name}");
+    }
+    assert_eq!(plans["half"].is_null(), told["plans"]["half"].is_null());
+    assert!(plans["best"]["milliseconds"].is_null());
+    let whole = &told["whole"];
+    assert!(of(&plans["within-1-percent"], "f1") >= 0.99 * of(whole, "f1"));
+    assert_eq!(of(whole, "f1"), of(&told, "reference_f1"));
+}
+
+#[test]
+fn a_search_that_was_killed_goes_on_and_ends_as_one_that_was_not() {
+    let folder = teacher();
+    search(&folder, "whole", &["--generations", "3"]);
+    search(&folder, "killed", &["--generations", "1"]);
+    let ledger = folder.path().join("killed/plans.jsonl");
+    let text = std::fs::read_to_string(&ledger).unwrap();
+    // In the middle of a line, as a kill leaves it.
+    std::fs::write(&ledger, &text[..text.len() * 2 / 3]).unwrap();
+    search(&folder, "killed", &["--generations", "3"]);
+    assert_eq!(front(&folder, "killed"), front(&folder, "whole"));
+
+    let again = |more: &[&str]| folder.run(&[&SEARCH[..], &["--out", "whole"], more].concat());
+    again(&["--seed", "7"]).refused(&["another configuration", "seed"]);
+    again(&["--generations", "0", "--seed", "7", "--overwrite"]);
+    assert_eq!(
+        std::fs::read_to_string(folder.path().join("whole/plans.jsonl")).unwrap().lines().count(),
+        {
+            let found = read_json(&folder, "whole/front.json");
+            assert_eq!(found["generations"].as_array().unwrap().len(), 1);
+            // Each of the six on the sample; of the front and the whole one on all.
+            let front = found["front"].as_array().unwrap();
+            let whole_is_on_it = front.iter().any(|plan| plan["lengths"] == json!([1.0, 1.0]));
+            let on_sample = found["generations"][0]["on_front"].as_u64().unwrap() as usize;
+            assert!(on_sample >= front.len() - usize::from(whole_is_on_it));
+            let lines = std::fs::read_to_string(folder.path().join("whole/plans.jsonl")).unwrap();
+            let on_all = lines.lines().filter(|line| line.contains("\"all\"")).count();
+            assert!((on_sample..=on_sample + 1).contains(&on_all));
+            6 + on_all
+        }
+    );
+}
+
+#[test]
+fn int8_tokens_and_time_are_searched_too() {
+    let folder = teacher();
+    folder.run(&["quantize", "--model", "teacher", "--out", "int8", "--quiet"]);
+    let flags =
+        ["lengths", "--model", "int8", "--data", "train.json", "--unit", "tokens", "--json"];
+    let more = ["--objective", "time", "--rounds", "2", "--generations", "1", "--mutations", "3"];
+    let rest = ["--crossovers", "2", "--population", "2", "--teacher-f1", "50", "--out", "found"];
+    let told = folder.run(&[&flags[..], &more, &rest, &["--limit", "20"]].concat()).json();
+    assert_eq!((&told["reference_f1"], &told["questions"]), (&json!(50.0), &json!(20)));
+    let plans = read_json(&folder, "int8/limbeck.json")["length_plans"].clone();
+    let best = &plans["best"];
+    assert!(best["milliseconds"].as_f64().unwrap() > 0.0);
+    assert!(best["lengths"].as_array().unwrap().iter().all(Value::is_u64), "{best}");
+    let page = std::fs::read_to_string(folder.path().join("found/report.html")).unwrap();
+    assert!(
+        page.contains("milliseconds a window") && page.contains("teacher&#39;s F1"),
+        "no times"
+    );
+}
+
+#[test]
+fn a_search_that_makes_no_sense_is_refused() {
+    let folder = world();
+    folder.write("unlabelled.json", {
+        let text = std::fs::read_to_string(folder.path().join("dev.json")).unwrap();
+        let mut data: Value = serde_json::from_str(&text).unwrap();
+        for paragraph in data["data"][0]["paragraphs"].as_array_mut().unwrap() {
+            paragraph["qas"][0]["answers"] = json!([]);
+        }
+        data.to_string()
+    });
+    for (flags, parts) in [
+        (
+            &["--model", "nowhere", "--data", "dev.json", "--out", "o"][..],
+            &["nowhere", "not a folder"][..],
+        ),
+        (&["--model", "model", "--data", "absent.json", "--out", "o"], &["absent.json"]),
+        (
+            &["--model", "model", "--data", "unlabelled.json", "--out", "o"],
+            &["no question has an answer"],
+        ),
+        (
+            &["--model", "model", "--data", "dev.json", "--out", "model"],
+            &["model", "no run left there"],
+        ),
+        (
+            &["--model", "model", "--data", "dev.json", "--out", "o", "--drop-bound", "2"],
+            &["--drop-bound"],
+        ),
+        (
+            &[
+                "--model",
+                "model",
+                "--data",
+                "dev.json",
+                "--out",
+                "o",
+                "--teacher",
+                "a",
+                "--teacher-f1",
+                "9",
+            ],
+            &["--teacher"],
+        ),
+    ] {
+        folder.run(&[&["lengths"], flags].concat()).refused(parts);
+    }
+}
