@@ -30,10 +30,10 @@ pub struct Importance {
 }
 
 impl Importance {
-    /// By the loss against the labels (Michel, Levy and Neubig, 2019, §2.3, eq. 3; for neurons
-    /// the first-order term of Molchanov et al., 2017): a gate of 1 is thought on what a part
-    /// gives, and the size of the loss's gradient to the gate is averaged over the windows. The
-    /// absolute value is taken window by window. Nothing is dropped out.
+    /// By the loss against the labels (the head importance score of Michel, Levy and Neubig,
+    /// 2019; for neurons the first-order term of Molchanov et al., 2017): a gate of 1 is thought
+    /// on what a part gives, and the size of the loss's gradient to the gate is averaged over
+    /// the windows. The absolute value is taken window by window. There is no dropout.
     ///
     /// `None` when the observer asked to stop. `model` is given back unchanged.
     ///

@@ -11,7 +11,7 @@ pub fn largest(values: &[f64], count: usize) -> Vec<usize> {
 
 /// The places of the `total` largest values of all layers together, layer by layer, at least
 /// one in each. Layers differ in scale, so each one's values are first divided by their
-/// Euclidean norm (Michel et al., 2019, §2.3).
+/// Euclidean norm (Michel, Levy and Neubig, 2019).
 pub fn largest_of_all(layers: &[Vec<f64>], total: usize) -> Vec<Vec<usize>> {
     let mut kept: Vec<Vec<usize>> = layers.iter().map(|values| largest(values, 1)).collect();
     let norm = |values: &[f64]| values.iter().map(|value| value * value).sum::<f64>().sqrt();

@@ -12,8 +12,8 @@ use super::settings::{Pruning, Settings};
 /// worth the size of the loss's gradient to a gate on it, taken window by window and averaged.
 /// Layers go evenly, or, with --layer-choice loss, one after the other those without which the
 /// loss is least; heads and neurons are weighed after that. The result is an ordinary, dense
-/// model; short training with `distill --student OUT --teacher MODEL` recovers most of what
-/// was lost. Transformers loads it, except for pruned heads, which `export` puts back as zeros.
+/// model; `distill --student OUT --teacher MODEL` is the way to win back what was lost.
+/// Transformers loads it, except for pruned heads, which `export` puts back as zeros.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   limbeck prune --model teacher --data train.json --heads 8 --ffn 768 --out pruned

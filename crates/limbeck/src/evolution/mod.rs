@@ -1,4 +1,4 @@
-//! Evolution of length plans (Length-Adaptive Transformer; Kim and Cho, 2021, §3.3): which
+//! Evolution of length plans (Length-Adaptive Transformer; Kim and Cho, 2021, §3): which
 //! plans to try next, given those that were good. Nothing here knows models or files.
 //!
 //! A gene is one length a layer, as so many parts of a whole: thousandths of a sequence, or
