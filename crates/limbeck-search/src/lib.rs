@@ -17,10 +17,12 @@
 //! - `gp`, `numeric`: Gaussian processes and the tools below them.
 
 mod error;
+mod gp;
 pub mod hypervolume;
 pub mod metric;
 mod numeric;
 pub mod pareto;
+pub mod samplers;
 pub mod space;
 pub mod study;
 

@@ -134,6 +134,13 @@ impl Space {
         Some(point)
     }
 
+    /// For each coordinate of a point, whether its parameter is present there.
+    pub fn present(&self, point: &[f64]) -> Vec<bool> {
+        let params = self.decode(point);
+        let each = |p: &Parameter| vec![params.contains_key(&p.name); p.domain.width()];
+        self.parameters.iter().flat_map(each).collect()
+    }
+
     /// The point that stands for all that decode to the same values.
     pub fn canonical(&self, point: &[f64]) -> Vec<f64> {
         self.encode(&self.decode(point)).unwrap_or_else(|| point.to_vec())
