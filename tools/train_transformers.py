@@ -1,10 +1,14 @@
 #!/usr/bin/env python3
 """Fine-tune with PyTorch + Transformers, to compare Limbeck's scores under the same recipe.
 
-A plain loop: windows of 384 tokens that overlap by 128, shuffled every epoch; every batch
-padded to its longest sequence; cross-entropy on start and end; dropout as the model's
-configuration says; AdamW without decay of biases and LayerNorms; clipping to a global norm
-of 1; the learning rate rises over the warm-up and falls in a straight line to 0.
+A plain loop: windows of 384 tokens that overlap by 128, in Limbeck's own order of the same
+seed; every batch padded to its longest sequence; cross-entropy on start and end; dropout as
+the model's configuration says; AdamW without decay of biases and LayerNorms; clipping to a
+global norm of 1; the learning rate rises over the warm-up and falls in a straight line to 0.
+
+So the two programs take the same steps if they begin with the same weights, the head's
+included, and `--no-dropout` takes away the one thing that stays random. Such weights are what
+`limbeck finetune --max-steps 1 --learning-rate 0` leaves.
 
 Takes the first `--max-train-questions` questions in file order, as Limbeck does. Prints
 progress to standard error and one line of JSON to standard output.
@@ -12,6 +16,7 @@ progress to standard error and one line of JSON to standard output.
 
 import argparse
 import json
+import math
 import resource
 import sys
 import time
@@ -19,6 +24,7 @@ import time
 import torch
 import transformers
 
+import order
 import squad
 
 
@@ -53,6 +59,8 @@ def arguments_of_command_line():
         action="store_true",
         help="leave padding out of the softmax over positions, which Transformers does not",
     )
+    parser.add_argument("--no-dropout", action="store_true", help="drop nothing")
+    parser.add_argument("--losses", help="file for the loss of every step, one JSON line each")
     parser.add_argument("--threads", type=int, default=2)
     return parser.parse_args()
 
@@ -105,17 +113,18 @@ def train(model, windows, takes_segments, arguments):
     size = arguments.batch_size
     steps = arguments.epochs * -(-len(windows) // size)
     warmup = arguments.warmup
-    warmup_steps = int(warmup if warmup >= 1 else warmup * steps)
+    warmup_steps = int(warmup) if warmup >= 1 else math.ceil(warmup * steps)
     optimizer = build_optimizer(model, arguments)
     schedule = transformers.get_linear_schedule_with_warmup(optimizer, warmup_steps, steps)
-    generator = torch.Generator().manual_seed(arguments.seed)
     model.train()
+    if arguments.no_dropout:
+        model.eval()  # it changes nothing else in these models
+    lengths = [len(window.input_ids) for window in windows]
     step, epoch_losses, begin = 0, [], time.perf_counter()
-    for _ in range(arguments.epochs):
-        order = torch.randperm(len(windows), generator=generator).tolist()
+    for epoch in range(arguments.epochs):
         losses = []
-        for first in range(0, len(order), size):
-            batch = [windows[index] for index in order[first : first + size]]
+        for indices in order.batches(lengths, size, arguments.seed, epoch):
+            batch = [windows[index] for index in indices]
             loss = loss_of(model, tensors(batch, takes_segments), arguments.real_tokens_only)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), arguments.max_grad_norm)
@@ -129,8 +138,12 @@ def train(model, windows, takes_segments, arguments):
                 recent = sum(losses[-10:]) / len(losses[-10:])
                 print(f"step {step} of {steps}, loss {recent:.4f}, {seconds:.0f} s",
                       file=sys.stderr)  # fmt: skip
-        epoch_losses.append(sum(losses) / len(losses))
-    return epoch_losses, steps
+        epoch_losses.append(losses)
+    if arguments.losses:
+        with open(arguments.losses, "w", encoding="utf-8") as file:
+            for number, loss in enumerate((loss for losses in epoch_losses for loss in losses), 1):
+                file.write(json.dumps({"step": number, "loss": loss}) + "\n")
+    return [sum(losses) / len(losses) for losses in epoch_losses], steps
 
 
 def evaluate(model, tokenizer, takes_segments, arguments):

@@ -23,12 +23,14 @@
 //! - [`embedding`]: sums of table rows
 //! - [`activation`], [`dropout`], [`math`], [`reduce`]: what the others are made of
 //! - [`loss`]: cross-entropy and divergence of one softmax over a sequence
+//! - [`distance`]: of rows of a student from those of a teacher
 //! - [`optimizer`]: AdamW over flat memory
 //! - [`profile`]: what each kernel costs
 //! - [`random`]: the counter-based generator behind dropout and new weights
 
 pub mod activation;
 pub mod attention;
+pub mod distance;
 pub mod dropout;
 pub mod embedding;
 pub mod isa;

@@ -49,6 +49,54 @@ pub fn divergence(
     weight * temperature * temperature * loss
 }
 
+/// `KL(softmax(logits) ‖ softmax(teacher))`: the divergence the other way round, which asks a
+/// student to say nothing that its teacher does not say.
+///
+/// Adds `weight` times its gradient to `gradient`, and returns `weight` times the loss.
+pub fn reverse_divergence(
+    logits: &[f32],
+    teacher: &[f32],
+    weight: f64,
+    gradient: &mut [f32],
+) -> f64 {
+    let own_total = log_sum_exp(logits, 1.0);
+    let teacher_total = log_sum_exp(teacher, 1.0);
+    let terms = || {
+        logits.iter().zip(teacher).map(|(&logit, &teacher)| {
+            let own = f64::from(logit) - own_total;
+            (own.exp(), own - (f64::from(teacher) - teacher_total))
+        })
+    };
+    let loss: f64 = terms().map(|(own, excess)| own * excess).sum();
+    for (gradient, (own, excess)) in gradient.iter_mut().zip(terms()) {
+        *gradient += (weight * own * (excess - loss)) as f32;
+    }
+    weight * loss
+}
+
+/// Cross-entropy against a teacher's softmax: `-Σ softmax(teacher / T) log softmax(logits / T)`.
+/// It is the [`divergence`] plus what does not depend on the student, and without the factor `T²`.
+///
+/// Adds `weight` times its gradient to `gradient`, and returns `weight` times the loss.
+pub fn soft_cross_entropy(
+    logits: &[f32],
+    teacher: &[f32],
+    temperature: f64,
+    weight: f64,
+    gradient: &mut [f32],
+) -> f64 {
+    let own_total = log_sum_exp(logits, temperature);
+    let teacher_total = log_sum_exp(teacher, temperature);
+    let mut loss = 0.0;
+    for ((gradient, &logit), &teacher) in gradient.iter_mut().zip(logits).zip(teacher) {
+        let own = f64::from(logit) / temperature - own_total;
+        let wanted = (f64::from(teacher) / temperature - teacher_total).exp();
+        loss -= wanted * own;
+        *gradient += (weight / temperature * (own.exp() - wanted)) as f32;
+    }
+    weight * loss
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -73,9 +121,28 @@ mod tests {
     }
 
     #[test]
+    fn gradients_of_the_other_soft_losses_are_derivatives() {
+        let logits: Vec<f32> = numbers(23, 1).iter().map(|v| 2.0 * v).collect();
+        let teacher: Vec<f32> = numbers(23, 2).iter().map(|v| 2.0 * v).collect();
+        let mut gradient = vec![0.0; 23];
+        reverse_divergence(&logits, &teacher, 1.3, &mut gradient);
+        assert_gradient(&logits, &gradient, "reverse divergence", |logits| {
+            reverse_divergence(logits, &teacher, 1.3, &mut [0.0; 23])
+        });
+        for temperature in [1.0, 3.0] {
+            let mut gradient = vec![0.0; 23];
+            soft_cross_entropy(&logits, &teacher, temperature, 1.3, &mut gradient);
+            assert_gradient(&logits, &gradient, "soft cross-entropy", |logits| {
+                soft_cross_entropy(logits, &teacher, temperature, 1.3, &mut [0.0; 23])
+            });
+        }
+    }
+
+    #[test]
     fn a_student_that_equals_its_teacher_has_no_loss() {
         let logits = numbers(9, 1);
         let shifted: Vec<f32> = logits.iter().map(|v| v + 5.0).collect();
+        assert!(reverse_divergence(&logits, &shifted, 1.0, &mut [0.0; 9]).abs() < 1e-6);
         assert!(divergence(&logits, &shifted, 2.0, 1.0, &mut [0.0; 9]).abs() < 1e-9);
     }
 

@@ -7,7 +7,7 @@ mod support;
 
 use limbeck_kernels::loss;
 use limbeck_model::LengthPlan;
-use limbeck_model::encoder::{self, Activations, BackwardBuffers, Mode, Tokens};
+use limbeck_model::encoder::{self, Activations, BackwardBuffers, Mode, Route, Tokens};
 use limbeck_model::heads::span::{self, SpanGradients, SpanLogits};
 
 use support::{Batch, Golden, assert_close};
@@ -66,6 +66,10 @@ fn tokens_leave_and_keep_their_states_as_pytorch_computes_it() {
             let want = golden.floats(&format!("lengths.{plan_name}"));
             assert_close(hidden, &want, 1e-5, plan_name);
             assert_ne!(hidden, whole);
+            let route = Route { lengths: Some(plan), ..Route::default() };
+            let mut activations = Activations::default();
+            encoder::forward_along(model, tokens, Mode::Evaluate, route, &mut activations);
+            assert_close(activations.last_hidden_state(), &want, 1e-5, "in training");
         }
         // A plan that keeps everything changes no bit, also in buffers used before.
         let all = LengthPlan::Fractions(vec![1.0; 2]);
@@ -113,7 +117,8 @@ fn step(
     let mode = Mode::Evaluate;
     span::backward(model, hidden, mode, &logits, &mut d_logits, &mut buffers, &mut gradients)
         .unwrap();
-    encoder::backward(model, batch.tokens(), mode, &activations, &mut buffers, &mut gradients);
+    let (tokens, taps) = (batch.tokens(), &mut encoder::NoTaps);
+    encoder::backward(model, tokens, mode, &activations, taps, &mut buffers, &mut gradients);
     (loss, gradients)
 }
 

@@ -58,7 +58,8 @@ fn the_loss_and_every_gradient_agree_with_transformers() {
         let mut buffers = BackwardBuffers::default();
         let (memory, sums) = (&mut buffers, &mut gradients);
         classification::backward(model, starts, mode, &logits, &d_logits, memory, sums).unwrap();
-        encoder::backward(model, batch.tokens(), mode, &activations, &mut buffers, &mut gradients);
+        let (tokens, taps) = (batch.tokens(), &mut encoder::NoTaps);
+        encoder::backward(model, tokens, mode, &activations, taps, &mut buffers, &mut gradients);
         for tensor in &model.layout.tensors {
             let want = golden.floats(&format!("grad.{}", tensor.name));
             assert_close(&gradients[tensor.range()], &want, 2e-4, &tensor.name);

@@ -65,21 +65,13 @@ pub fn save(folder: &Path, learner: &Learner, progress: &Progress) -> Result<()>
     std::fs::create_dir_all(parent).map_err(TrainError::io("create", parent))?;
     let text = serde_json::to_string(progress)
         .map_err(|error| TrainError::File { path: path.clone(), reason: error.to_string() })?;
-    let shape = [learner.model.parameters.len()];
-    write_safetensors(
-        &path,
-        &[
-            named("parameters", &shape, &learner.model.parameters),
-            named("first_moments", &shape, &learner.optimizer.first_moments),
-            named("second_moments", &shape, &learner.optimizer.second_moments),
-        ],
-        &[("progress", &text)],
-    )?;
+    let state = learner.state();
+    let shapes: Vec<[usize; 1]> = state.iter().map(|(_, values)| [values.len()]).collect();
+    let tensors: Vec<NamedValues<'_>> = (state.iter().zip(&shapes))
+        .map(|((name, values), shape)| NamedValues { name, shape, values: (*values).into() })
+        .collect();
+    write_safetensors(&path, &tensors, &[("progress", &text)])?;
     Ok(())
-}
-
-fn named<'a>(name: &'a str, shape: &'a [usize], values: &'a [f32]) -> NamedValues<'a> {
-    NamedValues { name, shape, values: values.into() }
 }
 
 /// Brings `learner` to the state in the folder; `None` when there is none yet.
@@ -101,13 +93,12 @@ pub fn load(folder: &Path, learner: &mut Learner) -> Result<Option<Progress>> {
         .get("progress")
         .and_then(|text| serde_json::from_str(text).ok())
         .ok_or_else(|| damaged("has no readable progress".into()))?;
-    let shape = [learner.model.parameters.len()];
-    for name in ["parameters", "first_moments", "second_moments"] {
-        file.expect(name, &shape).map_err(|error| damaged(error.to_string()))?;
+    for (name, values) in learner.state() {
+        file.expect(name, &[values.len()]).map_err(|error| damaged(error.to_string()))?;
     }
-    file.read_into("parameters", &mut learner.model.parameters)?;
-    file.read_into("first_moments", &mut learner.optimizer.first_moments)?;
-    file.read_into("second_moments", &mut learner.optimizer.second_moments)?;
+    for (name, values) in learner.state_mut() {
+        file.read_into(name, values)?;
+    }
     learner.optimizer.steps = progress.step;
     Ok(Some(progress))
 }

@@ -4,14 +4,19 @@
 use limbeck_data::Batch;
 use limbeck_kernels::random::Key;
 use limbeck_model::Model;
-use limbeck_model::encoder::{self, Activations, BackwardBuffers, Mode};
+use limbeck_model::encoder::{self, Activations, BackwardBuffers, Mode, NoTaps, Route, Taps};
 use limbeck_model::heads::span::{self, SpanGradients, SpanLogits};
 use limbeck_runtime::logits::tokens;
 
 use crate::error::Result;
 use crate::losses::Weighted;
-use crate::optimizer::Optimizer;
+use crate::objective::Objective;
+use crate::optimizer::{Optimizer, Trained};
 use crate::options::OptimizerOptions;
+
+/// Names the streams of random bits of a step's shortened passes below its key; those of the
+/// encoder lie below 2^32.
+const PASSES: u64 = 1 << 32;
 
 /// A model being trained, with its gradients, moments and all memory of a step.
 pub struct Learner {
@@ -19,32 +24,48 @@ pub struct Learner {
     pub model: Model,
     /// Moments and count of steps.
     pub optimizer: Optimizer,
+    /// What is minimised.
+    pub objective: Objective,
+    /// Whether values are dropped.
+    pub dropout: bool,
     gradients: Vec<f32>,
+    memory: Memory,
+    /// The logits of the whole pass, while shortened ones learn from them.
+    whole_logits: SpanLogits,
+}
+
+/// The memory of one pass.
+#[derive(Default)]
+struct Memory {
     activations: Activations,
     logits: SpanLogits,
     logit_gradients: SpanGradients,
     buffers: BackwardBuffers,
 }
 
+/// The tensors of a learner's state, by name.
+type State<T> = Vec<(&'static str, T)>;
+
 impl Learner {
-    /// Prepares `model` for training.
-    pub fn new(model: Model, options: &OptimizerOptions) -> Self {
+    /// Prepares `model` for training, with dropout.
+    pub fn new(model: Model, options: &OptimizerOptions, objective: impl Into<Objective>) -> Self {
+        let objective = objective.into();
         Learner {
-            optimizer: Optimizer::new(options, &model.layout),
+            optimizer: Optimizer::new(options, &model.layout, objective.projection()),
             gradients: vec![0.0; model.layout.len],
-            activations: Activations::default(),
-            logits: SpanLogits::default(),
-            logit_gradients: SpanGradients::default(),
-            buffers: BackwardBuffers::default(),
+            memory: Memory::default(),
+            whole_logits: SpanLogits::default(),
+            dropout: true,
+            objective,
             model,
         }
     }
 
-    /// Adds `share` times the gradient of the weighted losses over one batch to the
-    /// gradients. Returns the weighted sum of the losses, whatever the share; each
-    /// loss by itself is added to `parts`.
+    /// Adds `share` times the gradient of the objective over one batch to the gradients. Returns
+    /// the objective, whatever the share; each of its parts ([`Objective::names`]) is added to
+    /// `parts`.
     ///
-    /// `key` is that of this batch's dropout; without one nothing is dropped.
+    /// `key` is that of this batch's random bits.
     ///
     /// # Errors
     /// When a token, segment or length is beyond the model's tables, or the model has no
@@ -52,32 +73,161 @@ impl Learner {
     pub fn accumulate(
         &mut self,
         batch: &Batch,
-        losses: &mut [Weighted],
-        key: Option<Key>,
+        key: Key,
         share: f64,
         parts: &mut [f64],
     ) -> Result<f64> {
         self.model.check_tokens(tokens(batch))?;
-        let mode = key.map_or(Mode::Evaluate, Mode::Train);
-        let Learner { model, activations, logits, logit_gradients, buffers, gradients, .. } = self;
-        encoder::forward(model, tokens(batch), mode, activations);
-        span::forward(model, activations.last_hidden_state(), mode, logits)?;
-        logit_gradients.clear(batch.rows());
-        let mut total = 0.0;
-        for (Weighted { weight, loss }, part) in losses.iter_mut().zip(parts) {
-            let value = loss.add(batch, logits, *weight * share, logit_gradients);
-            *part += value * share;
-            total += *weight * value;
+        let passes = self.objective.sandwich.as_ref().map_or(1, |sandwich| sandwich.passes());
+        let share_of_pass = share / passes as f64;
+        let mut total = self.whole_pass(batch, key, (share, share_of_pass), parts)?;
+        if passes > 1 {
+            std::mem::swap(&mut self.whole_logits, &mut self.memory.logits);
         }
-        let hidden = activations.last_hidden_state();
-        span::backward(model, hidden, mode, logits, logit_gradients, buffers, gradients)?;
-        encoder::backward(model, tokens(batch), mode, activations, buffers, gradients);
+        for pass in 1..passes {
+            let value = self.shortened_pass(pass, batch, key, share_of_pass)?;
+            total += value;
+            if let Some(part) = parts.last_mut() {
+                *part += value * share / (passes - 1) as f64;
+            }
+        }
+        Ok(total / passes as f64)
+    }
+
+    fn whole_pass(
+        &mut self,
+        batch: &Batch,
+        key: Key,
+        (share, share_of_pass): (f64, f64),
+        parts: &mut [f64],
+    ) -> Result<f64> {
+        let mode = if self.dropout { Mode::Train(key) } else { Mode::Evaluate };
+        let Objective { losses, intermediate, sandwich } = &mut self.objective;
+        let longest = longest(batch);
+        let key = key.child(PASSES);
+        let route = match sandwich {
+            Some(sandwich) => sandwich.draw(0, longest, key).route(),
+            None => Route::default(),
+        };
+        let mut look = match intermediate {
+            Some(intermediate) => Some(intermediate.look(batch, share_of_pass)?),
+            None => None,
+        };
+        let taps: &mut dyn Taps = match &mut look {
+            Some(look) => look,
+            None => &mut NoTaps,
+        };
+        let mut total = 0.0;
+        let (of_losses, of_others) = parts.split_at_mut(losses.len());
+        let pass = (&self.model, &mut self.memory, self.gradients.as_mut_slice());
+        run(pass, batch, mode, route, taps, |logits, gradients| {
+            for (Weighted { weight, loss }, part) in losses.iter_mut().zip(of_losses) {
+                let value = loss.add(batch, logits, *weight * share_of_pass, gradients);
+                *part += value * share;
+                total += *weight * value;
+            }
+        })?;
+        if let Some(sums) = look.map(|look| look.sums) {
+            let weights = intermediate.as_ref().map_or([0.0; 2], |losses| losses.weights());
+            for ((sum, weight), part) in sums.into_iter().zip(weights).zip(of_others) {
+                *part += sum * share;
+                total += weight * sum;
+            }
+        }
         Ok(total)
+    }
+
+    fn shortened_pass(&mut self, pass: usize, batch: &Batch, key: Key, share: f64) -> Result<f64> {
+        let Some(sandwich) = &mut self.objective.sandwich else { return Ok(0.0) };
+        let key = key.child(PASSES + pass as u64);
+        let mode = if self.dropout { Mode::Train(key) } else { Mode::Evaluate };
+        let drawn = sandwich.draw(pass, longest(batch), key);
+        let mut value = 0.0;
+        let whole = &self.whole_logits;
+        let pass = (&self.model, &mut self.memory, self.gradients.as_mut_slice());
+        run(pass, batch, mode, drawn.route(), &mut NoTaps, |logits, gradients| {
+            value = drawn.add(batch, whole, logits, share, gradients);
+        })?;
+        Ok(value)
+    }
+
+    /// The gradients so far, laid out as the model's parameters.
+    pub fn gradients(&self) -> &[f32] {
+        &self.gradients
     }
 
     /// Clips, updates the parameters and clears the gradients. Returns the gradients'
     /// norm before clipping; when it is not a number nothing changed.
     pub fn update(&mut self, learning_rate: f64) -> f64 {
-        self.optimizer.step(learning_rate, &mut self.model.parameters, &mut self.gradients)
+        let model =
+            Trained { parameters: &mut self.model.parameters, gradients: &mut self.gradients };
+        let projection = self.objective.projection_mut().map(|projection| Trained {
+            parameters: &mut projection.parameters,
+            gradients: &mut projection.gradients,
+        });
+        self.optimizer.step(learning_rate, model, projection)
     }
+
+    /// Everything that a checkpoint holds of the learner.
+    pub(crate) fn state(&self) -> State<&[f32]> {
+        let moments = &self.optimizer.model;
+        let mut state: State<&[f32]> = vec![
+            ("parameters", &self.model.parameters),
+            ("first_moments", &moments.first),
+            ("second_moments", &moments.second),
+        ];
+        let projection = self.objective.projection().zip(self.optimizer.projection.as_ref());
+        if let Some((projection, moments)) = projection {
+            state.extend([
+                ("projection", projection.parameters.as_slice()),
+                ("projection_first_moments", &moments.first),
+                ("projection_second_moments", &moments.second),
+            ]);
+        }
+        state
+    }
+
+    /// The same, to be read into.
+    pub(crate) fn state_mut(&mut self) -> State<&mut [f32]> {
+        let moments = &mut self.optimizer.model;
+        let mut state: State<&mut [f32]> = vec![
+            ("parameters", &mut self.model.parameters),
+            ("first_moments", &mut moments.first),
+            ("second_moments", &mut moments.second),
+        ];
+        let projection = self.objective.projection_mut().zip(self.optimizer.projection.as_mut());
+        if let Some((projection, moments)) = projection {
+            state.extend([
+                ("projection", projection.parameters.as_mut_slice()),
+                ("projection_first_moments", &mut moments.first),
+                ("projection_second_moments", &mut moments.second),
+            ]);
+        }
+        state
+    }
+}
+
+/// Tokens of the longest sequence.
+fn longest(batch: &Batch) -> usize {
+    batch.starts.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or(0)
+}
+
+/// One pass: forward along `route`, `losses(logits, gradients)`, backward.
+fn run(
+    (model, memory, gradients): (&Model, &mut Memory, &mut [f32]),
+    batch: &Batch,
+    mode: Mode,
+    route: Route<'_>,
+    taps: &mut dyn Taps,
+    losses: impl FnOnce(&SpanLogits, &mut SpanGradients),
+) -> Result<()> {
+    let Memory { activations, logits, logit_gradients, buffers } = memory;
+    encoder::forward_along(model, tokens(batch), mode, route, activations);
+    let hidden = activations.last_hidden_state();
+    span::forward(model, hidden, mode, logits)?;
+    logit_gradients.clear(batch.rows());
+    losses(logits, logit_gradients);
+    span::backward(model, hidden, mode, logits, logit_gradients, buffers, gradients)?;
+    encoder::backward(model, tokens(batch), mode, activations, taps, buffers, gradients);
+    Ok(())
 }

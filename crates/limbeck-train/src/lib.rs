@@ -7,7 +7,8 @@
 //!
 //! # Layout
 //! - [`options`]: what a run can be told
-//! - [`losses`]: one loss a file, and the weighted list of them that a run minimises
+//! - [`losses`]: one loss a file
+//! - [`objective`]: all that a run minimises; [`sandwich`]: passes in which tokens leave
 //! - [`learner`]: one optimiser step: forward, losses, backward, update
 //! - [`optimizer`] and [`schedule`]: AdamW over the flat buffer, the learning rate
 //! - [`teacher`]: the logits of a teacher, on disk
@@ -22,10 +23,12 @@ pub mod evaluation;
 pub mod folder;
 pub mod learner;
 pub mod losses;
+pub mod objective;
 pub mod observer;
 pub mod optimizer;
 pub mod options;
 pub mod run;
+pub mod sandwich;
 pub mod schedule;
 pub mod teacher;
 pub mod trackers;

@@ -6,25 +6,28 @@ use limbeck_kernels::optimizer::AdamW;
 use limbeck_kernels::reduce::square_sum;
 use limbeck_model::Layout;
 
+use crate::losses::Projection;
 use crate::options::OptimizerOptions;
 
-/// The moments of all parameters, laid out as they are, and the groups of weight decay.
+/// The moments of one flat buffer of parameters, laid out as they are.
 #[derive(Debug)]
-pub struct Optimizer {
-    options: OptimizerOptions,
+pub struct Moments {
+    /// Stretches of the buffer, and whether weight decay applies to them.
     groups: Vec<(Range<usize>, bool)>,
     /// First moments.
-    pub first_moments: Vec<f32>,
+    pub first: Vec<f32>,
     /// Second moments.
-    pub second_moments: Vec<f32>,
-    /// Steps taken.
-    pub steps: usize,
+    pub second: Vec<f32>,
 }
 
-impl Optimizer {
-    /// Moments of zero for the parameters of `layout`. Weight decay goes by a tensor's
-    /// role: weights and embeddings decay, biases and layer norms do not.
-    pub fn new(options: &OptimizerOptions, layout: &Layout) -> Self {
+impl Moments {
+    fn new(groups: Vec<(Range<usize>, bool)>, len: usize) -> Moments {
+        Moments { groups, first: vec![0.0; len], second: vec![0.0; len] }
+    }
+
+    /// Of a model. Weight decay goes by a tensor's role: weights and embeddings decay, biases
+    /// and layer norms do not.
+    fn of_model(layout: &Layout) -> Moments {
         let mut groups: Vec<(Range<usize>, bool)> = Vec::new();
         for tensor in &layout.tensors {
             let decays = tensor.role.decays();
@@ -34,11 +37,42 @@ impl Optimizer {
                 _ => groups.push((tensor.range(), decays)),
             }
         }
+        Moments::new(groups, layout.len)
+    }
+}
+
+/// One buffer of parameters with its gradients.
+pub struct Trained<'a> {
+    /// What is changed.
+    pub parameters: &'a mut [f32],
+    /// What is used up.
+    pub gradients: &'a mut [f32],
+}
+
+/// AdamW and its state: moments of the model, and of a projection where one is learned.
+#[derive(Debug)]
+pub struct Optimizer {
+    options: OptimizerOptions,
+    /// Of the model.
+    pub model: Moments,
+    /// Of the projection of hidden states.
+    pub projection: Option<Moments>,
+    /// Steps taken.
+    pub steps: usize,
+}
+
+impl Optimizer {
+    /// Moments of zero for the parameters of `layout` and of `projection`.
+    pub fn new(
+        options: &OptimizerOptions,
+        layout: &Layout,
+        projection: Option<&Projection>,
+    ) -> Self {
+        let of_projection = |p: &Projection| Moments::new(p.groups().to_vec(), p.parameters.len());
         Optimizer {
             options: options.clone(),
-            groups,
-            first_moments: vec![0.0; layout.len],
-            second_moments: vec![0.0; layout.len],
+            model: Moments::of_model(layout),
+            projection: projection.map(of_projection),
             steps: 0,
         }
     }
@@ -49,11 +83,12 @@ impl Optimizer {
     pub fn step(
         &mut self,
         learning_rate: f64,
-        parameters: &mut [f32],
-        gradients: &mut [f32],
+        model: Trained<'_>,
+        projection: Option<Trained<'_>>,
     ) -> f64 {
         let options = &self.options;
-        let norm = square_sum(gradients).sqrt();
+        let squares = |trained: &Trained<'_>| square_sum(trained.gradients);
+        let norm = (squares(&model) + projection.as_ref().map_or(0.0, squares)).sqrt();
         if !norm.is_finite() {
             return norm;
         }
@@ -78,14 +113,21 @@ impl Optimizer {
             correction_2: correction(options.beta_2) as f32,
             gradient_scale: clip as f32,
         };
-        for (range, decays) in &self.groups {
-            step.step(
-                if *decays { options.weight_decay as f32 } else { 0.0 },
-                &mut parameters[range.clone()],
-                &mut gradients[range.clone()],
-                &mut self.first_moments[range.clone()],
-                &mut self.second_moments[range.clone()],
-            );
+        let buffers = [Some(model), projection];
+        let moments = [Some(&mut self.model), self.projection.as_mut()];
+        for (buffer, moments) in buffers.into_iter().zip(moments) {
+            let (Some(Trained { parameters, gradients }), Some(moments)) = (buffer, moments) else {
+                continue;
+            };
+            for (range, decays) in &moments.groups {
+                step.step(
+                    if *decays { options.weight_decay as f32 } else { 0.0 },
+                    &mut parameters[range.clone()],
+                    &mut gradients[range.clone()],
+                    &mut moments.first[range.clone()],
+                    &mut moments.second[range.clone()],
+                );
+            }
         }
         norm
     }

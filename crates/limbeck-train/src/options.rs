@@ -1,8 +1,18 @@
 //! What a training run can be told: the serde types that flags and recipes fill.
+//!
+//! # Layout
+//! - here: optimiser, schedule, length and rhythm
+//! - `distill`: what is learnt from teachers
+//! - `lengths`: training for every length budget
+
+mod distill;
+mod lengths;
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Result, TrainError};
+pub use distill::{DistanceKind, DistillOptions, HiddenStates, MapsKind, Projection, SoftKind};
+pub use lengths::{Direction, LengthOptions, Sampling};
 
 /// How the learning rate moves after warm-up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -116,26 +126,6 @@ impl Default for TrainOptions {
     }
 }
 
-/// What is learnt from teachers beside the labels.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct DistillOptions {
-    /// Weight of the soft loss: `KL(teacher ‖ student) · T²`.
-    pub alpha_soft: f64,
-    /// Weight of the hard loss: cross-entropy against the labels.
-    pub alpha_hard: f64,
-    /// Temperature `T` on both sides of the soft loss.
-    pub temperature: f64,
-    /// Weights of the teachers, in their order; empty: all alike.
-    pub teacher_weights: Vec<f64>,
-}
-
-impl Default for DistillOptions {
-    fn default() -> Self {
-        Self { alpha_soft: 0.5, alpha_hard: 0.5, temperature: 2.0, teacher_weights: Vec::new() }
-    }
-}
-
 /// More epochs than anybody trains: beyond it, the count is a slip of the hand.
 const MAX_EPOCHS: f64 = 1e6;
 
@@ -192,44 +182,5 @@ impl TrainOptions {
         require(holds, "train.gradient_accumulation_steps", || {
             format!("{batches} is not from 1 to {MAX_ACCUMULATION}")
         })
-    }
-}
-
-impl DistillOptions {
-    /// Checks every value, for this many teachers.
-    ///
-    /// # Errors
-    /// Names the first that cannot work.
-    pub fn validate(&self, teachers: usize) -> Result<()> {
-        for (alpha, option) in
-            [(self.alpha_soft, "distill.alpha_soft"), (self.alpha_hard, "distill.alpha_hard")]
-        {
-            let holds = alpha.is_finite() && alpha >= 0.0;
-            require(holds, option, || format!("{alpha} is not a number of 0 or more"))?;
-        }
-        require(self.alpha_soft + self.alpha_hard > 0.0, "distill.alpha_soft", || {
-            "both weights are 0: there is nothing to learn".into()
-        })?;
-        let holds = self.temperature.is_finite() && self.temperature > 0.0;
-        require(holds, "distill.temperature", || {
-            format!("{} is not a number above 0", self.temperature)
-        })?;
-        let weights = &self.teacher_weights;
-        let holds = weights.is_empty()
-            || weights.len() == teachers
-                && weights.iter().all(|w| w.is_finite() && *w >= 0.0)
-                && weights.iter().sum::<f64>() > 0.0;
-        require(holds, "distill.teacher_weights", || {
-            format!("{weights:?} does not give each of {teachers} teachers a weight of 0 or more")
-        })
-    }
-
-    /// The share of each of `teachers` in the soft loss; they add up to 1.
-    pub fn teacher_shares(&self, teachers: usize) -> Vec<f64> {
-        if self.teacher_weights.is_empty() {
-            return vec![1.0 / teachers as f64; teachers];
-        }
-        let total: f64 = self.teacher_weights.iter().sum();
-        self.teacher_weights.iter().map(|weight| weight / total).collect()
     }
 }

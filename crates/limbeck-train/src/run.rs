@@ -14,7 +14,7 @@ use crate::error::{Result, TrainError};
 use crate::evaluation::{Evaluation, EvaluationSet};
 use crate::folder::{RunFolder, write_json};
 use crate::learner::Learner;
-use crate::losses::Weighted;
+use crate::objective::Objective;
 use crate::observer::{Observer, StepReport};
 use crate::options::{OptimizerOptions, ScheduleOptions, TrainOptions};
 use crate::schedule::Schedule;
@@ -32,7 +32,7 @@ pub struct Run<'a> {
     /// What it is trained on.
     pub features: &'a Features,
     /// What is minimised.
-    pub losses: Vec<Weighted>,
+    pub objective: Objective,
     /// What it is evaluated on meanwhile; the best model is kept. Without, the last.
     pub dev: Option<&'a EvaluationSet>,
     /// Length and rhythm.
@@ -110,7 +110,8 @@ impl Run<'_> {
         let schedule = Schedule::new(self.schedule, self.optim.learning_rate, total_steps)?;
         self.folder.begin()?;
         let inputs = fingerprint(&self.model, self.features);
-        let mut learner = Learner::new(self.model, self.optim);
+        let mut learner = Learner::new(self.model, self.optim, self.objective);
+        learner.dropout = self.train.dropout;
         let resumed = checkpoint::load(self.folder.path(), &mut learner)?;
         if resumed.as_ref().is_some_and(|progress| progress.inputs != inputs) {
             return Err(TrainError::Folder {
@@ -129,7 +130,7 @@ impl Run<'_> {
             trackers: trackers(self.folder.path(), resumed.as_ref())?,
             batches: Batches::new(self.features, self.train),
             tokenizer: self.tokenizer,
-            losses: self.losses,
+            names: learner.objective.names().iter().map(|name| format!("loss_{name}")).collect(),
             parts: Vec::new(),
             dev: self.dev,
             options: self.train,
@@ -167,8 +168,9 @@ fn trackers(folder: &std::path::Path, resumed: Option<&Progress>) -> Result<Trac
 
 struct Loop<'a> {
     learner: Learner,
-    losses: Vec<Weighted>,
-    /// Each loss of the present step.
+    /// Of the objective's parts, in `train.jsonl`.
+    names: Vec<String>,
+    /// Those parts, of the present step.
     parts: Vec<f64>,
     batches: Batches<'a>,
     schedule: Schedule,
@@ -223,7 +225,7 @@ impl Loop<'_> {
         let step = self.progress.step;
         let key = Key::new(self.options.seed).child(DROPOUT_STREAM).child(step as u64);
         self.parts.clear();
-        self.parts.resize(self.losses.len(), 0.0);
+        self.parts.resize(self.names.len(), 0.0);
         let (mut loss, mut tokens) = (0.0, 0);
         for micro_batch in 0..micro_batches {
             if micro_batch > 0 && observer.should_stop() {
@@ -231,9 +233,8 @@ impl Loop<'_> {
             }
             let batch = self.batches.get(step * micro_batches + micro_batch);
             tokens += batch.rows();
-            let key = self.options.dropout.then(|| key.child(micro_batch as u64));
-            let parts = &mut self.parts;
-            loss += share * self.learner.accumulate(batch, &mut self.losses, key, share, parts)?;
+            let key = key.child(micro_batch as u64);
+            loss += share * self.learner.accumulate(batch, key, share, &mut self.parts)?;
         }
         let learning_rate = self.schedule.rate(step);
         let gradient_norm = self.learner.update(learning_rate);
@@ -272,8 +273,6 @@ impl Loop<'_> {
         }
         let window = std::mem::take(&mut self.progress.window);
         let steps = window.steps as f64;
-        let names: Vec<String> =
-            self.losses.iter().map(|l| format!("loss_{}", l.loss.name())).collect();
         let mut values = vec![
             ("epoch", report.epoch),
             ("loss", window.loss / steps),
@@ -281,7 +280,8 @@ impl Loop<'_> {
             ("gradient_norm", window.gradient_norm / steps),
             ("tokens_per_second", window.tokens as f64 / window.seconds),
         ];
-        values.extend(names.iter().zip(&window.parts).map(|(name, sum)| (&**name, sum / steps)));
+        values
+            .extend(self.names.iter().zip(&window.parts).map(|(name, sum)| (&**name, sum / steps)));
         self.trackers.scalars(report.step as u64, now(), &values)?;
         self.progress.window = Window { parts: window.parts, ..Window::default() };
         self.progress.window.parts.fill(0.0);

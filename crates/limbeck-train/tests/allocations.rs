@@ -8,8 +8,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use limbeck_data::{Batch, Purpose};
 use limbeck_kernels::random::Key;
 use limbeck_train::learner::Learner;
-use limbeck_train::losses::{HardLoss, Weighted};
-use limbeck_train::options::OptimizerOptions;
+use limbeck_train::losses::{HardLoss, Intermediate, Weighted};
+use limbeck_train::objective::Objective;
+use limbeck_train::options::{DistillOptions, LengthOptions, OptimizerOptions, Projection};
+use limbeck_train::sandwich::Sandwich;
 
 struct Counting;
 
@@ -37,22 +39,40 @@ fn a_warm_step_allocates_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let tokenizer = support::tokenizer(folder.path());
     let features = support::features(&support::questions(64), &tokenizer, Purpose::Train);
-    let mut learner = Learner::new(support::model(1), &OptimizerOptions::default());
-    let mut losses = vec![Weighted::new(1.0, HardLoss)];
-    let mut batch = Batch::default();
-    let mut parts = [0.0];
-    let batches: Vec<Vec<usize>> = (0..4).map(|i| (i * 16..(i + 1) * 16).collect()).collect();
-    let mut step = |key: u64| {
-        for indices in &batches {
-            features.batch(indices, &mut batch);
-            learner.accumulate(&batch, &mut losses, Some(Key::new(key)), 1.0, &mut parts).unwrap();
-            assert!(learner.update(1e-4).is_finite());
-        }
+    let student = support::model(1);
+    let distill = DistillOptions {
+        alpha_hidden: 1.0,
+        alpha_attention: 1.0,
+        projection: Projection::Always,
+        ..DistillOptions::default()
     };
-    // Threads take tasks as they come: several rounds, so that each has seen its largest.
-    (0..20).for_each(&mut step);
-    let before = ALLOCATIONS.load(Ordering::Relaxed);
-    (20..40).for_each(&mut step);
-    let allocations = ALLOCATIONS.load(Ordering::Relaxed) - before;
-    assert_eq!(allocations, 0, "allocations in 80 warm steps");
+    let layers = student.config.num_hidden_layers;
+    let everything = Objective {
+        losses: vec![Weighted::new(1.0, HardLoss)],
+        intermediate: Some(
+            Intermediate::new(&student.config, support::teacher(5), &distill, 1).unwrap(),
+        ),
+        sandwich: Some(Sandwich::new(&LengthOptions::default(), layers)),
+    };
+    let plain = vec![Weighted::new(1.0, HardLoss)].into();
+    for (objective, parts) in [(plain, 1), (everything, 4)] {
+        let model = support::model(1);
+        let mut learner = Learner::new(model, &OptimizerOptions::default(), objective);
+        let mut batch = Batch::default();
+        let mut parts = vec![0.0; parts];
+        let batches: Vec<Vec<usize>> = (0..4).map(|i| (i * 16..(i + 1) * 16).collect()).collect();
+        let mut step = |key: u64| {
+            for indices in &batches {
+                features.batch(indices, &mut batch);
+                learner.accumulate(&batch, Key::new(key), 1.0, &mut parts).unwrap();
+                assert!(learner.update(1e-4).is_finite());
+            }
+        };
+        // Threads take tasks as they come: several rounds, so that each has seen its largest.
+        (0..20).for_each(&mut step);
+        let before = ALLOCATIONS.load(Ordering::Relaxed);
+        (20..40).for_each(&mut step);
+        let allocations = ALLOCATIONS.load(Ordering::Relaxed) - before;
+        assert_eq!(allocations, 0, "allocations in 80 warm steps with {} parts", parts.len());
+    }
 }

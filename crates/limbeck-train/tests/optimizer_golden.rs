@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use limbeck_data::Batch;
+use limbeck_kernels::random::Key;
 use limbeck_model::Model;
 use limbeck_model::folder::SafetensorsFile;
 use limbeck_train::learner::Learner;
@@ -46,10 +47,11 @@ fn check(optim: &OptimizerOptions, schedule: &ScheduleOptions, prefix: &str) {
         let folder = folder(name);
         let batch = batch(&folder);
         let schedule = Schedule::new(schedule, 1e-2, 10).unwrap();
-        let mut learner = Learner::new(Model::open(&folder).unwrap(), optim);
-        let mut losses = vec![Weighted::new(1.0, HardLoss)];
+        let losses = vec![Weighted::new(1.0, HardLoss)];
+        let mut learner = Learner::new(Model::open(&folder).unwrap(), optim, losses);
+        learner.dropout = false;
         for step in 0..5 {
-            learner.accumulate(&batch, &mut losses, None, 1.0, &mut [0.0]).unwrap();
+            learner.accumulate(&batch, Key::new(0), 1.0, &mut [0.0]).unwrap();
             learner.update(schedule.rate(step));
         }
         let expected = SafetensorsFile::open(&folder.join("expected.safetensors")).unwrap();

@@ -7,14 +7,21 @@ use std::path::Path;
 use std::sync::Arc;
 
 use limbeck_data::{DecodeOptions, Features, Purpose, SquadData, Tokenizer};
+use limbeck_kernels::random::Key;
 use limbeck_model::inference::InferenceModel;
 use limbeck_train::TrainError;
 use limbeck_train::evaluation::EvaluationSet;
 use limbeck_train::folder::RunFolder;
-use limbeck_train::losses::{HardLoss, SoftLoss, Weighted};
+use limbeck_train::learner::Learner;
+use limbeck_train::losses::{HardLoss, Intermediate, SoftLoss, Weighted};
+use limbeck_train::objective::Objective;
 use limbeck_train::observer::{Observer, Silent, StepReport};
-use limbeck_train::options::{OptimizerOptions, ScheduleOptions, TrainOptions};
+use limbeck_train::options::{
+    DistillOptions, LengthOptions, OptimizerOptions, Projection, ScheduleOptions, SoftKind,
+    TrainOptions,
+};
 use limbeck_train::run::{Outcome, Run};
+use limbeck_train::sandwich::Sandwich;
 use limbeck_train::teacher::TeacherLogits;
 
 struct World {
@@ -50,7 +57,7 @@ impl World {
         out: &Path,
         train: &TrainOptions,
         optim: &OptimizerOptions,
-        losses: Vec<Weighted>,
+        objective: impl Into<Objective>,
         observer: &mut dyn Observer,
     ) -> Result<Outcome, TrainError> {
         let (mut folder, _) = RunFolder::open(out, serde_json::json!({}), false)?;
@@ -58,7 +65,7 @@ impl World {
             model: support::model(3),
             tokenizer: &self.tokenizer,
             features: &self.features,
-            losses,
+            objective: objective.into(),
             dev: Some(&self.dev),
             train,
             optim,
@@ -199,7 +206,7 @@ fn a_student_learns_from_its_teacher_alone() {
     open(&mut count).unwrap();
     assert_eq!(count.0, 0);
 
-    let losses = vec![Weighted::new(1.0, SoftLoss::new("soft", logits, 2.0))];
+    let losses = vec![Weighted::new(1.0, SoftLoss::new("soft", logits, 2.0, SoftKind::Divergence))];
     let outcome =
         world.run(&out.path().join("student"), &train, &fast(), losses, &mut Silent).unwrap();
     let Outcome::Finished { summary } = outcome else { panic!("{outcome:?}") };
@@ -232,21 +239,116 @@ fn teacher_logits_that_were_cut_short_are_completed() {
 #[test]
 fn accumulated_batches_make_the_step_of_one_large_batch() {
     let world = World::new();
-    let mut losses = hard();
     let mut batch = limbeck_data::Batch::default();
-    let norm = |batches: &[Vec<usize>], losses: &mut Vec<Weighted>, batch: &mut _| {
-        let mut learner = limbeck_train::learner::Learner::new(support::model(3), &fast());
+    let mut norm = |batches: &[Vec<usize>]| {
+        let mut learner = Learner::new(support::model(3), &fast(), hard());
+        learner.dropout = false;
         for indices in batches {
-            world.features.batch(indices, batch);
-            learner
-                .accumulate(batch, losses, None, 1.0 / batches.len() as f64, &mut [0.0])
-                .unwrap();
+            world.features.batch(indices, &mut batch);
+            let share = 1.0 / batches.len() as f64;
+            learner.accumulate(&batch, Key::new(1), share, &mut [0.0]).unwrap();
         }
         learner.update(1e-3)
     };
-    let one = norm(&[(0..16).collect()], &mut losses, &mut batch);
-    let two = norm(&[(0..8).collect(), (8..16).collect()], &mut losses, &mut batch);
+    let one = norm(&[(0..16).collect()]);
+    let two = norm(&[(0..8).collect(), (8..16).collect()]);
     assert!((one - two).abs() < 1e-5 * one, "{one} and {two}");
+}
+
+/// All that a run can minimise at once; the teacher is wider and deeper than the student.
+fn everything() -> Objective {
+    let options = DistillOptions {
+        alpha_hidden: 1.0,
+        alpha_attention: 1.0,
+        projection: Projection::Always,
+        ..DistillOptions::default()
+    };
+    let lengths = LengthOptions { layer_dropout_prob: 0.3, ..LengthOptions::default() };
+    let student = support::model(3);
+    Objective {
+        losses: hard(),
+        intermediate: Some(
+            Intermediate::new(&student.config, support::teacher(5), &options, 1).unwrap(),
+        ),
+        sandwich: Some(Sandwich::new(&lengths, student.config.num_hidden_layers)),
+    }
+}
+
+#[test]
+fn a_run_with_a_projection_and_shortened_passes_resumes_exactly_and_tells_its_parts() {
+    let world = World::new();
+    let train = TrainOptions { epochs: 1.0, ..options() };
+    let whole = tempfile::tempdir().unwrap();
+    world.run(whole.path(), &train, &fast(), everything(), &mut Silent).unwrap();
+    let out = tempfile::tempdir().unwrap();
+    let mut stop = StopAfter { asked: Cell::new(0), after: 5 };
+    let outcome = world.run(out.path(), &train, &fast(), everything(), &mut stop).unwrap();
+    assert!(matches!(outcome, Outcome::Interrupted { .. }));
+    world.run(out.path(), &train, &fast(), everything(), &mut Silent).unwrap();
+    let read = |folder: &Path| std::fs::read(folder.join("model.safetensors")).unwrap();
+    assert!(read(out.path()) == read(whole.path()));
+
+    let log = std::fs::read_to_string(out.path().join("train.jsonl")).unwrap();
+    let line: serde_json::Value = serde_json::from_str(log.lines().next().unwrap()).unwrap();
+    let part = |name: &str| line[format!("loss_{name}")].as_f64().unwrap();
+    // Four passes weigh the same: the whole one with its losses, three that learn from it.
+    let sum = (part("hard") + part("hidden") + part("attention") + 3.0 * part("in_place")) / 4.0;
+    let loss = line["loss"].as_f64().unwrap();
+    assert!((sum - loss).abs() < 1e-9 * loss, "{sum} and {loss}");
+    assert!(part("in_place") > 0.0 && part("hidden") > 0.0 && part("attention") > 0.0);
+}
+
+#[test]
+fn the_gradient_of_losses_inside_is_their_derivative() {
+    let world = World::new();
+    let mut batch = limbeck_data::Batch::default();
+    world.features.batch(&[0, 1, 2, 3], &mut batch);
+    let learner = |moved: Option<(usize, f32)>| {
+        let mut model = support::model(3);
+        if let Some((place, by)) = moved {
+            model.parameters[place] += by;
+        }
+        let objective = Objective { sandwich: None, ..everything() };
+        let mut learner = Learner::new(model, &fast(), objective);
+        learner.dropout = false;
+        let loss = learner.accumulate(&batch, Key::new(1), 1.0, &mut [0.0; 3]).unwrap();
+        (loss, learner)
+    };
+    let (_, whole) = learner(None);
+    let step = 1e-3;
+    for tensor in &whole.model.layout.tensors {
+        let place = tensor.offset + tensor.size() / 2;
+        let (above, below) = (learner(Some((place, step))).0, learner(Some((place, -step))).0);
+        let expected = (above - below) / (2.0 * f64::from(step));
+        let got = f64::from(whole.gradients()[place]);
+        let error = (got - expected).abs();
+        assert!(error < 2e-2 * expected.abs().max(0.5), "{}: {got}, {expected}", tensor.name);
+    }
+}
+
+#[test]
+fn a_student_trained_at_every_length_says_the_same_when_tokens_leave() {
+    let world = World::new();
+    let train = TrainOptions { epochs: 30.0, dropout: false, ..options() };
+    let lengths = LengthOptions { drop_ratio_bound: 0.6, ..LengthOptions::default() };
+    let sandwich = || Some(Sandwich::new(&lengths, 2));
+    let mut batch = limbeck_data::Batch::default();
+    world.features.batch(&(0..32).collect::<Vec<_>>(), &mut batch);
+    let mut divergence = |objective: Objective| {
+        let out = tempfile::tempdir().unwrap();
+        world.run(out.path(), &train, &fast(), objective, &mut Silent).unwrap();
+        // The best model is the first that was right everywhere, long before the last.
+        let model = limbeck_model::Model::open(&out.path().join("last")).unwrap();
+        let objective = Objective { sandwich: sandwich(), ..Objective::new(hard()) };
+        let mut learner = Learner::new(model, &fast(), objective);
+        learner.dropout = false;
+        let mut parts = [0.0; 2];
+        learner.accumulate(&batch, Key::new(1), 1.0, &mut parts).unwrap();
+        parts[1]
+    };
+    let plain = divergence(Objective::new(hard()));
+    let adaptive = divergence(Objective { sandwich: sandwich(), ..Objective::new(hard()) });
+    assert!(adaptive < 0.5 * plain, "{adaptive} against {plain}");
 }
 
 #[test]

@@ -6,6 +6,7 @@
 //! queries and keys: memory does not grow with the square of the length, and a block
 //! of them never leaves the cache.
 
+mod maps;
 mod softmax;
 #[cfg(test)]
 mod tests;
@@ -18,6 +19,8 @@ use crate::matmul::{Matrix, Packed, Write, copy_short, matmul_here};
 use crate::profile::{self, Timer};
 use crate::threads::{self, Shared};
 use softmax::{Rows, add_column_sums, dot, exponentials, gradients, row_stride};
+
+pub use maps::{MapLoss, Maps, Queries};
 
 /// Queries taken at once: their scores stay in the second cache.
 const BLOCK_QUERIES: usize = 64;
@@ -166,19 +169,21 @@ pub fn forward(
     forward_with(qkv, starts, heads, dropout, context, log_sums, None);
 }
 
-/// Like [`forward`] without dropout, and also tells how much each row was looked at: the sum
-/// of the probabilities that all queries of its sequence give to it, for each head apart.
+/// Like [`forward`], and also tells how much each row was looked at: the sum of the
+/// probabilities, after dropout, that all queries of its sequence give to it, for each head
+/// apart.
 /// `attention`, one value for each row and head, holds them in the order of sequences, then of
 /// heads, then of rows.
 pub fn forward_measuring(
     qkv: &[f32],
     starts: &[usize],
     heads: Heads,
+    dropout: Dropout,
     context: &mut [f32],
     log_sums: &mut [f32],
     attention: &mut [f32],
 ) {
-    forward_with(qkv, starts, heads, Dropout::none(), context, log_sums, Some(attention));
+    forward_with(qkv, starts, heads, dropout, context, log_sums, Some(attention));
 }
 
 fn forward_with(

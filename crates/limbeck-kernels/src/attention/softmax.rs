@@ -97,6 +97,43 @@ for_each_isa! {
 }
 
 for_each_isa! {
+    /// Adds each row of `values`, times its factor, to the same row of `sums`.
+    pub(super) fn add_scaled<FMA>(
+        values: &[f32],
+        stride: usize,
+        factors: &[f32],
+        sums: &mut [f32],
+    ) {
+        let rows = values.chunks_exact(stride).zip(sums.chunks_exact_mut(stride));
+        for ((row, sums), &factor) in rows.zip(factors) {
+            for (sum, &value) in sums.iter_mut().zip(row) {
+                *sum = math::mul_add::<FMA>(value, factor, *sum);
+            }
+        }
+    }
+}
+
+for_each_isa! {
+    /// For each row: from the gradient of probabilities to that of their scores before
+    /// scaling, `scale · p · (gradient - sum of p · gradient)`.
+    pub(super) fn probability_gradients<FMA>(
+        probabilities: &[f32],
+        gradient: &[f32],
+        stride: usize,
+        scale: f32,
+        d_scores: &mut [f32],
+    ) {
+        let rows = probabilities.chunks_exact(stride).zip(gradient.chunks_exact(stride));
+        for ((row, gradient), out) in rows.zip(d_scores.chunks_exact_mut(stride)) {
+            let mean = math::sum_by(stride, |i| row[i] * gradient[i]);
+            for (i, out) in out.iter_mut().enumerate() {
+                *out = scale * row[i] * (gradient[i] - mean);
+            }
+        }
+    }
+}
+
+for_each_isa! {
     /// For each row: from `scores` to the probabilities after dropout, in place; and in
     /// `gradient`, from the gradient of those to the gradient of the scores.
     ///

@@ -2,6 +2,8 @@
 
 use limbeck_kernels::reduce::Partials;
 
+use super::choice::Choice;
+use super::route::{Rows, left};
 use crate::model::Model;
 
 /// The first `len` values of a buffer, grown if need be. What was in them before is
@@ -27,6 +29,12 @@ pub struct LayerActivations {
     pub(crate) context: Vec<f32>,
     /// Logarithms of the softmax's sums, `[rows * heads]`.
     pub(crate) log_sums: Vec<f32>,
+    /// Whether rows left after attention: then what follows has fewer rows.
+    pub(crate) some_left: bool,
+    /// Those that stayed, as numbers among the rows that entered.
+    pub(crate) stayed: Vec<usize>,
+    /// Of them what attention read.
+    pub(crate) stayed_context: Vec<f32>,
     /// The attention block's sum before gain and shift, `[rows, hidden]`.
     pub(crate) attention_normalised: Vec<f32>,
     /// The scale of each of its rows, `[rows]`.
@@ -41,38 +49,87 @@ pub struct LayerActivations {
     pub(crate) output_reciprocals: Vec<f32>,
 }
 
+/// What one layer's forward works in, used by one layer after the other.
+#[derive(Debug, Default)]
+pub(super) struct Work {
+    /// After the activation, `[rows, intermediate]`.
+    pub(super) inner: Vec<f32>,
+    /// How much each row was looked at, `[rows * heads]`, where rows may leave.
+    pub(super) attention: Vec<f32>,
+    /// The layer's input, of the rows that stay.
+    pub(super) residual: Vec<f32>,
+    pub(super) choice: Choice,
+}
+
 /// What [`super::forward`] leaves for [`super::backward`].
 #[derive(Debug, Default)]
 pub struct Activations {
-    pub(crate) embedding_normalised: Vec<f32>,
-    pub(crate) embedding_reciprocals: Vec<f32>,
-    pub(crate) layers: Vec<LayerActivations>,
-    pub(crate) hidden: Vec<Vec<f32>>,
-    /// After the activation, `[rows, intermediate]`; used by one layer after the other.
-    pub(crate) inner: Vec<f32>,
-    size: usize,
+    pub(super) embedding_normalised: Vec<f32>,
+    pub(super) embedding_reciprocals: Vec<f32>,
+    pub(super) layers: Vec<LayerActivations>,
+    /// What enters each layer, and what leaves the last.
+    pub(super) hidden: Vec<(Vec<f32>, Rows)>,
+    /// By number, the layers that were passed over.
+    pub(super) skipped: Vec<bool>,
+    pub(super) work: Work,
+    /// The last state of every row of the batch, where some have left.
+    restored: Vec<f32>,
+    /// Rows of the batch.
+    rows: usize,
+    width: usize,
 }
 
 impl Activations {
-    pub(crate) fn prepare(&mut self, model: &Model, rows: usize) {
+    pub(super) fn prepare(&mut self, model: &Model, rows: usize) {
         let layers = model.layout.slots.layers.len();
         self.layers.resize_with(layers, LayerActivations::default);
-        self.hidden.resize_with(layers + 1, Vec::new);
-        self.size = rows * model.config.hidden_size;
+        self.hidden.resize_with(layers + 1, Default::default);
+        self.skipped.clear();
+        self.rows = rows;
+        self.width = model.config.hidden_size;
     }
 
-    /// The hidden state after `layers` layers, `[rows, hidden]`; 0 is the embeddings'
-    /// output.
+    /// The hidden state after `layers` layers, `[rows, hidden]`, of the rows that went on until
+    /// there; 0 is the embeddings' output.
     ///
     /// # Panics
     /// When the model has fewer layers or nothing has run yet.
     pub fn hidden_state(&self, layers: usize) -> &[f32] {
-        &self.hidden[layers][..self.size]
+        let (hidden, rows) = &self.hidden[layers];
+        &hidden[..rows.count() * self.width]
     }
 
-    /// The last hidden state, `[rows, hidden]`.
+    /// The last hidden state of every row of the batch, `[rows, hidden]`: of a row that left on
+    /// the way the one it left with.
     pub fn last_hidden_state(&self) -> &[f32] {
-        self.hidden.last().map_or(&[], |hidden| &hidden[..self.size])
+        if self.some_left() {
+            return &self.restored[..self.rows * self.width];
+        }
+        self.hidden.last().map_or(&[], |(hidden, _)| &hidden[..self.rows * self.width])
+    }
+
+    /// Whether any row left on the way.
+    pub(super) fn some_left(&self) -> bool {
+        self.hidden.last().is_some_and(|(_, rows)| rows.count() < self.rows)
+    }
+
+    /// Puts the last state of every row of the batch together.
+    pub(super) fn restore(&mut self) {
+        let (width, rows) = (self.width, self.rows);
+        let restored = grown(&mut self.restored, rows * width);
+        let mut put = |(hidden, rows): &(Vec<f32>, Rows), row: usize| {
+            let place = rows.origins[row] * width;
+            let state = &hidden[row * width..(row + 1) * width];
+            restored[place..place + width].copy_from_slice(state);
+        };
+        for (entered, layer) in self.hidden.iter().zip(&self.layers) {
+            if layer.some_left {
+                left(entered.1.count(), &layer.stayed).for_each(|row| put(entered, row));
+            }
+        }
+        if let Some(last) = self.hidden.last() {
+            (0..last.1.count()).for_each(|row| put(last, row));
+        }
     }
 }
 
@@ -81,6 +138,8 @@ impl Activations {
 pub struct BackwardBuffers {
     /// The gradient of the hidden state that backward has reached, `[rows, hidden]`.
     pub hidden_gradient: Vec<f32>,
+    /// Of the last state of every row of the batch, where some have left.
+    pub(crate) restored: Vec<f32>,
     /// Of the attention block's output, `[rows, hidden]`.
     pub(crate) middle: Vec<f32>,
     /// Of a product before its norm, `[rows, hidden]`.

@@ -14,6 +14,7 @@ use limbeck_kernels::norm::residual_norm;
 use limbeck_kernels::threads::{RowsOf, each_stretch};
 
 use super::buffers::grown;
+use super::choice::some_will_leave;
 use super::layer::View;
 use super::present::Present;
 use super::weights::{PackedLayer, PackedWeights};
@@ -105,11 +106,14 @@ pub fn infer<'a>(
         let log_sums = grown(log_sums, rows * heads.count);
         let qkv_now = &qkv[..rows * layer_now.qkv_width()];
         let starts = &present.starts;
-        match plan.filter(|plan| present.some_will_leave(plan, index, tokens.starts)) {
+        match plan.filter(|plan| some_will_leave(plan, index, starts, tokens.starts)) {
             None => attention::forward(qkv_now, starts, heads, Dropout::none(), context, log_sums),
             Some(plan) => {
                 let attention = grown(attention, rows * heads.count);
-                attention::forward_measuring(qkv_now, starts, heads, context, log_sums, attention);
+                let dropout = Dropout::none();
+                attention::forward_measuring(
+                    qkv_now, starts, heads, dropout, context, log_sums, attention,
+                );
                 let states =
                     RowsOf { values: &mut hidden[..rows * hidden_size], width: hidden_size };
                 let context = RowsOf { values: &mut *context, width };

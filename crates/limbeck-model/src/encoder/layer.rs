@@ -8,12 +8,13 @@
 //! f      = activation(a · Wiᵀ + bi)
 //! output = norm(dropout(f · Woᵀ + bo) + a)
 //! ```
-//! and backward walks the same lines from the last to the first.
+//! and backward walks the same lines from the last to the first. Where rows leave, they do
+//! after attention: `c` and the residual `x` are those of the rows that stay.
 
 use std::ops::Range;
 
 use limbeck_kernels::activation::Activation as ActivationKernel;
-use limbeck_kernels::attention::{self, Heads};
+use limbeck_kernels::attention::{self, Heads, Queries};
 use limbeck_kernels::dropout::Dropout;
 use limbeck_kernels::linear::{self, Weight};
 use limbeck_kernels::matmul::Write;
@@ -21,7 +22,9 @@ use limbeck_kernels::norm::{Norm, NormGradients, residual_norm, residual_norm_ba
 use limbeck_kernels::reduce::add_column_sums;
 
 use super::Mode;
-use super::buffers::{BackwardBuffers, LayerActivations, grown};
+use super::buffers::{BackwardBuffers, LayerActivations, Work, grown};
+use super::route::{Departure, Rows, gather, spread};
+use super::taps::Taps;
 use crate::config::{Activation, ModelConfig};
 use crate::layout::LayerSlots;
 use crate::model::Model;
@@ -102,34 +105,53 @@ pub(super) fn disjoint<'a, const N: usize>(
     buffer.get_disjoint_mut(ranges.map(Clone::clone)).expect("tensors of a layout are disjoint")
 }
 
-/// `x` (`[rows, hidden]`) to `output` (`[rows, hidden]`). `inner` is memory that is not
-/// needed afterwards.
+/// What enters the layer, `x` (`[rows, hidden]`), to its output (`[rows that stay, hidden]`).
 pub(super) fn forward(
     view: View<'_>,
-    x: &[f32],
-    starts: &[usize],
+    (x, entering): (&[f32], &Rows),
     mode: Mode,
+    departure: Option<Departure<'_>>,
     kept: &mut LayerActivations,
-    inner: &mut Vec<f32>,
-    output: &mut Vec<f32>,
+    work: &mut Work,
+    (output, next): &mut (Vec<f32>, Rows),
 ) {
     let slots = view.slots;
-    let hidden = view.config.hidden_size;
-    let rows = x.len() / hidden;
+    let (hidden, width) = (view.config.hidden_size, view.width());
+    let rows = entering.count();
     let weight = |range: &Range<usize>| Weight::Plain(view.get(range));
 
-    let qkv = grown(&mut kept.qkv, rows * 3 * view.width());
+    let qkv = grown(&mut kept.qkv, rows * 3 * width);
     let qkv_weight = weight(&slots.qkv_weight);
     linear::forward(x, hidden, qkv_weight, view.get(&slots.qkv_bias), qkv);
 
-    let context = grown(&mut kept.context, rows * view.width());
+    let context = grown(&mut kept.context, rows * width);
     let log_sums = grown(&mut kept.log_sums, rows * slots.heads);
     let dropout = view.probability_dropout(mode);
-    attention::forward(qkv, starts, view.heads(), dropout, context, log_sums);
+    let (starts, heads) = (&entering.starts, view.heads());
+    let departure = departure.filter(|departure| departure.takes_place(entering));
+    kept.some_left = departure.is_some();
+    let (context, x) = match departure {
+        None => {
+            attention::forward(qkv, starts, heads, dropout, context, log_sums);
+            next.same(entering);
+            (&*context, x)
+        }
+        Some(departure) => {
+            let measured = grown(&mut work.attention, rows * slots.heads);
+            attention::forward_measuring(qkv, starts, heads, dropout, context, log_sums, measured);
+            departure.take_place(entering, measured, &mut work.choice, &mut kept.stayed, next);
+            let stayed_context = grown(&mut kept.stayed_context, next.count() * width);
+            gather(context, width, &kept.stayed, stayed_context);
+            let residual = grown(&mut work.residual, next.count() * hidden);
+            gather(x, hidden, &kept.stayed, residual);
+            (&*stayed_context, &*residual)
+        }
+    };
+    let rows = next.count();
 
     let product = grown(&mut kept.attention_normalised, rows * hidden);
     let attention_weight = weight(&slots.attention_output_weight);
-    linear::product(context, view.width(), attention_weight, hidden, product);
+    linear::product(context, width, attention_weight, hidden, product);
     let attention_output = grown(&mut kept.attention_output, rows * hidden);
     residual_norm(
         product,
@@ -141,7 +163,7 @@ pub(super) fn forward(
         attention_output,
     );
 
-    let after = grown(inner, rows * slots.intermediate_size);
+    let after = grown(&mut work.inner, rows * slots.intermediate_size);
     linear::forward_activation(
         attention_output,
         hidden,
@@ -167,19 +189,21 @@ pub(super) fn forward(
 }
 
 /// Turns `buffers.hidden_gradient` from the gradient of the layer's output into that of
-/// its input `x`, and adds the gradients of its parameters to `gradients`.
+/// its input `x`, and adds the gradients of its parameters to `gradients`. `index` is the
+/// layer's number, for `taps`.
 pub(super) fn backward(
-    view: View<'_>,
-    x: &[f32],
-    starts: &[usize],
+    (index, view): (usize, View<'_>),
+    (x, entered): (&[f32], &Rows),
     mode: Mode,
     kept: &LayerActivations,
+    taps: &mut dyn Taps,
     buffers: &mut BackwardBuffers,
     gradients: &mut [f32],
 ) {
     let slots = view.slots;
     let (hidden, inner, width) = (view.config.hidden_size, slots.intermediate_size, view.width());
-    let rows = x.len() / hidden;
+    let rows_entered = entered.count();
+    let rows = if kept.some_left { kept.stayed.len() } else { rows_entered };
     let size = rows * hidden;
     let d_hidden = &mut buffers.hidden_gradient[..size];
     let d_product = grown(&mut buffers.product, size);
@@ -231,21 +255,34 @@ pub(super) fn backward(
         NormGradients { weight, bias, product_bias },
         &mut buffers.partials,
     );
-    let context = &kept.context[..rows * width];
+    let context = &kept.context[..rows_entered * width];
+    let stayed_context =
+        if kept.some_left { &kept.stayed_context[..rows * width] } else { context };
     let attention_weight = &mut gradients[slots.attention_output_weight.clone()];
-    linear::backward_weight(d_product, hidden, context, width, attention_weight);
-    let d_context = grown(&mut buffers.context, rows * width);
+    linear::backward_weight(d_product, hidden, stayed_context, width, attention_weight);
+    let d_context = grown(&mut buffers.context, rows_entered * width);
     let attention_weight = view.get(&slots.attention_output_weight);
-    linear::backward_input(d_product, hidden, attention_weight, width, d_context, Write::Replace);
+    let d_stayed = &mut d_context[..rows * width];
+    linear::backward_input(d_product, hidden, attention_weight, width, d_stayed, Write::Replace);
+    let d_hidden = &mut buffers.hidden_gradient[..rows_entered * hidden];
+    if kept.some_left {
+        // Nothing read what attention gave those that left; their own states are in the end.
+        spread(d_context, width, &kept.stayed, |_, values| values.fill(0.0));
+        let restored = &buffers.restored;
+        spread(d_hidden, hidden, &kept.stayed, |row, values| {
+            let origin = entered.origins[row];
+            values.copy_from_slice(&restored[origin * hidden..(origin + 1) * hidden]);
+        });
+    }
 
-    let d_qkv = grown(&mut buffers.qkv, rows * 3 * width);
-    let done = attention::Forward {
-        qkv: &kept.qkv[..rows * 3 * width],
-        context,
-        log_sums: &kept.log_sums[..rows * slots.heads],
-    };
+    let d_qkv = grown(&mut buffers.qkv, rows_entered * 3 * width);
+    let qkv = &kept.qkv[..rows_entered * 3 * width];
+    let log_sums = &kept.log_sums[..rows_entered * slots.heads];
+    let (starts, heads) = (&entered.starts, view.heads());
     let dropout = view.probability_dropout(mode);
-    attention::backward(done, starts, view.heads(), dropout, d_context, d_qkv);
+    let done = attention::Forward { qkv, context, log_sums };
+    attention::backward(done, starts, heads, dropout, d_context, d_qkv);
+    taps.attention(index, Queries { qkv, heads }, d_qkv);
     let qkv_bias = &mut gradients[slots.qkv_bias.clone()];
     add_column_sums(d_qkv, 3 * width, qkv_bias, &mut buffers.partials);
     let qkv_weight = &mut gradients[slots.qkv_weight.clone()];

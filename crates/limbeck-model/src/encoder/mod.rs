@@ -7,15 +7,25 @@
 //!
 //! # Layout
 //! - `buffers`: the memory of forward and backward
-//! - `infer`: forward for inference, fused over rows
-//! - `present`: the rows that are still on their way, under a length plan
 //! - `layer`: one transformer layer, forward and backward side by side
+//! - `route`: the way of a training pass: layers passed over, rows that leave
+//! - `choice`: which rows of a sequence leave under a length plan
+//! - `taps`: losses that look inside, on the way back
+//! - `states`: forward of a teacher whose inside is looked at
+//! - `infer`: forward for inference, fused over rows
+//! - `present`: the rows that are still on their way there
 //! - `weights`: plain weights for training, packed ones for inference
 
 mod buffers;
+mod choice;
 mod infer;
 mod layer;
 mod present;
+mod route;
+mod states;
+mod taps;
+#[cfg(test)]
+mod tests;
 mod weights;
 
 use limbeck_kernels::dropout::Dropout;
@@ -26,10 +36,14 @@ use limbeck_kernels::random::Key;
 pub use buffers::{Activations, BackwardBuffers};
 pub use infer::{InferenceBuffers, infer};
 pub use limbeck_kernels::embedding::Tokens;
+pub use route::Route;
+pub use states::{States, Wanted, observe};
+pub use taps::{NoTaps, Taps};
 pub use weights::PackedWeights;
 
 use crate::model::Model;
 pub(crate) use buffers::grown;
+use route::{Departure, gather};
 
 /// Names of the streams of random bits below a step's key.
 mod stream {
@@ -111,27 +125,50 @@ fn embed(
 /// When a token id, a segment or a sequence's length is beyond the model's tables:
 /// callers check them, see [`Model::check_tokens`].
 pub fn forward(model: &Model, tokens: Tokens<'_>, mode: Mode, activations: &mut Activations) {
-    let rows = tokens.input_ids.len();
-    activations.prepare(model, rows);
-    embed(
-        model,
-        tokens,
-        mode,
-        &mut activations.embedding_normalised,
-        &mut activations.embedding_reciprocals,
-        &mut activations.hidden[0],
-    );
+    forward_along(model, tokens, mode, Route::default(), activations);
+}
+
+/// Like [`forward`], along a route on which layers are passed over and rows leave.
+///
+/// # Panics
+/// As [`forward`].
+pub fn forward_along(
+    model: &Model,
+    tokens: Tokens<'_>,
+    mode: Mode,
+    route: Route<'_>,
+    activations: &mut Activations,
+) {
+    let width = model.config.hidden_size;
+    activations.prepare(model, tokens.input_ids.len());
+    let Activations { embedding_normalised, embedding_reciprocals, hidden, work, .. } = activations;
+    let (embedded, rows) = &mut hidden[0];
+    rows.all(tokens.starts, route.lengths.is_some());
+    embed(model, tokens, mode, embedding_normalised, embedding_reciprocals, embedded);
     for (index, slots) in model.layout.slots.layers.iter().enumerate() {
-        let (before, after) = activations.hidden.split_at_mut(index + 1);
-        layer::forward(
-            layer::View::new(model, slots),
-            &before[index][..rows * model.config.hidden_size],
-            tokens.starts,
-            mode.layer(index),
-            &mut activations.layers[index],
-            &mut activations.inner,
-            &mut after[0],
-        );
+        let (before, after) = hidden.split_at_mut(index + 1);
+        let ((x, rows), output) = (&before[index], &mut after[0]);
+        let x = &x[..rows.count() * width];
+        let skipped = route.skips(index);
+        activations.skipped.push(skipped);
+        let kept = &mut activations.layers[index];
+        if skipped {
+            grown(&mut output.0, x.len()).copy_from_slice(x);
+            output.1.same(rows);
+            kept.some_left = false;
+            continue;
+        }
+        let view = layer::View::new(model, slots);
+        let departure = route.lengths.map(|plan| Departure {
+            plan,
+            layer: index,
+            first_may_leave: route.first_may_leave,
+            batch_starts: tokens.starts,
+        });
+        layer::forward(view, (x, rows), mode.layer(index), departure, kept, work, output);
+    }
+    if activations.some_left() {
+        activations.restore();
     }
 }
 
@@ -140,27 +177,44 @@ pub fn forward(model: &Model, tokens: Tokens<'_>, mode: Mode, activations: &mut 
 ///
 /// `buffers.hidden_gradient` (`[rows, hidden]`) holds the gradient of the last hidden
 /// state and is used up. `tokens` and `mode` must be those of the [`forward`] that
-/// filled `activations`.
+/// filled `activations`. `taps` sees what backward passes by.
 pub fn backward(
     model: &Model,
     tokens: Tokens<'_>,
     mode: Mode,
     activations: &Activations,
+    taps: &mut dyn Taps,
     buffers: &mut BackwardBuffers,
     gradients: &mut [f32],
 ) {
     let rows = tokens.input_ids.len();
-    let size = rows * model.config.hidden_size;
-    for (index, slots) in model.layout.slots.layers.iter().enumerate().rev() {
-        layer::backward(
-            layer::View::new(model, slots),
-            &activations.hidden[index][..size],
-            tokens.starts,
-            mode.layer(index),
-            &activations.layers[index],
-            buffers,
-            gradients,
-        );
+    let width = model.config.hidden_size;
+    let size = rows * width;
+    let layers = &model.layout.slots.layers;
+    if activations.some_left() {
+        let BackwardBuffers { hidden_gradient, restored, .. } = &mut *buffers;
+        grown(restored, size).copy_from_slice(&hidden_gradient[..size]);
+        let origins = &activations.hidden[layers.len()].1.origins;
+        gather(restored, width, origins, hidden_gradient);
+    }
+    let look = |number: usize, gradient: &mut Vec<f32>, taps: &mut dyn Taps| {
+        let hidden = activations.hidden_state(number);
+        taps.hidden_state(number, hidden, &mut gradient[..hidden.len()]);
+    };
+    look(layers.len(), &mut buffers.hidden_gradient, taps);
+    for (index, slots) in layers.iter().enumerate().rev() {
+        if !activations.skipped[index] {
+            layer::backward(
+                (index, layer::View::new(model, slots)),
+                (activations.hidden_state(index), &activations.hidden[index].1),
+                mode.layer(index),
+                &activations.layers[index],
+                taps,
+                buffers,
+                gradients,
+            );
+        }
+        look(index, &mut buffers.hidden_gradient, taps);
     }
     let slots = &model.layout.slots;
     // Ranges of different tensors: they never overlap, and those that are missing are

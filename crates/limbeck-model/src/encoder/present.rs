@@ -2,6 +2,7 @@
 
 use limbeck_kernels::threads::RowsOf;
 
+use super::choice::Choice;
 use crate::lengths::LengthPlan;
 
 /// Which rows are left, where each came from, and the memory to choose them.
@@ -17,9 +18,7 @@ pub(super) struct Present {
     some_left: bool,
     /// Rows of the batch.
     batch_rows: usize,
-    /// Rows of one sequence, and whether each stays.
-    order: Vec<usize>,
-    stays: Vec<bool>,
+    choice: Choice,
 }
 
 impl Present {
@@ -37,14 +36,6 @@ impl Present {
     /// How many rows are left.
     pub fn rows(&self) -> usize {
         self.origins.len()
-    }
-
-    /// Whether the plan lets a row leave after this layer. `starts` is that of the batch.
-    pub fn some_will_leave(&self, plan: &LengthPlan, layer: usize, starts: &[usize]) -> bool {
-        self.starts.windows(2).zip(starts.windows(2)).any(|(now, batch)| {
-            let present = now[1] - now[0];
-            plan.kept(layer, batch[1] - batch[0], present) < present
-        })
     }
 
     /// Lets rows leave after layer `layer`. `starts` is that of the batch, `attention` what
@@ -72,9 +63,9 @@ impl Present {
             let rows = self.starts[sequence]..self.starts[sequence + 1];
             let kept = plan.kept(layer, starts[sequence + 1] - starts[sequence], rows.len());
             let measured = &attention[rows.start * heads..rows.end * heads];
-            self.choose(measured, rows.len(), kept);
+            let stays = self.choice.of(measured, rows.len(), kept, false);
             self.starts[sequence] = next;
-            for (row, &stays) in rows.zip(&self.stays) {
+            for (row, &stays) in rows.zip(stays) {
                 let state = row * hidden_size..(row + 1) * hidden_size;
                 let origin = self.origins[row];
                 if stays {
@@ -92,31 +83,6 @@ impl Present {
             *total = next;
         }
         self.origins.truncate(next);
-    }
-
-    /// Marks which of `rows` rows of a sequence stay: the first, and of the others those with
-    /// the largest sums over the heads of `attention` (`[heads, rows]`); of equals the first.
-    fn choose(&mut self, attention: &[f32], rows: usize, kept: usize) {
-        self.stays.clear();
-        self.stays.resize(rows, kept >= rows);
-        if kept >= rows {
-            return;
-        }
-        let significance = |row: usize| {
-            attention.iter().skip(row).step_by(rows).map(|&a| f64::from(a)).sum::<f64>()
-        };
-        self.order.clear();
-        self.order.extend(1..rows);
-        let others = kept.saturating_sub(1);
-        if others > 0 {
-            self.order.select_nth_unstable_by(others - 1, |&a, &b| {
-                significance(b).total_cmp(&significance(a)).then(a.cmp(&b))
-            });
-        }
-        self.stays[0] = true;
-        for &row in &self.order[..others] {
-            self.stays[row] = true;
-        }
     }
 
     /// The last state of every row of the batch: of those that stayed to the end, `hidden`.

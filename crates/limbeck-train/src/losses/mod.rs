@@ -1,15 +1,19 @@
-//! What a run minimises: a weighted sum of losses over span logits.
+//! The losses that a run can minimise.
 //!
-//! A loss is one file with a type that implements [`SpanLoss`]; a run holds a list of
-//! them with their weights.
+//! A loss over span logits is one file with a type that implements [`SpanLoss`]; a run holds a
+//! list of them with their weights. [`Intermediate`] looks at what lies before the logits.
 
 mod hard;
+mod intermediate;
+mod projection;
 mod soft;
 
 use limbeck_data::Batch;
 use limbeck_model::heads::span::{SpanGradients, SpanLogits};
 
 pub use hard::HardLoss;
+pub use intermediate::Intermediate;
+pub use projection::Projection;
 pub use soft::SoftLoss;
 
 /// A loss over the start and end logits of a batch.
@@ -45,7 +49,7 @@ impl Weighted {
 
 /// Calls `term(sequence, logits, gradients)` for the start logits and for the end
 /// logits of every sequence, and adds up what it returns.
-fn sum_over_softmaxes(
+pub(crate) fn sum_over_softmaxes(
     batch: &Batch,
     logits: &SpanLogits,
     gradients: &mut SpanGradients,
@@ -64,7 +68,7 @@ fn sum_over_softmaxes(
 
 /// Which end of the span a softmax is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Side {
+pub(crate) enum Side {
     Start,
     End,
 }

@@ -52,7 +52,18 @@ pub fn features(data: &SquadData, tokenizer: &Tokenizer, purpose: Purpose) -> Fe
 
 /// A new model of two small layers.
 pub fn model(seed: u64) -> Model {
-    let config = ModelConfig {
+    Model::initialise(config(), seed)
+}
+
+/// One with more layers and heads, and wider.
+pub fn teacher(seed: u64) -> Model {
+    let config =
+        ModelConfig { num_hidden_layers: 3, hidden_size: 48, num_attention_heads: 3, ..config() };
+    Model::initialise(config, seed)
+}
+
+fn config() -> ModelConfig {
+    ModelConfig {
         architecture: Architecture::Bert,
         vocab_size: 24,
         hidden_size: 32,
@@ -71,6 +82,5 @@ pub fn model(seed: u64) -> Model {
         pruned_heads: Default::default(),
         head: Head::Span,
         extra: Default::default(),
-    };
-    Model::initialise(config, seed)
+    }
 }

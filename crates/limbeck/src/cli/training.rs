@@ -10,7 +10,8 @@ use super::settings::{Distilling, Finetuning, Settings};
 ///
 /// A recipe is a TOML file; the reference lists all its keys. Its `[[stage]]`s run in
 /// their order, and a later stage may name an earlier one as its model or teacher
-/// (`teacher = "stage:NAME"`). Each stage that was finished before is left as it is, an
+/// (`teacher = "stage:NAME"`; `stage:NAME/last` is its last model where it was evaluated and the
+/// best one kept). Each stage that was finished before is left as it is, an
 /// unfinished one goes on where it was. Relative paths start from the current folder.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
@@ -40,6 +41,8 @@ pub struct RunArgs {
   limbeck finetune --task squad --model minilm --train train.json --dev dev.json --out teacher
   limbeck finetune --task squad_v2 --model minilm --train train.json --out teacher \\
       --epochs 3 --learning-rate 1e-4 --warmup 0.1 --seed 7
+  limbeck finetune --task squad --model student --train train.json --dev dev.json \\
+      --length-adaptive --out adaptive
   limbeck finetune --model minilm --train train.json --out try --max-train-questions 500 --json")]
 pub struct FinetuneArgs {
     /// Flags that set keys.
@@ -53,14 +56,17 @@ pub struct FinetuneArgs {
 /// Distil one teacher or several into a student.
 ///
 /// The student learns from the teachers' logits (softened by a temperature) and from the
-/// labels. It starts from --student, or from chosen layers of the first teacher. What the
-/// teachers say is computed once and kept.
+/// labels; with --alpha-hidden and --alpha-attention also from what lies before the logits. It
+/// starts from --student, or from chosen layers of the first teacher. What the teachers' logits
+/// say is computed once and kept.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   limbeck distill --task squad --teacher teacher --student-layers 0,2,5 \\
       --train train.json --dev dev.json --out student
   limbeck distill --task squad --teacher teacher --student distilbert-base-uncased \\
       --train train.json --out student --temperature 2 --alpha-soft 0.5 --alpha-hard 0.5
+  limbeck distill --task squad --teacher teacher --student-layers 1,3,5 --alpha-hidden 1 \\
+      --alpha-attention 1 --alpha-soft 0 --alpha-hard 0 --train train.json --out intermediate
   limbeck distill --task squad_v2 --teacher a --teacher b --teacher-weights 0.7,0.3 \\
       --student small --train train.json --out student")]
 pub struct DistillArgs {

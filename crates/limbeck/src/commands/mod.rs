@@ -2,7 +2,8 @@
 //!
 //! # Layout
 //! - [`mod@run`]: `run`, `finetune`, `distill`, which differ in where their plan comes from;
-//!   [`train`] carries out one stage of it, [`train_report`] writes its `report.html`.
+//!   [`train`] carries out one stage of it, minimising its [`objective`], and [`train_report`]
+//!   writes its `report.html`.
 //! - [`evaluate`]: `evaluate` and `predict`; [`answer`], [`classify`], [`score`], [`inspect`],
 //!   [`mod@export`], [`mod@quantize`], [`serve`], [`mod@bench`]: the commands of these names.
 //! - [`demo`]: a teacher and two students on questions of its own.
@@ -16,6 +17,7 @@ mod demo;
 mod evaluate;
 mod export;
 mod inspect;
+mod objective;
 mod quantize;
 mod run;
 mod score;

@@ -1,7 +1,6 @@
 //! One training run: from its configuration to a model in its folder.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use anyhow::Result;
 use limbeck_data::features::CacheUse;
@@ -12,13 +11,12 @@ use limbeck_model::{Activation, HeadKind, Model, ModelConfig, student};
 use limbeck_runtime::folder::check_vocabulary;
 use limbeck_train::evaluation::EvaluationSet;
 use limbeck_train::folder::{Found, RunFolder};
-use limbeck_train::losses::{HardLoss, SoftLoss, Weighted};
 use limbeck_train::observer::Observer;
 use limbeck_train::run::{Outcome, Run};
-use limbeck_train::teacher::TeacherLogits;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::objective::{self, Student};
 use super::subject::{READ_AS_FLOATS, check_length, decode_options};
 use super::train_report;
 use crate::config::{DataSection, ModelSection, RunConfig, Task};
@@ -69,7 +67,7 @@ pub fn run(config: &RunConfig, overwrite: bool, console: Console) -> Result<Trai
         return Ok(Trained::Finished(TrainResult { out, steps: None, best_step: None, metrics }));
     }
     let mut progress = Progress::new(console);
-    let dir = resolve(given(config.model.path.as_ref(), "model.path")?)?;
+    let dir = resolve(&last_or_only(given(config.model.path.as_ref(), "model.path")?))?;
     refuse_own_folder(&out, &dir, "model.path")?;
     let model = starting_model(&config.model, &dir, config.train.seed, &mut progress)?;
     let tokenizer = Tokenizer::from_folder(&dir)?;
@@ -78,12 +76,13 @@ pub fn run(config: &RunConfig, overwrite: bool, console: Console) -> Result<Trai
     let features = training_features(config, &tokenizer, &mut progress)?;
     let dev = development_set(config, &tokenizer, &mut progress)?;
     for teacher in &config.teacher {
-        refuse_own_folder(&out, &resolve(teacher)?, "teacher")?;
+        refuse_own_folder(&out, &resolve(&last_or_only(teacher))?, "teacher")?;
     }
     // All input is there and fits: only now may what an earlier run left go.
     folder.begin()?;
     files::replace(&out.join("run.toml"), toml::to_string(config)?.as_bytes())?;
-    let Some(losses) = losses(config, &out, &tokenizer, &features, &mut progress)? else {
+    let student = Student { config: &model.config, tokenizer: &tokenizer, features: &features };
+    let Some(objective) = objective::build(config, &out, student, &mut progress)? else {
         drop(progress);
         return Ok(interrupted(&out, "while the teacher answered", overwrite));
     };
@@ -91,7 +90,7 @@ pub fn run(config: &RunConfig, overwrite: bool, console: Console) -> Result<Trai
         model,
         tokenizer: &tokenizer,
         features: &features,
-        losses,
+        objective,
         dev: dev.as_ref(),
         train: &config.train,
         optim: &config.optim,
@@ -126,6 +125,16 @@ fn interrupted(out: &Path, when: &str, overwrite: bool) -> Trained {
         "interrupted {when}: {out}: saved; the same command{without} goes on from there"
     ));
     Trained::Interrupted
+}
+
+/// The folder of a finished run in the place of `last` in it, where the last model is the one
+/// that was kept and has no folder of its own.
+pub fn last_or_only(name: &str) -> String {
+    let path = Path::new(name);
+    let of_run = path.parent().filter(|run| {
+        path.ends_with("last") && !path.exists() && run.join("model.safetensors").is_file()
+    });
+    of_run.map_or_else(|| name.to_owned(), |run| run.to_string_lossy().into_owned())
 }
 
 /// Refuses to write where a model is read from.
@@ -286,59 +295,4 @@ fn tell(place: &str, report: &BuildReport, progress: &mut Progress) {
     if let CacheUse::Failed(reason) = &report.cache {
         progress.message(&format!("features are not kept: {reason}"));
     }
-}
-
-/// What is minimised. `None` when the run was asked to stop while a teacher answered.
-fn losses(
-    config: &RunConfig,
-    out: &Path,
-    tokenizer: &Tokenizer,
-    features: &Features,
-    progress: &mut Progress,
-) -> Result<Option<Vec<Weighted>>> {
-    if config.teacher.is_empty() {
-        return Ok(Some(vec![Weighted::new(1.0, HardLoss)]));
-    }
-    let distill = &config.distill;
-    // What the teachers say goes with the checkpoint once the run is done, unless a
-    // folder was given to keep it.
-    let own = out.join("checkpoint");
-    let cache = config.data.cache.as_deref().unwrap_or(&own);
-    let mut losses = Vec::new();
-    if distill.alpha_hard > 0.0 {
-        losses.push(Weighted::new(distill.alpha_hard, HardLoss));
-    }
-    if distill.alpha_soft == 0.0 {
-        return Ok(Some(losses));
-    }
-    let shares = distill.teacher_shares(config.teacher.len());
-    for (index, (name, share)) in config.teacher.iter().zip(shares).enumerate() {
-        let dir = resolve(name)?;
-        if Tokenizer::from_folder(&dir)?.fingerprint() != tokenizer.fingerprint() {
-            let what = "teacher and student have different tokenizers";
-            let advice = "take a student with the teacher's vocabulary";
-            return Err(InputError::new(what, name, advice).into());
-        }
-        let (teacher, load) = Model::open_with_head(&dir, HeadKind::Span)?;
-        if load.quantized {
-            progress.message(&format!("{name}: {READ_AS_FLOATS}"));
-        }
-        if let Some(missing) = load.missing.first() {
-            let what = format!("the teacher has no `{missing}`");
-            let advice = "fine-tune it first: it would teach what was drawn at random";
-            return Err(InputError::new(what, name, advice).into());
-        }
-        check_length(&config.features, &teacher.config, &dir)?;
-        let Some(logits) = TeacherLogits::open_or_compute(cache, &teacher, features, progress)?
-        else {
-            return Ok(None);
-        };
-        let loss_name = match config.teacher.len() {
-            1 => "soft".to_owned(),
-            _ => format!("soft_{}", index + 1),
-        };
-        let loss = SoftLoss::new(loss_name, Arc::new(logits), distill.temperature);
-        losses.push(Weighted::new(distill.alpha_soft * share, loss));
-    }
-    Ok(Some(losses))
 }

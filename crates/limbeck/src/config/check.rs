@@ -27,6 +27,7 @@ pub fn run(config: &RunConfig, place: &str) -> Result<()> {
     let refused = |error: String| InputError::new(error, place, "");
     config.optim.validate().map_err(|error| refused(error.to_string()))?;
     config.train.validate().map_err(|error| refused(error.to_string()))?;
+    config.lengths.validate().map_err(|error| refused(error.to_string()))?;
     if !config.teacher.is_empty() {
         let teachers = config.teacher.len();
         config.distill.validate(teachers).map_err(|error| refused(error.to_string()))?;

@@ -22,7 +22,9 @@ pub mod suggest;
 use std::path::PathBuf;
 
 use limbeck_data::FeatureOptions;
-use limbeck_train::options::{DistillOptions, OptimizerOptions, ScheduleOptions, TrainOptions};
+use limbeck_train::options::{
+    DistillOptions, LengthOptions, OptimizerOptions, ScheduleOptions, TrainOptions,
+};
 use serde::{Deserialize, Deserializer, Serialize};
 
 pub use layer::Layer;
@@ -51,6 +53,8 @@ pub struct RunConfig {
     pub train: TrainOptions,
     /// The losses against the teachers.
     pub distill: DistillOptions,
+    /// Training for every length budget.
+    pub lengths: LengthOptions,
     /// Decoding and scoring.
     pub eval: EvalSection,
     /// Where results go.

@@ -233,15 +233,21 @@ fn with_environment(text: &str, key: &str, place: &str) -> Result<String, InputE
     Ok(filled)
 }
 
-/// Replaces `stage:NAME` by the folder of that earlier stage, and takes the first
+/// Replaces `stage:NAME` by the folder of that earlier stage, `stage:NAME/last` by that of its
+/// last model, and takes the first
 /// teacher as the start of a student that names none.
 fn resolve_references(config: &mut RunConfig, earlier: &[Stage], place: &str) -> Result<()> {
     let resolve = |reference: &mut String| -> Result<(), InputError> {
         let Some(name) = reference.strip_prefix("stage:") else { return Ok(()) };
+        let (name, last) = match name.strip_suffix("/last") {
+            Some(name) => (name, "last"),
+            None => (name, ""),
+        };
         let found = earlier.iter().find(|stage| stage.name.as_deref() == Some(name));
         let dir: Option<&PathBuf> = found.and_then(|stage| stage.config.output.dir.as_ref());
         match dir {
             Some(dir) => {
+                let dir = if last.is_empty() { dir.clone() } else { dir.join(last) };
                 *reference = dir.to_string_lossy().into_owned();
                 Ok(())
             }
@@ -297,6 +303,14 @@ mod tests {
         assert_eq!(student.config.teacher, ["runs/r/teacher"]);
         assert_eq!(student.config.model.path.as_deref(), Some("runs/r/teacher"));
         assert_eq!(student.config.optim.learning_rate, 1e-3);
+    }
+
+    #[test]
+    fn a_stage_may_start_from_the_last_model_of_an_earlier_one() {
+        let text = TWO_STAGES.replace("model.layers = [0, 2]", "model.path = 'stage:teacher/last'");
+        let plan = plan(&text, &[], None).unwrap();
+        let last = Path::new("runs/r/teacher").join("last");
+        assert_eq!(plan.stages[1].config.model.path.as_deref(), last.to_str());
     }
 
     #[test]

@@ -7,8 +7,8 @@ use toml::Value;
 
 use Kind::{Choice, Count, Counts, Number, Numbers, Path, Paths, Switch};
 pub use table::{
-    ANSWERING, ARCHITECTURE, DATA, DISTILLATION, EVALUATION, FEATURES, MODEL, OPTIMISER, OUTPUT,
-    RECIPE, TASK, TEACHER_AND_STUDENT, TRAINING,
+    ANSWERING, ARCHITECTURE, DATA, DISTILLATION, EVALUATION, FEATURES, INTERMEDIATE, LENGTHS,
+    MODEL, OPTIMISER, OUTPUT, RECIPE, TASK, TEACHER_AND_STUDENT, TRAINING,
 };
 
 /// One key of the configuration and the flag that sets it.

@@ -13,6 +13,7 @@ mod quantize;
 mod reference;
 mod score;
 mod serve;
+mod stages;
 mod support;
 mod training;
 mod world;

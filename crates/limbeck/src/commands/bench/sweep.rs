@@ -67,7 +67,8 @@ pub fn run(args: &BenchSweepArgs, console: Console) -> Result<Ending> {
         let what = format!("--batch-sizes {size}: at most {MOST_SEQUENCES} are measured");
         return Err(InputError::new(what, place(), "").into());
     }
-    let mut learner = Learner::new(model, &OptimizerOptions::default());
+    let mut learner =
+        Learner::new(model, &OptimizerOptions::default(), vec![Weighted::new(1.0, HardLoss)]);
     let mut sizes = Vec::new();
     for &length in &lengths {
         for &batch_size in batch_sizes {
@@ -84,9 +85,8 @@ pub fn run(args: &BenchSweepArgs, console: Console) -> Result<Ending> {
 
 fn measure(learner: &mut Learner, length: usize, batch_size: usize, steps: usize) -> Result<Size> {
     let batch = made_up(&learner.model.config, length, batch_size);
-    let mut losses = [Weighted::new(1.0, HardLoss)];
     let mut step = |key| -> Result<()> {
-        learner.accumulate(&batch, &mut losses, Some(Key::new(key)), 1.0, &mut [0.0])?;
+        learner.accumulate(&batch, Key::new(key), 1.0, &mut [0.0])?;
         learner.update(LEARNING_RATE);
         Ok(())
     };

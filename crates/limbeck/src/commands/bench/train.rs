@@ -12,8 +12,9 @@ use limbeck_model::{HeadKind, Model};
 use limbeck_runtime::folder::{check_vocabulary, fit};
 use limbeck_train::learner::Learner;
 use limbeck_train::losses::{HardLoss, SoftLoss, Weighted};
+use limbeck_train::objective::Objective;
 use limbeck_train::observer::Silent;
-use limbeck_train::options::OptimizerOptions;
+use limbeck_train::options::{OptimizerOptions, SoftKind};
 use limbeck_train::teacher::TeacherLogits;
 use serde::Serialize;
 
@@ -127,8 +128,8 @@ pub fn run(args: &BenchTrainArgs, console: Console) -> Result<Ending> {
 /// A learner with the batches that it is measured on.
 struct Bench {
     learner: Learner,
-    plain: Vec<Weighted>,
-    distilling: Option<Vec<Weighted>>,
+    /// What a step that distils minimises, while the learner holds the plain objective.
+    distilling: Option<Objective>,
     parts: Vec<f64>,
     features: Features,
     order: BatchOrder,
@@ -157,8 +158,11 @@ impl Bench {
         };
         Ok(Bench {
             order: BatchOrder::new(&lengths, args.batch_size, SEED, 0),
-            learner: Learner::new(model, &OptimizerOptions::default()),
-            plain: vec![Weighted::new(1.0, HardLoss)],
+            learner: Learner::new(
+                model,
+                &OptimizerOptions::default(),
+                vec![Weighted::new(1.0, HardLoss)],
+            ),
             distilling,
             parts: vec![0.0; 2],
             features,
@@ -181,25 +185,28 @@ impl Bench {
         let batches = self.order.batches();
         self.features.batch(&batches[step % batches.len()], &mut self.batch);
         let key = Key::new(SEED).child(step as u64);
-        let losses = match &mut self.distilling {
-            Some(losses) if distil => losses,
-            _ => &mut self.plain,
-        };
-        let parts = &mut self.parts[..losses.len()];
-        self.learner.accumulate(&self.batch, losses, Some(key), 1.0, parts)?;
+        let mut other = self.distilling.as_mut().filter(|_| distil);
+        if let Some(other) = &mut other {
+            std::mem::swap(&mut self.learner.objective, other);
+        }
+        let done = self.learner.accumulate(&self.batch, key, 1.0, &mut self.parts);
         self.learner.update(LEARNING_RATE);
+        if let Some(other) = other {
+            std::mem::swap(&mut self.learner.objective, other);
+        }
+        done?;
         Ok(())
     }
 }
 
 /// Both losses, against the logits that the teacher in `name` gives for these features.
-fn distilling(name: &str, features: &Features, options: &FeatureOptions) -> Result<Vec<Weighted>> {
+fn distilling(name: &str, features: &Features, options: &FeatureOptions) -> Result<Objective> {
     let dir = resolve(name)?;
     let teacher = Model::open_with_head(&dir, HeadKind::Span)?.0;
     check_length(options, &teacher.config, &dir)?;
     let folder = tempfile::tempdir()?;
     let logits = TeacherLogits::open_or_compute(folder.path(), &teacher, features, &mut Silent)?
         .context("nobody asks this observer to stop")?;
-    let soft = SoftLoss::new("soft", Arc::new(logits), 2.0);
-    Ok(vec![Weighted::new(0.5, HardLoss), Weighted::new(0.5, soft)])
+    let soft = SoftLoss::new("soft", Arc::new(logits), 2.0, SoftKind::Divergence);
+    Ok(Objective::new(vec![Weighted::new(0.5, HardLoss), Weighted::new(0.5, soft)]))
 }

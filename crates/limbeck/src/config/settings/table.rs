@@ -1,7 +1,10 @@
 //! The rows of the table, group by group.
 
-use super::Kind::{Choice, Count, Counts, Number, Numbers, Path, Paths, Switch};
+mod distilling;
+
+use super::Kind::{Choice, Count, Number, Path, Paths, Switch};
 use super::{Group, Kind, Setting};
+pub use distilling::{DISTILLATION, INTERMEDIATE, LENGTHS, TEACHER_AND_STUDENT};
 
 const fn row(
     key: &'static str,
@@ -60,48 +63,6 @@ pub const MODEL: Group = Group {
     )],
 };
 
-/// The teachers and the student.
-pub const TEACHER_AND_STUDENT: Group = Group {
-    heading: "Teacher and student",
-    settings: &[
-        row(
-            "teacher",
-            "teacher",
-            Paths,
-            "MODEL",
-            "Fine-tuned model to learn from; several teachers are averaged",
-        ),
-        row(
-            "model.path",
-            "student",
-            Path,
-            "MODEL",
-            "Model that the student starts from; without it the first teacher",
-        ),
-        row(
-            "model.layers",
-            "student-layers",
-            Counts,
-            "LAYERS",
-            "Keep only these layers, counted from 0, such as 0,2,5",
-        ),
-        row(
-            "model.heads",
-            "student-heads",
-            Count,
-            "N",
-            "Keep N attention heads in every layer; 0 keeps all",
-        ),
-        row(
-            "model.pruning_seed",
-            "pruning-seed",
-            Count,
-            "SEED",
-            "Chooses which heads go with --student-heads",
-        ),
-    ],
-};
-
 /// Changes to the model's own configuration.
 pub const ARCHITECTURE: Group = Group {
     heading: "Architecture",
@@ -119,41 +80,6 @@ pub const ARCHITECTURE: Group = Group {
             Count,
             "N",
             "Another number of segment embeddings; new ones are drawn at random",
-        ),
-    ],
-};
-
-/// The losses of distillation.
-pub const DISTILLATION: Group = Group {
-    heading: "Distillation",
-    settings: &[
-        row(
-            "distill.alpha_soft",
-            "alpha-soft",
-            Number,
-            "WEIGHT",
-            "Weight of the soft loss, KL(teacher || student) times T squared",
-        ),
-        row(
-            "distill.alpha_hard",
-            "alpha-hard",
-            Number,
-            "WEIGHT",
-            "Weight of the hard loss, cross-entropy against the labels",
-        ),
-        row(
-            "distill.temperature",
-            "temperature",
-            Number,
-            "T",
-            "Softens the logits of teacher and student alike",
-        ),
-        row(
-            "distill.teacher_weights",
-            "teacher-weights",
-            Numbers,
-            "WEIGHTS",
-            "Weights of the teachers in their order; without it all alike",
         ),
     ],
 };
@@ -374,12 +300,14 @@ pub const OUTPUT: Group = Group {
 };
 
 /// All that a recipe can set, one group a heading, each key once.
-pub const RECIPE: [&Group; 10] = [
+pub const RECIPE: [&Group; 12] = [
     &DATA,
     &MODEL,
     &TEACHER_AND_STUDENT,
     &ARCHITECTURE,
     &DISTILLATION,
+    &INTERMEDIATE,
+    &LENGTHS,
     &FEATURES,
     &OPTIMISER,
     &TRAINING,

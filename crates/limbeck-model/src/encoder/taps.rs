@@ -1,0 +1,25 @@
+//! Losses that look inside: what backward shows on its way.
+
+use limbeck_kernels::attention::Queries;
+
+/// Sees hidden states and attention as [`backward`](super::backward) arrives at them, and may
+/// add to their gradients.
+pub trait Taps {
+    /// The hidden state after `layers` layers (0: the embeddings' output), `[rows, hidden]`, with
+    /// its gradient.
+    fn hidden_state(&mut self, layers: usize, hidden: &[f32], gradient: &mut [f32]);
+
+    /// The queries and keys of layer `layer`, with the gradient of queries, keys and values,
+    /// `[rows, 3 * heads * head_size]`.
+    fn attention(&mut self, layer: usize, queries: Queries<'_>, gradient: &mut [f32]);
+}
+
+/// Looks at nothing.
+#[derive(Debug, Clone, Copy)]
+pub struct NoTaps;
+
+impl Taps for NoTaps {
+    fn hidden_state(&mut self, _: usize, _: &[f32], _: &mut [f32]) {}
+
+    fn attention(&mut self, _: usize, _: Queries<'_>, _: &mut [f32]) {}
+}

@@ -1,0 +1,123 @@
+//! What a training run minimises, from its configuration.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Result;
+use limbeck_data::{Features, Tokenizer};
+use limbeck_model::folder::resolve;
+use limbeck_model::{HeadKind, Model, ModelConfig};
+use limbeck_runtime::folder::check_vocabulary;
+use limbeck_train::losses::{HardLoss, Intermediate, SoftLoss, Weighted};
+use limbeck_train::objective::Objective;
+use limbeck_train::observer::Observer;
+use limbeck_train::sandwich::Sandwich;
+use limbeck_train::teacher::TeacherLogits;
+
+use super::subject::{READ_AS_FLOATS, check_length};
+use super::train::last_or_only;
+use crate::config::RunConfig;
+use crate::exit::InputError;
+use crate::progress::Progress;
+
+/// Who learns, and from what.
+#[derive(Clone, Copy)]
+pub struct Student<'a> {
+    pub config: &'a ModelConfig,
+    pub tokenizer: &'a Tokenizer,
+    pub features: &'a Features,
+}
+
+/// The objective of a run whose results go to `out`. `None` when it was asked to stop while a
+/// teacher answered.
+pub fn build(
+    config: &RunConfig,
+    out: &Path,
+    student: Student<'_>,
+    progress: &mut Progress,
+) -> Result<Option<Objective>> {
+    let lengths = &config.lengths;
+    let layers = student.config.num_hidden_layers;
+    let mut objective = Objective {
+        sandwich: lengths.adaptive.then(|| Sandwich::new(lengths, layers)),
+        ..Objective::default()
+    };
+    if config.teacher.is_empty() {
+        objective.losses.push(Weighted::new(1.0, HardLoss));
+        return Ok(Some(objective));
+    }
+    let distill = &config.distill;
+    if distill.alpha_hard > 0.0 {
+        objective.losses.push(Weighted::new(distill.alpha_hard, HardLoss));
+    }
+    if distill.alpha_soft > 0.0 {
+        let Some(losses) = soft_losses(config, out, student, progress)? else { return Ok(None) };
+        objective.losses.extend(losses);
+    }
+    if distill.looks_inside() {
+        let teacher = open_teacher(config, &config.teacher[0], student, progress)?;
+        let losses = Intermediate::new(student.config, teacher, distill, config.train.seed)?;
+        objective.intermediate = Some(losses);
+    }
+    Ok(Some(objective))
+}
+
+/// A loss for each teacher, with its share of the weight.
+fn soft_losses(
+    config: &RunConfig,
+    out: &Path,
+    student: Student<'_>,
+    progress: &mut Progress,
+) -> Result<Option<Vec<Weighted>>> {
+    let distill = &config.distill;
+    // What the teachers say goes with the checkpoint once the run is done, unless a
+    // folder was given to keep it.
+    let own = out.join("checkpoint");
+    let cache = config.data.cache.as_deref().unwrap_or(&own);
+    let mut losses = Vec::new();
+    let shares = distill.teacher_shares(config.teacher.len());
+    for (index, (name, share)) in config.teacher.iter().zip(shares).enumerate() {
+        let teacher = open_teacher(config, name, student, progress)?;
+        let features = student.features;
+        let Some(logits) = TeacherLogits::open_or_compute(cache, &teacher, features, progress)?
+        else {
+            return Ok(None);
+        };
+        let loss_name = match config.teacher.len() {
+            1 => "soft".to_owned(),
+            _ => format!("soft_{}", index + 1),
+        };
+        let (temperature, kind) = (distill.temperature, distill.soft_loss);
+        let loss = SoftLoss::new(loss_name, Arc::new(logits), temperature, kind);
+        losses.push(Weighted::new(distill.alpha_soft * share, loss));
+    }
+    Ok(Some(losses))
+}
+
+/// A teacher that reads what the student reads and has learnt the task.
+fn open_teacher(
+    config: &RunConfig,
+    name: &str,
+    student: Student<'_>,
+    progress: &mut Progress,
+) -> Result<Model> {
+    let dir = resolve(&last_or_only(name))?;
+    let tokenizer = Tokenizer::from_folder(&dir)?;
+    if tokenizer.fingerprint() != student.tokenizer.fingerprint() {
+        let what = "teacher and student have different tokenizers";
+        let advice = "take a student with the teacher's vocabulary";
+        return Err(InputError::new(what, name, advice).into());
+    }
+    let (teacher, load) = Model::open_with_head(&dir, HeadKind::Span)?;
+    if load.quantized {
+        progress.message(&format!("{name}: {READ_AS_FLOATS}"));
+    }
+    if let Some(missing) = load.missing.first() {
+        let what = format!("the teacher has no `{missing}`");
+        let advice = "fine-tune it first: it would teach what was drawn at random";
+        return Err(InputError::new(what, name, advice).into());
+    }
+    check_vocabulary(&tokenizer, &teacher.config, &dir)?;
+    check_length(&config.features, &teacher.config, &dir)?;
+    Ok(teacher)
+}
