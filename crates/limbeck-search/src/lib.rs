@@ -17,6 +17,7 @@
 //! - `gp`, `numeric`: Gaussian processes and the tools below them.
 
 mod error;
+pub mod execute;
 mod gp;
 pub mod hypervolume;
 pub mod metric;
@@ -24,6 +25,7 @@ mod numeric;
 pub mod pareto;
 pub mod samplers;
 pub mod space;
+pub mod stopping;
 pub mod study;
 
 pub use error::SearchError;

@@ -22,8 +22,6 @@ use std::path::Path;
 pub use trial::{Cause, Outcome, Report, State, Trial};
 pub use worker::{Process, Worker, now};
 
-pub(crate) use worker::end_group;
-
 use crate::error::{Result, SearchError};
 use crate::hypervolume::hypervolume;
 use crate::metric::{self, Metric, Metrics};
@@ -276,13 +274,19 @@ impl Study {
     }
 
     fn check_metrics(&self, number: usize, metrics: &Metrics) -> Result<()> {
-        let needed = |metric: &&Metric| metric.role != metric::Role::Store;
-        for metric in self.description.metrics.iter().filter(needed) {
-            if !metrics.get(&metric.name).is_some_and(|value| value.is_finite()) {
-                return Err(SearchError::trial(number, format!("no number `{}`", metric.name)));
-            }
+        match self.missing_metric(metrics) {
+            Some(name) => Err(SearchError::trial(number, format!("no number `{name}`"))),
+            None => Ok(()),
         }
-        Ok(())
+    }
+
+    /// A metric that is optimised or constrained and has no value here.
+    pub(crate) fn missing_metric(&self, metrics: &Metrics) -> Option<&str> {
+        let needed = |metric: &&Metric| metric.role != metric::Role::Store;
+        let is_missing =
+            |metric: &&Metric| !metrics.get(&metric.name).is_some_and(|v| v.is_finite());
+        let all = self.description.metrics.iter();
+        all.filter(needed).find(is_missing).map(|metric| metric.name.as_str())
     }
 
     /// Takes trials from workers that vanished, as the policy says; their numbers. What such a

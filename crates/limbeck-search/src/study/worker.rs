@@ -62,6 +62,12 @@ impl Worker {
         (now - seen > lease).then(|| format!("no sign of life for {:.0} s", now - seen))
     }
 
+    /// Its process, if that lives on this system.
+    pub(crate) fn living_process(&self) -> Option<u32> {
+        let process = self.process.filter(|_| self.is_visible())?;
+        (born(process.id) == Some(process.born)).then_some(process.id)
+    }
+
     /// Ends what a vanished worker of this system left running.
     pub fn end_orphans(&self) {
         let Some(process) = self.process.filter(|_| self.is_visible()) else { return };
@@ -74,7 +80,7 @@ impl Worker {
 }
 
 /// Kills every process of a group; that there is none is no error.
-pub(crate) fn end_group(leader: u32) {
+fn end_group(leader: u32) {
     let id = i32::try_from(leader).ok().and_then(rustix::process::Pid::from_raw);
     if let Some(id) = id {
         let _ = rustix::process::kill_process_group(id, rustix::process::Signal::KILL);
