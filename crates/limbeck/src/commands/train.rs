@@ -70,6 +70,7 @@ pub fn run(config: &RunConfig, overwrite: bool, console: Console) -> Result<Trai
     let dir = resolve(&last_or_only(given(config.model.path.as_ref(), "model.path")?))?;
     refuse_own_folder(&out, &dir, "model.path")?;
     let model = starting_model(&config.model, &dir, config.train.seed, &mut progress)?;
+    progress.trains(model.layout.parameters());
     let tokenizer = Tokenizer::from_folder(&dir)?;
     check_vocabulary(&tokenizer, &model.config, &dir)?;
     check_length(&config.features, &model.config, &dir)?;
