@@ -12,6 +12,8 @@ mod lengths;
 mod quantize;
 mod reference;
 mod score;
+mod search;
+mod search_kills;
 mod serve;
 mod stages;
 mod support;
