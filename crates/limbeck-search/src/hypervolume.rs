@@ -1,6 +1,8 @@
 //! The volume that a set of points dominates, exactly, for any number of objectives; and the
 //! space that it does not dominate, cut into boxes.
 
+use std::collections::BTreeMap;
+
 use crate::pareto;
 
 /// The volume between the points and `reference`, all coordinates to be small. Points that are
@@ -104,47 +106,60 @@ impl Decomposition {
             .map(|point| point.iter().enumerate().map(|(axis, x)| place(axis, *x)).collect())
             .collect();
         let ends: Vec<u32> = levels.iter().map(|level| level.len() as u32 - 1).collect();
-        let mut cells = Vec::new();
-        cut(&places, &ends, &mut Vec::new(), &mut cells);
-        Self { levels, cells }
+        Self { cells: cut(&places, &ends), levels }
     }
 }
 
 /// Cuts slabs along the last objective; below the height of a point it does not count, above
-/// it the slab is cut as a space of one objective less.
-fn cut(front: &[Vec<u32>], ends: &[u32], outer: &mut Vec<(u32, u32)>, cells: &mut Vec<Cell>) {
-    let Some((&end, inner_ends)) = ends.split_last() else { return };
+/// it the slab is cut as a space of one objective less. A box that comes again in the next slab
+/// is one box through both, so that their number grows little faster than that of the points.
+fn cut(front: &[Vec<u32>], ends: &[u32]) -> Vec<Cell> {
+    let Some((&end, inner_ends)) = ends.split_last() else { return Vec::new() };
     if inner_ends.is_empty() {
         let lowest = front.iter().map(|point| point[0]).min().unwrap_or(end);
-        if lowest > 0 {
-            let sides = outer.iter().rev().copied();
-            cells.push(std::iter::once((0, lowest)).chain(sides).collect());
-        }
-        return;
+        return if lowest > 0 { vec![vec![(0, lowest)]] } else { Vec::new() };
     }
     let axis = inner_ends.len();
     let mut heights: Vec<u32> = front.iter().map(|point| point[axis]).collect();
     heights.extend([0, end]);
     heights.sort_unstable();
     heights.dedup();
+    let mut cells = Vec::new();
+    // Boxes of the slab below that may go on, and where they began.
+    let mut open: BTreeMap<Cell, u32> = BTreeMap::new();
     for slab in heights.windows(2) {
-        let below: Vec<Vec<u32>> = front
-            .iter()
-            .filter(|point| point[axis] <= slab[0])
-            .map(|point| point[..axis].to_vec())
-            .collect();
-        let is_needed = |i: &usize| {
-            let beats = |a: &[u32], b: &[u32]| a.iter().zip(b).all(|(a, b)| a <= b);
-            !below.iter().enumerate().any(|(j, other)| {
-                j != *i && beats(other, &below[*i]) && (j < *i || *other != below[*i])
+        let below = front.iter().filter(|point| point[axis] <= slab[0]);
+        let below: Vec<Vec<u32>> = below.map(|point| point[..axis].to_vec()).collect();
+        let inner = cut(&not_dominated(&below), inner_ends);
+        let still: BTreeMap<Cell, u32> = inner
+            .into_iter()
+            .map(|cell| {
+                let began = open.remove(&cell).unwrap_or(slab[0]);
+                (cell, began)
             })
-        };
-        let needed: Vec<Vec<u32>> =
-            (0..below.len()).filter(is_needed).map(|i| below[i].clone()).collect();
-        outer.push((slab[0], slab[1]));
-        cut(&needed, inner_ends, outer, cells);
-        outer.pop();
+            .collect();
+        close(&mut cells, std::mem::replace(&mut open, still), slab[0]);
     }
+    close(&mut cells, open, end);
+    cells
+}
+
+fn close(cells: &mut Vec<Cell>, open: BTreeMap<Cell, u32>, height: u32) {
+    cells.extend(open.into_iter().map(|(mut cell, began)| {
+        cell.push((began, height));
+        cell
+    }));
+}
+
+/// The points that no other dominates, each once.
+fn not_dominated(points: &[Vec<u32>]) -> Vec<Vec<u32>> {
+    let beats = |a: &[u32], b: &[u32]| a.iter().zip(b).all(|(a, b)| a <= b);
+    let is_needed = |i: &usize| {
+        !points.iter().enumerate().any(|(j, other)| {
+            j != *i && beats(other, &points[*i]) && (j < *i || *other != points[*i])
+        })
+    };
+    (0..points.len()).filter(is_needed).map(|i| points[i].clone()).collect()
 }
 
 #[cfg(test)]
@@ -210,6 +225,13 @@ mod tests {
             rest.remove(i);
             close(contribution, whole - hypervolume(&rest, &[1.2; 3]));
         }
+    }
+
+    #[test]
+    fn there_are_few_boxes_in_three_objectives() {
+        let points = sphere(80, 3, 4);
+        let count = Decomposition::new(&points, &[1.1; 3]).cells.len();
+        assert!(count < 80 * 5, "{count}");
     }
 
     #[test]

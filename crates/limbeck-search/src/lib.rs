@@ -18,8 +18,10 @@
 
 mod error;
 pub mod execute;
+pub mod export;
 mod gp;
 pub mod hypervolume;
+pub mod importance;
 pub mod metric;
 mod numeric;
 pub mod pareto;

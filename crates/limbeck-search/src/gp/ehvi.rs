@@ -17,11 +17,22 @@ use crate::numeric::normal::Improvement;
 pub(crate) struct Ehvi {
     objectives: Vec<Draws>,
     /// What the front of each draw leaves open.
-    open: Vec<Decomposition>,
+    open: Vec<Open>,
 }
 
-/// One side of a box: the logarithm of the one-dimensional improvement up to it, and its
-/// derivatives' ratios.
+/// The boxes that the front of one draw leaves open. Many share a side, so that every side is
+/// kept, and computed, once.
+#[derive(Debug)]
+struct Open {
+    /// For each objective the levels at which sides begin and end.
+    levels: Vec<Vec<f64>>,
+    /// For each objective the sides, by their two levels.
+    sides: Vec<Vec<(u32, u32)>>,
+    /// For each box the sides that it has, objective by objective.
+    cells: Vec<u32>,
+}
+
+/// The logarithm of the one-dimensional improvement between two levels, and its derivatives.
 #[derive(Clone, Copy)]
 struct Side {
     log: f64,
@@ -40,7 +51,7 @@ impl Ehvi {
                     .filter(|&point| counts[point])
                     .map(|point| objectives.iter().map(|o| o.values[draw][point]).collect())
                     .collect();
-                Decomposition::new(&points, reference)
+                Open::new(Decomposition::new(&points, reference))
             })
             .collect();
         Self { objectives, open }
@@ -50,62 +61,93 @@ impl Ehvi {
     pub(crate) fn log_at(&self, x: &[f64], gradient: Option<&mut [f64]>) -> f64 {
         let predictions: Vec<DrawnPrediction> =
             self.objectives.iter().map(|objective| objective.predict(x)).collect();
-        let draws: Vec<Vec<(f64, Vec<Side>)>> = self
+        let sides: Vec<Vec<Vec<Side>>> = self
             .open
             .iter()
             .enumerate()
-            .map(|(draw, open)| cells(open, draw, &predictions))
+            .map(|(draw, open)| open.sides(draw, &predictions))
             .collect();
-        let logs = || draws.iter().flatten().map(|(log, _)| *log);
-        let largest = logs().fold(f64::NEG_INFINITY, f64::max);
+        let count = self.objectives.len();
+        let mut logs = Vec::new();
+        for (open, sides) in self.open.iter().zip(&sides) {
+            logs.extend(open.cells.chunks_exact(count).map(|cell| {
+                cell.iter().zip(sides).map(|(&side, sides)| sides[side as usize].log).sum::<f64>()
+            }));
+        }
+        let largest = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         if largest == f64::NEG_INFINITY {
             return largest;
         }
-        let sum: f64 = logs().map(|log| (log - largest).exp()).sum();
+        logs.iter_mut().for_each(|log| *log = (*log - largest).exp());
+        let sum: f64 = logs.iter().sum();
         if let Some(gradient) = gradient {
-            for (axis, objective) in self.objectives.iter().enumerate() {
-                let mut by_means = vec![0.0; draws.len()];
-                let mut by_deviation = 0.0;
-                for (draw, cells) in draws.iter().enumerate() {
-                    for (log, sides) in cells {
-                        let share = (log - largest).exp() / sum;
-                        by_means[draw] += share * sides[axis].by_mean;
-                        by_deviation += share * sides[axis].by_deviation;
-                    }
+            self.add_gradient(x, &predictions, &sides, (&logs, sum), gradient);
+        }
+        largest + sum.ln() - (self.open.len() as f64).ln()
+    }
+
+    /// `weights` are the boxes' parts of the improvement, draw by draw, and their sum.
+    fn add_gradient(
+        &self,
+        x: &[f64],
+        predictions: &[DrawnPrediction],
+        sides: &[Vec<Vec<Side>>],
+        weights: (&[f64], f64),
+        gradient: &mut [f64],
+    ) {
+        let count = self.objectives.len();
+        let mut by_means = vec![vec![0.0; self.open.len()]; count];
+        let mut by_deviation = vec![0.0; count];
+        let mut weight = weights.0.iter();
+        for (draw, (open, sides)) in self.open.iter().zip(sides).enumerate() {
+            for (cell, weight) in open.cells.chunks_exact(count).zip(&mut weight) {
+                let share = weight / weights.1;
+                for (axis, &side) in cell.iter().enumerate() {
+                    let side = sides[axis][side as usize];
+                    by_means[axis][draw] += share * side.by_mean;
+                    by_deviation[axis] += share * side.by_deviation;
                 }
-                objective.add_gradient(x, &predictions[axis], &by_means, by_deviation, gradient);
             }
         }
-        largest + sum.ln() - (draws.len() as f64).ln()
+        for (axis, objective) in self.objectives.iter().enumerate() {
+            let (means, deviation) = (&by_means[axis], by_deviation[axis]);
+            objective.add_gradient(x, &predictions[axis], means, deviation, gradient);
+        }
     }
 }
 
-/// The logarithm of what each box adds to the improvement, with its sides.
-fn cells(
-    open: &Decomposition,
-    draw: usize,
-    predictions: &[DrawnPrediction],
-) -> Vec<(f64, Vec<Side>)> {
-    let levels: Vec<Vec<Improvement>> = predictions
-        .iter()
-        .zip(&open.levels)
-        .map(|(prediction, levels)| {
-            let (mean, deviation) = (prediction.means[draw], prediction.deviation);
-            levels.iter().map(|level| Improvement::at((level - mean) / deviation)).collect()
-        })
-        .collect();
-    let each = open.cells.iter().map(|cell| {
-        let sides: Vec<Side> = cell
+impl Open {
+    fn new(decomposition: Decomposition) -> Self {
+        let Decomposition { levels, cells } = decomposition;
+        let mut sides: Vec<Vec<(u32, u32)>> =
+            (0..levels.len()).map(|axis| cells.iter().map(|cell| cell[axis]).collect()).collect();
+        for sides in &mut sides {
+            sides.sort_unstable();
+            sides.dedup();
+        }
+        let place =
+            |axis: usize, side: &(u32, u32)| sides[axis].partition_point(|s| s < side) as u32;
+        let cells = cells
             .iter()
-            .enumerate()
-            .map(|(axis, &(low, high))| {
-                let levels = &levels[axis];
-                side(levels[low as usize], levels[high as usize], predictions[axis].deviation)
-            })
+            .flat_map(|cell| cell.iter().enumerate().map(|(axis, side)| place(axis, side)))
             .collect();
-        (sides.iter().map(|side| side.log).sum(), sides)
-    });
-    each.collect()
+        Self { levels, sides, cells }
+    }
+
+    /// The sides of every objective under one draw.
+    fn sides(&self, draw: usize, predictions: &[DrawnPrediction]) -> Vec<Vec<Side>> {
+        let each = self.sides.iter().zip(&self.levels).zip(predictions);
+        each.map(|((sides, levels), prediction)| {
+            let (mean, deviation) = (prediction.means[draw], prediction.deviation);
+            let levels: Vec<Improvement> =
+                levels.iter().map(|level| Improvement::at((level - mean) / deviation)).collect();
+            let side = |&(low, high): &(u32, u32)| {
+                side(levels[low as usize], levels[high as usize], deviation)
+            };
+            sides.iter().map(side).collect()
+        })
+        .collect()
+    }
 }
 
 /// The improvement between two levels: that up to the upper without that up to the lower.

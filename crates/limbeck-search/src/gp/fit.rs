@@ -20,7 +20,7 @@ const VARIANCE_PRIOR: (f64, f64) = (0.0, 1.0);
 const NOISE_PRIOR: (f64, f64) = (-8.0, 2.5);
 
 /// Steps of the optimiser from each start.
-const ITERATIONS: usize = 60;
+const ITERATIONS: usize = 40;
 
 /// The kernel and the variance of the noise that suit standardised values best; a `noise` that
 /// is known stays.

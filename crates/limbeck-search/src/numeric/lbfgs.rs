@@ -65,7 +65,7 @@ pub fn minimise(
             }
             pairs.push((s, y));
         }
-        if decrease <= 1e-9 * value.abs().max(1e-3) {
+        if decrease <= 1e-7 * value.abs().max(1e-2) {
             break;
         }
     }

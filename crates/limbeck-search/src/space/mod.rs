@@ -75,7 +75,7 @@ impl Space {
             number("constraints", name)?;
         }
         for parameter in &self.parameters {
-            for (key, value) in &parameter.sets {
+            for (key, value) in parameter.sets.iter().flatten() {
                 // A value that goes over unchanged may be anything.
                 if value.plain_name().and_then(known).is_none() {
                     let place = format!("parameters.{}.set.{key}", parameter.name);

@@ -17,8 +17,9 @@ pub struct Parameter {
     pub domain: Domain,
     /// It has a value only where this holds.
     pub when: Option<Condition>,
-    /// What an objective with keys of its own sets from it: key and value.
-    pub sets: Vec<(String, Linear)>,
+    /// What an objective with keys of its own sets from it: key and value; none where that was
+    /// left open.
+    pub sets: Option<Vec<(String, Linear)>>,
 }
 
 /// The values that a parameter may take.
@@ -260,12 +261,13 @@ impl Parameter {
         let domain = written.domain().map_err(wrong)?;
         let when = written.when.as_deref().map(Condition::parse).transpose().map_err(wrong)?;
         let sets = match written.set {
-            None => Vec::new(),
-            Some(Sets::Key(key)) => vec![(key, name.to_owned())],
-            Some(Sets::Keys(keys)) => keys.into_iter().collect(),
+            None => None,
+            Some(Sets::Key(key)) => Some(vec![(key, name.to_owned())]),
+            Some(Sets::Keys(keys)) => Some(keys.into_iter().collect::<Vec<_>>()),
         };
         let read = |(key, text): (String, String)| Ok((key, Linear::parse(&text)?));
-        let sets = sets.into_iter().map(read).collect::<Result<_, String>>().map_err(wrong)?;
+        let read_all = |sets: Vec<_>| sets.into_iter().map(read).collect::<Result<_, String>>();
+        let sets = sets.map(read_all).transpose().map_err(wrong)?;
         Ok(Self { name: name.to_owned(), domain, when, sets })
     }
 }

@@ -135,10 +135,11 @@ fn sets(space: &Space, params: &Params) -> impl Iterator<Item = String> {
     let mut sets = Vec::new();
     for parameter in space.parameters() {
         let Some(own) = params.get(&parameter.name) else { continue };
-        if parameter.sets.is_empty() {
+        let Some(expressions) = &parameter.sets else {
             sets.push(format!("{}={own}", parameter.name));
-        }
-        for (key, expression) in &parameter.sets {
+            continue;
+        };
+        for (key, expression) in expressions {
             let plain = expression.plain_name().and_then(|name| params.get(name)).cloned();
             let value = plain.or_else(|| expression.value(params).map(number));
             sets.extend(value.map(|value| format!("{key}={value}")));
