@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 
 use crate::support::Folder;
 
-const COMMANDS: [&[&str]; 14] = [
+const COMMANDS: [&[&str]; 22] = [
     &["run"],
     &["finetune"],
     &["distill"],
@@ -19,6 +19,14 @@ const COMMANDS: [&[&str]; 14] = [
     &["bench", "sweep"],
     &["bench", "features"],
     &["bench", "answer"],
+    &["search"],
+    &["trial"],
+    &["study", "show"],
+    &["study", "list"],
+    &["study", "ask"],
+    &["study", "tell"],
+    &["study", "export"],
+    &["study", "plot"],
 ];
 
 #[test]

@@ -14,6 +14,7 @@ mod reference;
 mod score;
 mod search;
 mod search_kills;
+mod search_recipes;
 mod serve;
 mod stages;
 mod support;
