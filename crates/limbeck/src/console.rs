@@ -11,6 +11,8 @@ pub struct Console {
     pub json: bool,
     /// No messages and no progress on standard error.
     pub quiet: bool,
+    /// Every evaluation of a run as one line of JSON on standard output.
+    pub reports: bool,
 }
 
 impl Console {

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use limbeck_data::DataError;
 use limbeck_model::ModelError;
 use limbeck_runtime::RuntimeError;
+use limbeck_search::SearchError;
 use limbeck_train::TrainError;
 
 /// Something failed that the user did not cause.
@@ -136,6 +137,10 @@ fn is_the_users(cause: &(dyn std::error::Error + 'static)) -> bool {
             TrainError::File { .. } | TrainError::Option { .. } | TrainError::Folder { .. } => true,
         };
     }
+    let search = |error: &SearchError| match error {
+        SearchError::Io { action, .. } => matches!(*action, "open" | "read"),
+        SearchError::Space { .. } | SearchError::Study { .. } | SearchError::Trial { .. } => true,
+    };
     // A file stands where a folder was to be.
     let in_the_way = |error: &io::Error| {
         matches!(error.kind(), io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory)
@@ -144,6 +149,7 @@ fn is_the_users(cause: &(dyn std::error::Error + 'static)) -> bool {
         || cause.downcast_ref().is_some_and(data)
         || cause.downcast_ref().is_some_and(model)
         || cause.downcast_ref().is_some_and(runtime)
+        || cause.downcast_ref().is_some_and(search)
         || cause.is::<InputError>()
 }
 

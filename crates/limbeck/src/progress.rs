@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use limbeck_data::metrics::Metrics;
 use limbeck_train::observer::{Observer, StepReport};
+use serde_json::json;
 
-use crate::console::Console;
+use crate::console::{self, Console};
 use crate::interrupt;
 
 /// Time between two lines where there is no terminal.
@@ -25,6 +26,10 @@ pub struct Progress {
     stage: String,
     total: Option<u64>,
     done: u64,
+    /// Optimiser steps of the run.
+    steps: usize,
+    /// Parameters of the model that is trained.
+    parameters: Option<usize>,
     last_line: Instant,
     /// Smoothed seconds and tokens of a step.
     speed: Option<(f64, f64)>,
@@ -41,9 +46,29 @@ impl Progress {
             stage: String::new(),
             total: None,
             done: 0,
+            steps: 0,
+            parameters: None,
             last_line: Instant::now(),
             speed: None,
         }
+    }
+
+    /// Tells how many parameters the model that is trained has.
+    pub fn trains(&mut self, parameters: usize) {
+        self.parameters = Some(parameters);
+    }
+
+    /// An evaluation as a trial of a search tells it; `step` is the share of the run, since
+    /// trials differ in how many steps they take.
+    fn report(&self, step: usize, metrics: &Metrics) {
+        let step = step as f64 / self.steps.max(1) as f64;
+        let mut line =
+            json!({ "step": step, "exact": metrics.get("exact"), "f1": metrics.get("f1") });
+        if let (Some(parameters), Some(object)) = (self.parameters, line.as_object_mut()) {
+            object.insert("parameters".to_owned(), json!(parameters));
+        }
+        // A reader that is gone misses a report, which decides nothing.
+        let _ = console::print(&line.to_string());
     }
 
     /// A line that stays.
@@ -104,6 +129,7 @@ impl Observer for Progress {
     }
 
     fn step(&mut self, report: &StepReport) {
+        self.steps = report.total_steps;
         let (seconds, tokens) = (report.seconds, report.tokens as f64);
         let blend = |old: f64, new: f64| old + SMOOTHING * (new - old);
         let (seconds, tokens) = match self.speed {
@@ -122,6 +148,9 @@ impl Observer for Progress {
     }
 
     fn evaluated(&mut self, step: usize, metrics: &Metrics) {
+        if self.console.reports {
+            self.report(step, metrics);
+        }
         let of = |key| metrics.get(key).unwrap_or_default();
         self.say(&format!("step {step}: exact {:.2}, f1 {:.2}", of("exact"), of("f1")));
     }

@@ -3,6 +3,7 @@
 //! # Layout
 //! - [`training`], [`answering`], [`classify`], [`measuring`], [`mod@export`], [`quantize`],
 //!   [`mod@prune`], [`length_search`], [`serve`], [`demo`]: the arguments of the commands.
+//! - [`search`]: those of `search`, `study` and `trial`.
 //! - [`lengths`]: flags that several of them share.
 //! - [`settings`]: flags made from the [table of settings](crate::config::settings).
 //! - [`spellings`]: the underscore spelling and older names of every flag.
@@ -19,6 +20,7 @@ pub mod measuring;
 pub mod prune;
 pub mod quantize;
 pub mod reference;
+pub mod search;
 pub mod serve;
 pub mod settings;
 pub mod spellings;
@@ -80,6 +82,10 @@ pub enum Command {
     Serve(serve::ServeArgs),
     #[command(subcommand)]
     Bench(measuring::BenchCommand),
+    Search(search::SearchArgs),
+    #[command(subcommand)]
+    Study(search::StudyCommand),
+    Trial(search::TrialArgs),
     Demo(demo::DemoArgs),
     /// Print this reference in Markdown
     #[command(hide = true)]

@@ -8,6 +8,7 @@
 //!   [`mod@export`], [`mod@quantize`], [`mod@prune`], [`serve`], [`mod@bench`]: the commands of these names.
 //! - [`demo`]: a teacher and two students on questions of its own.
 //! - [`lengths`]: the search for length plans.
+//! - [`mod@search`]: `search` and `trial`; [`study`]: what is done with a study.
 //! - [`stream`]: lines of JSON answered one by one, for `answer` and `classify`.
 //! - [`subject`]: the model that a command runs, with the options that belong to it.
 
@@ -24,8 +25,10 @@ mod prune;
 mod quantize;
 mod run;
 mod score;
+mod search;
 mod serve;
 mod stream;
+mod study;
 mod subject;
 mod train;
 mod train_report;
@@ -42,7 +45,7 @@ pub fn run(cli: Cli) -> Result<Ending> {
     let threads = global.threads.map_or(0, usize::from);
     limbeck_kernels::threads::configure(threads);
     limbeck_data::configure_threads(threads);
-    let console = Console { json: global.json, quiet: global.quiet };
+    let console = Console { json: global.json, quiet: global.quiet, reports: false };
     match command {
         Command::Run(args) => run::recipes(&args, console),
         Command::Finetune(args) => {
@@ -63,6 +66,9 @@ pub fn run(cli: Cli) -> Result<Ending> {
         Command::Lengths(args) => lengths::run(&args, console),
         Command::Serve(args) => serve::run(&args, console),
         Command::Bench(command) => bench::run(&command, console),
+        Command::Search(args) => search::run(&args, console),
+        Command::Study(command) => study::run(&command, console),
+        Command::Trial(args) => search::trial::run(&args, console),
         Command::Demo(args) => demo::run(&args, console),
         Command::Docs => console::print(&reference::markdown()).map(|()| Ending::Done),
     }

@@ -70,6 +70,7 @@ pub fn run(config: &RunConfig, overwrite: bool, console: Console) -> Result<Trai
     let dir = resolve(&last_or_only(given(config.model.path.as_ref(), "model.path")?))?;
     refuse_own_folder(&out, &dir, "model.path")?;
     let model = starting_model(&config.model, &dir, config.train.seed, &mut progress)?;
+    progress.trains(model.layout.parameters());
     let tokenizer = Tokenizer::from_folder(&dir)?;
     check_vocabulary(&tokenizer, &model.config, &dir)?;
     check_length(&config.features, &model.config, &dir)?;
@@ -197,6 +198,15 @@ fn starting_model(
     if let Some(size) = section.type_vocab_size {
         config.type_vocab_size = size;
     }
+    let replace = |value: &mut f32, other: Option<f64>| {
+        if let Some(other) = other {
+            *value = other as f32;
+        }
+    };
+    replace(&mut config.hidden_dropout, section.hidden_dropout);
+    replace(&mut config.attention_dropout, section.attention_dropout);
+    replace(&mut config.head_dropout, section.head_dropout);
+    replace(&mut config.initializer_range, section.initializer_range);
     let (mut model, load) = Model::open_as(dir, config, seed)?;
     if load.quantized {
         progress.message(&format!("{}: {READ_AS_FLOATS}", dir.display()));
@@ -207,10 +217,16 @@ fn starting_model(
     if !section.layers.is_empty() {
         model = student::select_layers(&model, &section.layers)?;
     }
-    if section.heads > 0 {
-        let layers = model.config.num_hidden_layers;
-        let (heads, pruning_seed) = (section.heads, section.pruning_seed);
+    let available = model.config.num_hidden_layers;
+    let layers = if section.num_layers > 0 { section.num_layers } else { available };
+    if section.heads > 0 || layers > available {
+        // Heads that were pruned before stay away when all of the others are kept.
+        let all = (0..available).map(|layer| model.config.kept_heads(layer).len()).min();
+        let heads = if section.heads > 0 { section.heads } else { all.unwrap_or(0) };
+        let pruning_seed = section.pruning_seed;
         model = student::with_layers_and_pruned_heads(&model, layers, heads, pruning_seed, seed)?;
+    } else if layers < available {
+        model = student::select_layers(&model, &(0..layers).collect::<Vec<_>>())?;
     }
     Ok(model)
 }

@@ -15,6 +15,10 @@ pub fn run(config: &RunConfig, place: &str) -> Result<()> {
         return Err(InputError::new(what, place, advice).into());
     }
     given(config.model.path.is_some(), "model.path")?;
+    if !config.model.layers.is_empty() && config.model.num_layers > 0 {
+        let what = "both `model.layers` and `model.num_layers` are given";
+        return Err(InputError::new(what, place, "give one of them").into());
+    }
     for (key, value, rule, holds) in rules(config) {
         if !holds {
             let what = format!("`{key}` is {value}");

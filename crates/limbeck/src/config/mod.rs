@@ -70,6 +70,8 @@ pub struct ModelSection {
     pub path: Option<String>,
     /// The layers to keep, counted from 0; empty keeps all.
     pub layers: Vec<usize>,
+    /// The first layers to keep; 0 keeps all, those past the model's last are drawn at random.
+    pub num_layers: usize,
     /// Attention heads to keep in every layer; 0 keeps all.
     pub heads: usize,
     /// Chooses which heads go.
@@ -81,6 +83,18 @@ pub struct ModelSection {
     /// at random.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub type_vocab_size: Option<usize>,
+    /// Another dropout of hidden states than in `config.json`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hidden_dropout: Option<f64>,
+    /// Another dropout of attention probabilities.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attention_dropout: Option<f64>,
+    /// Another dropout before the head, where the model has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub head_dropout: Option<f64>,
+    /// Another deviation of weights that are drawn at random.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub initializer_range: Option<f64>,
 }
 
 impl Default for ModelSection {
@@ -88,10 +102,15 @@ impl Default for ModelSection {
         Self {
             path: None,
             layers: Vec::new(),
+            num_layers: 0,
             heads: 0,
             pruning_seed: 42,
             hidden_act: None,
             type_vocab_size: None,
+            hidden_dropout: None,
+            attention_dropout: None,
+            head_dropout: None,
+            initializer_range: None,
         }
     }
 }

@@ -13,6 +13,9 @@ use super::suggest::nearest;
 use super::{Layer, RunConfig, settings};
 use crate::exit::InputError;
 
+/// Keys of the same file that belong to `limbeck search`.
+pub const SEARCH: [&str; 4] = ["constraints", "metrics", "parameters", "search"];
+
 /// What a recipe file says.
 #[derive(Debug, Clone, Default)]
 pub struct Recipe {
@@ -45,6 +48,9 @@ impl Recipe {
     pub fn parse(text: &str, place: &str) -> Result<Recipe> {
         let source = Source { text, place };
         let mut root = DeTable::parse(text).map_err(|e| source.toml_error(&e))?.into_inner();
+        for key in SEARCH {
+            root.remove(key);
+        }
         let stages = root.remove("stage");
         let shared = source.layer(root, 0..0)?;
         let mut recipe = Recipe { shared, stages: Vec::new() };

@@ -129,6 +129,10 @@ mod tests {
         config.model.path = Some("m".into());
         config.model.hidden_act = Some("gelu".into());
         config.model.type_vocab_size = Some(2);
+        config.model.hidden_dropout = Some(0.1);
+        config.model.attention_dropout = Some(0.1);
+        config.model.head_dropout = Some(0.1);
+        config.model.initializer_range = Some(0.02);
         config.data.train = vec!["t".into()];
         config.data.dev = Some("d".into());
         config.data.cache = Some("c".into());

@@ -5,18 +5,25 @@
 //!
 //! # Layout
 //! - `plot`: line plots as SVG.
+//! - `scatter`, `parallel`, `bars`: points, lines over many axes, and bars, as SVG.
 //! - `ticks`: round numbers for axes, and how they are written.
 //! - `examples`: questions with the predicted answer marked in the context.
 //! - `html`: escaping.
 //! - `style.css`: light and dark, wide and narrow, paper.
 
+mod bars;
 mod examples;
 mod html;
+mod parallel;
 mod plot;
+mod scatter;
 mod ticks;
 
+pub use bars::{Bar, Bars};
 pub use examples::{Example, Examples, Prediction};
+pub use parallel::{Coordinate, Line, Parallel};
 pub use plot::{Plot, Series};
+pub use scatter::{Dot, Scatter};
 
 use html::escape;
 
@@ -55,8 +62,17 @@ pub enum Section {
     },
     /// A line plot.
     Plot(Plot),
+    /// A plot of points.
+    Scatter(Scatter),
+    /// Lines over many axes.
+    Parallel(Parallel),
+    /// Bars.
+    Bars(Bars),
     /// A table.
     Table(Table),
+    /// A table to whose rows links of the page lead: `#` and the text of the first cell,
+    /// after this word and a dash.
+    Anchored(&'static str, Table),
     /// Questions with their answers.
     Examples(Examples),
     /// A configuration, folded away.
@@ -116,7 +132,8 @@ impl Report {
         page += "</header>\n<main>\n";
         let mut in_plots = false;
         for section in &self.sections {
-            let is_plot = matches!(section, Section::Plot(_));
+            let is_plot =
+                matches!(section, Section::Plot(_) | Section::Scatter(_) | Section::Bars(_));
             if is_plot != in_plots {
                 page += if is_plot { "<div class=\"plots\">\n" } else { "</div>\n" };
                 in_plots = is_plot;
@@ -145,7 +162,11 @@ impl Section {
                 *page += "</section>\n";
             }
             Self::Plot(plot) => plot.write(page),
-            Self::Table(table) => table.write(page),
+            Self::Scatter(scatter) => scatter.write(page),
+            Self::Parallel(parallel) => parallel.write(page),
+            Self::Bars(bars) => bars.write(page),
+            Self::Table(table) => table.write(page, None),
+            Self::Anchored(word, table) => table.write(page, Some(word)),
             Self::Examples(examples) => examples.write(page),
             Self::Configuration { heading, text } => {
                 *page += &format!(
@@ -160,7 +181,7 @@ impl Section {
 }
 
 impl Table {
-    fn write(&self, page: &mut String) {
+    fn write(&self, page: &mut String, anchor: Option<&str>) {
         let heading = escape(&self.heading);
         *page += &format!("<section>\n<h2>{heading}</h2>\n");
         if !self.note.is_empty() {
@@ -177,7 +198,10 @@ impl Table {
         }
         *page += "</tr></thead>\n<tbody>\n";
         for row in &self.rows {
-            *page += "<tr>";
+            *page += &match (anchor, row.first()) {
+                (Some(word), Some(first)) => format!("<tr id=\"{word}-{}\">", escape(first)),
+                _ => "<tr>".to_owned(),
+            };
             for (index, column) in self.columns.iter().enumerate() {
                 let cell = escape(row.get(index).map_or("", String::as_str));
                 *page += &if index == 0 {

@@ -4,13 +4,13 @@ use super::html::escape;
 use super::ticks::Axis;
 
 /// The drawing's size in its own units, close to pixels on a common screen.
-const WIDTH: f64 = 520.0;
-const HEIGHT: f64 = 310.0;
+pub(super) const WIDTH: f64 = 520.0;
+pub(super) const HEIGHT: f64 = 310.0;
 /// Room for labels around the plotted field.
-const LEFT: f64 = 58.0;
-const RIGHT: f64 = 18.0;
-const TOP: f64 = 32.0;
-const BOTTOM: f64 = 50.0;
+pub(super) const LEFT: f64 = 58.0;
+pub(super) const RIGHT: f64 = 18.0;
+pub(super) const TOP: f64 = 32.0;
+pub(super) const BOTTOM: f64 = 50.0;
 
 /// Lines with more points than this are drawn by the extremes of each stretch.
 const LONGEST_LINE: usize = 600;
@@ -54,7 +54,7 @@ impl Plot {
              <svg class=\"chart\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{}\">\n",
             escape(&self.description(&x_axis, &y_axis))
         );
-        self.write_axes(page, &x_axis, &y_axis);
+        write_axes(page, (&x_axis, &self.x_label), (&y_axis, &self.y_label));
         if points().next().is_none() {
             *page += &format!(
                 "<text class=\"empty\" x=\"{}\" y=\"{}\" text-anchor=\"middle\">no points</text>\n",
@@ -101,36 +101,6 @@ impl Plot {
         text
     }
 
-    fn write_axes(&self, page: &mut String, x_axis: &Axis, y_axis: &Axis) {
-        let (right, bottom) = (WIDTH - RIGHT, HEIGHT - BOTTOM);
-        for (value, label) in y_axis.ticks() {
-            let y = y_of(y_axis, value);
-            *page += &format!(
-                "<path class=\"grid\" d=\"M{LEFT} {y:.1}H{right}\"/>\
-                 <text x=\"{}\" y=\"{:.1}\" text-anchor=\"end\">{label}</text>\n",
-                LEFT - 8.0,
-                y + 4.5
-            );
-        }
-        for (value, label) in x_axis.ticks() {
-            let x = x_of(x_axis, value);
-            *page += &format!(
-                "<path class=\"axis\" d=\"M{x:.1} {bottom}v5\"/>\
-                 <text x=\"{x:.1}\" y=\"{}\" text-anchor=\"middle\">{label}</text>\n",
-                bottom + 20.0
-            );
-        }
-        *page += &format!(
-            "<path class=\"axis\" d=\"M{LEFT} {bottom}H{right}\"/>\n\
-             <text class=\"label\" x=\"{}\" y=\"{}\" text-anchor=\"middle\">{}</text>\n\
-             <text class=\"label\" x=\"0\" y=\"13\">{}</text>\n",
-            (LEFT + right) / 2.0,
-            HEIGHT - 8.0,
-            escape(&self.x_label),
-            escape(&self.y_label)
-        );
-    }
-
     fn write_series(
         &self,
         page: &mut String,
@@ -175,11 +145,42 @@ impl Plot {
     }
 }
 
-fn x_of(axis: &Axis, value: f64) -> f64 {
+/// Draws two axes, each with what it shows.
+pub(super) fn write_axes(page: &mut String, x: (&Axis, &str), y: (&Axis, &str)) {
+    let (right, bottom) = (WIDTH - RIGHT, HEIGHT - BOTTOM);
+    for (value, label) in y.0.ticks() {
+        let y = y_of(y.0, value);
+        *page += &format!(
+            "<path class=\"grid\" d=\"M{LEFT} {y:.1}H{right}\"/>\
+             <text x=\"{}\" y=\"{:.1}\" text-anchor=\"end\">{label}</text>\n",
+            LEFT - 8.0,
+            y + 4.5
+        );
+    }
+    for (value, label) in x.0.ticks() {
+        let x = x_of(x.0, value);
+        *page += &format!(
+            "<path class=\"axis\" d=\"M{x:.1} {bottom}v5\"/>\
+             <text x=\"{x:.1}\" y=\"{}\" text-anchor=\"middle\">{label}</text>\n",
+            bottom + 20.0
+        );
+    }
+    *page += &format!(
+        "<path class=\"axis\" d=\"M{LEFT} {bottom}H{right}\"/>\n\
+         <text class=\"label\" x=\"{}\" y=\"{}\" text-anchor=\"middle\">{}</text>\n\
+         <text class=\"label\" x=\"0\" y=\"13\">{}</text>\n",
+        (LEFT + right) / 2.0,
+        HEIGHT - 8.0,
+        escape(x.1),
+        escape(y.1)
+    );
+}
+
+pub(super) fn x_of(axis: &Axis, value: f64) -> f64 {
     LEFT + axis.position(value) * (WIDTH - RIGHT - LEFT)
 }
 
-fn y_of(axis: &Axis, value: f64) -> f64 {
+pub(super) fn y_of(axis: &Axis, value: f64) -> f64 {
     HEIGHT - BOTTOM - axis.position(value) * (HEIGHT - BOTTOM - TOP)
 }
 

@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 
 use crate::support::Folder;
 
-const COMMANDS: [&[&str]; 16] = [
+const COMMANDS: [&[&str]; 24] = [
     &["run"],
     &["finetune"],
     &["distill"],
@@ -21,6 +21,14 @@ const COMMANDS: [&[&str]; 16] = [
     &["bench", "sweep"],
     &["bench", "features"],
     &["bench", "answer"],
+    &["search"],
+    &["trial"],
+    &["study", "show"],
+    &["study", "list"],
+    &["study", "ask"],
+    &["study", "tell"],
+    &["study", "export"],
+    &["study", "plot"],
 ];
 
 #[test]

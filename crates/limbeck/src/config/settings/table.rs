@@ -81,6 +81,34 @@ pub const ARCHITECTURE: Group = Group {
             "N",
             "Another number of segment embeddings; new ones are drawn at random",
         ),
+        row(
+            "model.hidden_dropout",
+            "hidden-dropout",
+            Number,
+            "RATE",
+            "Another dropout of hidden states than the model's config.json says",
+        ),
+        row(
+            "model.attention_dropout",
+            "attention-dropout",
+            Number,
+            "RATE",
+            "Another dropout of attention probabilities",
+        ),
+        row(
+            "model.head_dropout",
+            "head-dropout",
+            Number,
+            "RATE",
+            "Another dropout before the head, where the model has one",
+        ),
+        row(
+            "model.initializer_range",
+            "initializer-range",
+            Number,
+            "DEVIATION",
+            "Another standard deviation of weights that are drawn at random",
+        ),
     ],
 };
 

@@ -32,6 +32,13 @@ pub const TEACHER_AND_STUDENT: Group = Group {
             "Keep only these layers, counted from 0, such as 0,2,5",
         ),
         row(
+            "model.num_layers",
+            "student-num-layers",
+            Count,
+            "N",
+            "Keep the first N layers, those past the last drawn at random; 0 keeps all",
+        ),
+        row(
             "model.heads",
             "student-heads",
             Count,

@@ -1,0 +1,322 @@
+//! One attempt at one trial.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::group;
+use crate::error::Result;
+use crate::metric::Metrics;
+use crate::stopping::Rule;
+use crate::study::{Cause, Outcome, Report, State, Study, Worker};
+
+/// Time between two looks at the command.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// Time between two looks at its memory.
+const WEIGH_EVERY: Duration = Duration::from_millis(250);
+/// Time that a command has to end after it was asked to.
+const GRACE: Duration = Duration::from_secs(30);
+/// Bytes of a line of output that are looked at.
+const LONGEST_LINE: usize = 1 << 20;
+
+/// What an attempt runs.
+#[derive(Debug, Clone)]
+pub struct Job {
+    /// The program and its arguments.
+    pub words: Vec<String>,
+    /// Further variables of its environment.
+    pub environment: Vec<(String, String)>,
+    /// A folder of the trial's own; what the command writes is kept there as `output.log`.
+    pub folder: PathBuf,
+    /// What it may take.
+    pub limits: Limits,
+    /// Seconds without a sign of life after which other machines take this process for
+    /// vanished.
+    pub lease: f64,
+    /// When it is ended early.
+    pub stopping: Option<Rule>,
+}
+
+/// What a trial may take.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Limits {
+    /// Resident memory of all its processes, in bytes.
+    pub memory: Option<u64>,
+    /// Time.
+    pub time: Option<Duration>,
+}
+
+/// What became of an attempt.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Attempt {
+    /// The trial was not there to be taken.
+    Taken,
+    /// It ended so, and the study has it.
+    Recorded(Outcome),
+    /// It ended, but the trial had gone to somebody else.
+    Refused,
+}
+
+/// Takes a trial, runs the job that `job` makes of it, and writes its outcome to the study.
+///
+/// The process leads a group from here on; every other process in it is taken for the job's.
+/// When `stop` says so, the command is asked to end and, unless it brings its metrics, the trial
+/// goes back.
+///
+/// # Errors
+/// When the study cannot be read or written.
+pub fn supervise(
+    study: &mut Study,
+    number: usize,
+    job: &Job,
+    stop: &dyn Fn() -> bool,
+) -> Result<Attempt> {
+    group::lead();
+    let Some(attempt) = study.start(number, Worker::this(job.lease))? else {
+        return Ok(Attempt::Taken);
+    };
+    let outcome = match begin(job) {
+        Err(reason) => Some(Outcome::Failed { cause: Cause::Start, reason }),
+        Ok((child, lines)) => {
+            let mut watch = Watch { study, number, attempt, job, lines, last: String::new() };
+            let outcome = watch.until_the_end(child, stop);
+            group::end_all();
+            outcome?
+        }
+    };
+    let Some(outcome) = outcome else { return Ok(Attempt::Refused) };
+    let outcome = match &outcome {
+        Outcome::Complete(metrics) if let Some(name) = study.missing_metric(metrics) => {
+            let reason = format!("its last line has no number `{name}`");
+            Outcome::Failed { cause: Cause::Output, reason }
+        }
+        _ => outcome,
+    };
+    match study.finish(number, attempt, outcome.clone())? {
+        true => Ok(Attempt::Recorded(outcome)),
+        false => Ok(Attempt::Refused),
+    }
+}
+
+/// Starts the command, and a thread that reads what it writes.
+fn begin(job: &Job) -> Result<(Child, Receiver<String>), String> {
+    let folder = job.folder.display();
+    let log = fs::create_dir_all(&job.folder)
+        .and_then(|()| {
+            let mut options = OpenOptions::new();
+            options.create(true).append(true).open(job.folder.join("output.log"))
+        })
+        .map_err(|error| format!("{folder}: {error}"))?;
+    let errors = log.try_clone().map_err(|error| format!("{folder}: {error}"))?;
+    let (program, arguments) = job.words.split_first().ok_or("there is no command")?;
+    let mut child = Command::new(program)
+        .args(arguments)
+        .envs(job.environment.iter().map(|(name, value)| (name, value)))
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(errors)
+        .spawn()
+        .map_err(|error| format!("{program}: {error}"))?;
+    let (sender, lines) = channel();
+    if let Some(output) = child.stdout.take() {
+        thread::spawn(move || forward(output, log, &sender));
+    }
+    Ok((child, lines))
+}
+
+/// Sends every line of output on, after keeping it.
+fn forward(output: ChildStdout, mut log: File, lines: &Sender<String>) {
+    let mut output = BufReader::new(output);
+    let mut line = Vec::new();
+    while let Ok(1..) = output.read_until(b'\n', &mut line) {
+        // A full disk must not stop the trial: its metrics go to the study.
+        let _ = log.write_all(&line);
+        let text = String::from_utf8_lossy(&line[..line.len().min(LONGEST_LINE)]);
+        if !text.trim().is_empty() && lines.send(text.trim().to_owned()).is_err() {
+            return;
+        }
+        line.clear();
+    }
+}
+
+/// An attempt under way.
+struct Watch<'a> {
+    study: &'a mut Study,
+    number: usize,
+    attempt: usize,
+    job: &'a Job,
+    lines: Receiver<String>,
+    /// The last line of output.
+    last: String,
+}
+
+impl Watch<'_> {
+    /// How the command ended, or why it was ended; none when the trial has gone to somebody
+    /// else meanwhile.
+    fn until_the_end(
+        &mut self,
+        mut child: Child,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Option<Outcome>> {
+        let begun = Instant::now();
+        let beat_every = Duration::from_secs_f64((self.job.lease / 4.0).clamp(0.05, 30.0));
+        let (mut beaten, mut weighed) = (begun, begun);
+        let mut asked: Option<Instant> = None;
+        loop {
+            if let Some(outcome) = self.read_lines()? {
+                return Ok(Some(outcome));
+            }
+            match child.try_wait() {
+                Ok(None) => {}
+                Ok(Some(status)) => return self.ended(status, asked.is_some()).map(Some),
+                Err(error) => {
+                    let reason = format!("cannot wait for it: {error}");
+                    return Ok(Some(Outcome::Failed { cause: Cause::Start, reason }));
+                }
+            }
+            if let Some(outcome) = self.over_time(begun) {
+                return Ok(Some(outcome));
+            }
+            if self.job.limits.memory.is_some() && weighed.elapsed() >= WEIGH_EVERY {
+                weighed = Instant::now();
+                if let Some(outcome) = self.over_memory() {
+                    return Ok(Some(outcome));
+                }
+            }
+            if beaten.elapsed() >= beat_every {
+                beaten = Instant::now();
+                if !self.study.beat(self.number, self.attempt)? {
+                    return Ok(None);
+                }
+            }
+            match asked {
+                None if stop() => {
+                    group::ask_to_end();
+                    asked = Some(Instant::now());
+                }
+                Some(since) if since.elapsed() >= GRACE => return Ok(Some(Outcome::Released)),
+                _ => {}
+            }
+            thread::sleep(LOOK_EVERY);
+        }
+    }
+
+    /// Takes in what the command has written; an outcome when that is reason to end it.
+    fn read_lines(&mut self) -> Result<Option<Outcome>> {
+        while let Ok(line) = self.lines.try_recv() {
+            let report = report(&line);
+            self.last = line;
+            let Some(report) = report else { continue };
+            if self.study.report(self.number, self.attempt, report)?
+                && let Some(rule) = self.job.stopping
+                && let Some(reason) = rule.verdict(self.study, self.number)
+            {
+                let reports = self.study.trials().get(self.number).map(|trial| &trial.reports);
+                let metrics =
+                    reports.into_iter().flatten().fold(Metrics::new(), |mut all, report| {
+                        all.extend(report.metrics.clone());
+                        all
+                    });
+                return Ok(Some(Outcome::Stopped { reason, metrics }));
+            }
+        }
+        Ok(None)
+    }
+
+    fn over_time(&self, begun: Instant) -> Option<Outcome> {
+        let limit = self.job.limits.time?;
+        (begun.elapsed() > limit).then(|| Outcome::Failed {
+            cause: Cause::Time,
+            reason: format!("it took longer than {:.1} s", limit.as_secs_f64()),
+        })
+    }
+
+    fn over_memory(&self) -> Option<Outcome> {
+        let limit = self.job.limits.memory?;
+        let memory: u64 = group::members().iter().map(|member| member.memory).sum();
+        let megabytes = |bytes: u64| bytes as f64 / 1e6;
+        (memory > limit).then(|| Outcome::Failed {
+            cause: Cause::Memory,
+            reason: format!("{:.0} MB of {:.0} MB", megabytes(memory), megabytes(limit)),
+        })
+    }
+
+    /// What an ended command comes to.
+    fn ended(&mut self, status: ExitStatus, was_asked: bool) -> Result<Outcome> {
+        // What it wrote right before its end may still be on its way. A process that it left
+        // behind may hold the other end open, and is not waited for.
+        let patience = Instant::now();
+        while let Some(left) = Duration::from_secs(2).checked_sub(patience.elapsed()) {
+            match self.lines.recv_timeout(left) {
+                Ok(line) => {
+                    if let Some(report) = report(&line) {
+                        self.study.report(self.number, self.attempt, report)?;
+                    }
+                    self.last = line;
+                }
+                Err(_) => break,
+            }
+        }
+        let failed = |cause, reason| Outcome::Failed { cause, reason };
+        Ok(match (status.code(), status.signal()) {
+            (Some(0), _) => match metrics(&self.last) {
+                Ok(metrics) => Outcome::Complete(metrics),
+                Err(reason) => failed(Cause::Output, reason),
+            },
+            _ if was_asked => Outcome::Released,
+            (Some(code), _) => failed(Cause::Exit, self.with_last(format!("exit code {code}"))),
+            (None, Some(9)) => {
+                let reason = "signal 9, which the system sends when memory is short";
+                failed(Cause::Signal, self.with_last(reason.to_owned()))
+            }
+            (None, signal) => {
+                let reason = format!("signal {}", signal.unwrap_or_default());
+                failed(Cause::Signal, self.with_last(reason))
+            }
+        })
+    }
+
+    /// A reason with the last line of what was kept of the command's output.
+    fn with_last(&self, reason: String) -> String {
+        let kept = fs::read(self.job.folder.join("output.log")).unwrap_or_default();
+        let tail = String::from_utf8_lossy(&kept[kept.len().saturating_sub(4096)..]).into_owned();
+        let last = tail.lines().rfind(|line| !line.trim().is_empty()).map(str::trim);
+        match last {
+            Some(last) => format!("{reason}: {}", last.chars().take(300).collect::<String>()),
+            None => reason,
+        }
+    }
+}
+
+/// `{"step": 3, "metric": 1.5, ...}` is what a trial says on its way.
+fn report(line: &str) -> Option<Report> {
+    let Value::Object(mut object) = serde_json::from_str(line).ok()? else { return None };
+    let step = object.remove("step")?.as_f64()?;
+    let numbers = object.into_iter().filter_map(|(name, value)| Some((name, value.as_f64()?)));
+    Some(Report { step, metrics: numbers.collect() })
+}
+
+/// The metrics in the last line of output.
+fn metrics(line: &str) -> Result<Metrics, String> {
+    let shown: String = line.chars().take(200).collect();
+    let Ok(Value::Object(object)) = serde_json::from_str(line) else {
+        return Err(match shown.is_empty() {
+            true => "it wrote nothing".to_owned(),
+            false => format!("its last line is no JSON object: {shown}"),
+        });
+    };
+    let numbers = object.into_iter().filter_map(|(name, value)| Some((name, value.as_f64()?)));
+    Ok(numbers.filter(|(name, _)| name != "step").collect())
+}
+
+/// Whether a trial may still be taken up.
+pub(super) fn is_open(study: &Study, number: usize) -> bool {
+    study.trials().get(number).is_some_and(|trial| trial.state == State::Suggested)
+}

@@ -1,0 +1,84 @@
+//! Every combination of a few values of each parameter.
+
+use std::collections::BTreeSet;
+
+use super::{History, Sampler};
+use crate::error::Result;
+use crate::space::Axis;
+
+/// A full grid, as coarse as the search's budget asks for, walked in long strides so that it
+/// is covered evenly at any time. Choices without order come all; of ordered values and of
+/// ranges as many as are needed.
+#[derive(Debug, Clone, Copy)]
+pub struct Grid;
+
+impl Sampler for Grid {
+    fn name(&self) -> &'static str {
+        "grid"
+    }
+
+    fn suggest(&self, history: &History) -> Result<Option<Vec<f64>>> {
+        let space = history.space;
+        let sizes = sizes(&space.axes(), history.budget);
+        let total = sizes.iter().fold(1_u64, |product, &size| product.saturating_mul(size as u64));
+        let stride = stride(total);
+        let mut seen = BTreeSet::new();
+        let mut place = 0;
+        for _ in 0..total {
+            let point = space.canonical(&cell(place, &sizes));
+            place = ((u128::from(place) + u128::from(stride)) % u128::from(total)) as u64;
+            let bits: Vec<u64> = point.iter().map(|unit| unit.to_bits()).collect();
+            if space.allows(&space.decode(&point))
+                && seen.insert(bits)
+                && seen.len() > history.number
+            {
+                return Ok(Some(point));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// Values of each coordinate: the fewest that give `budget` combinations.
+fn sizes(axes: &[Axis], budget: usize) -> Vec<usize> {
+    let of = |most: usize| -> Vec<usize> {
+        axes.iter()
+            .map(|axis| match *axis {
+                Axis::Continuous => most,
+                Axis::Steps(count) => count.min(most),
+                Axis::Unordered(count) => count,
+            })
+            .collect()
+    };
+    let combinations =
+        |sizes: &[usize]| sizes.iter().fold(1_usize, |product, &size| product.saturating_mul(size));
+    let largest = axes.iter().map(|axis| match *axis {
+        Axis::Continuous => budget,
+        Axis::Steps(count) | Axis::Unordered(count) => count,
+    });
+    let largest = largest.max().unwrap_or(1).max(1);
+    let is_enough = |most: &usize| combinations(&of(*most)) >= budget;
+    of((1..=largest).find(is_enough).unwrap_or(largest))
+}
+
+/// A step near the golden section of `total` that reaches every place.
+fn stride(total: u64) -> u64 {
+    let gcd = |mut a: u64, mut b: u64| {
+        while b != 0 {
+            (a, b) = (b, a % b);
+        }
+        a
+    };
+    let golden = (total as f64 * 0.618_033_988_75) as u64;
+    (golden.max(1)..).find(|&step| gcd(step, total) == 1).unwrap_or(1)
+}
+
+/// The middle of a cell of the grid.
+fn cell(mut place: u64, sizes: &[usize]) -> Vec<f64> {
+    let each = sizes.iter().map(|&size| {
+        let index = place % size as u64;
+        place /= size as u64;
+        (index as f64 + 0.5) / size as f64
+    });
+    each.collect()
+}

@@ -1,0 +1,119 @@
+//! Spaces as they are written, drawn from and refused.
+
+use super::*;
+
+fn space(text: &str) -> Result<Space> {
+    Space::from_toml(&text.parse().unwrap())
+}
+
+const MIXED: &str = "
+constraints = ['heads <= 2*layers']
+[parameters.rate]
+type = 'real'
+low = 1e-6
+high = 1e-2
+scale = 'log'
+[parameters.layers]
+type = 'integer'
+low = 1
+high = 6
+[parameters.heads]
+type = 'integer'
+choices = [1, 2, 3, 4, 6, 12]
+[parameters.alpha]
+type = 'real'
+low = 0
+high = 1
+when = 'layers > 3 and loss == soft'
+[parameters.loss]
+type = 'categorical'
+choices = ['soft', 'hard']
+[parameters.lengths]
+type = 'falling_integers'
+size = 3
+low = 16
+high = 384
+";
+
+#[test]
+fn every_draw_keeps_ranges_conditions_and_constraints() {
+    let space = space(MIXED).unwrap();
+    assert_eq!(space.dimensions(), 8);
+    let mut random = Random::new(&[1]);
+    let mut with_alpha = 0;
+    for _ in 0..500 {
+        let params = space.decode(&space.draw(&mut random).unwrap());
+        space.check(&params).unwrap();
+        let number = |name: &str| params[name].as_number().unwrap();
+        assert!(number("heads") <= 2.0 * number("layers"));
+        let conditional = number("layers") > 3.0 && params["loss"] == Value::Text("soft".into());
+        assert_eq!(params.contains_key("alpha"), conditional);
+        with_alpha += usize::from(conditional);
+        let Value::List(lengths) = &params["lengths"] else { panic!("{params:?}") };
+        assert!(lengths.is_sorted_by(|a, b| a.as_number() >= b.as_number()));
+    }
+    assert!(with_alpha > 50);
+}
+
+#[test]
+fn values_and_canonical_points_are_the_same_thing() {
+    let space = space(MIXED).unwrap();
+    let mut random = Random::new(&[2]);
+    for _ in 0..200 {
+        let point = space.draw(&mut random).unwrap();
+        let params = space.decode(&point);
+        let again = space.encode(&params).unwrap();
+        again.iter().zip(&point).for_each(|(a, b)| assert!((a - b).abs() < 1e-9));
+        let text = serde_json::to_string(&params).unwrap();
+        let read: Params = serde_json::from_str(&text).unwrap();
+        assert_eq!(space.encode(&read), Some(again));
+    }
+}
+
+#[test]
+fn scales_spread_values_evenly_in_their_own_measure() {
+    let text = |scale: &str| format!("[parameters.x]\ntype='real'\nlow=1\nhigh=10000\n{scale}");
+    let middle =
+        |scale: &str| space(&text(scale)).unwrap().decode(&[0.5])["x"].as_number().unwrap();
+    assert!((middle("") - 5000.5).abs() < 1e-9);
+    assert!((middle("scale='log'") - 100.0).abs() < 1e-9);
+    assert!((middle("scale='power'\npower=2") - 50.5 * 50.5).abs() < 1e-9);
+}
+
+#[test]
+fn whole_numbers_have_cells_of_equal_size() {
+    let space = space("[parameters.n]\ntype='integer'\nlow=1\nhigh=4").unwrap();
+    let at = |unit| space.decode(&[unit])["n"].clone();
+    assert_eq!([0.0, 0.24, 0.26, 0.74, 0.76, 1.0].map(at), [1, 1, 2, 3, 4, 4].map(Value::Integer));
+}
+
+#[test]
+fn mistakes_are_named_with_their_key() {
+    for (text, part) in [
+        ("", "parameters: write"),
+        ("[parameters.x]\ntype='real'\nlow=1", "parameters.x: give `low` and `high`"),
+        ("[parameters.x]\ntype='real'\nlow=2\nhigh=1", "not below"),
+        ("[parameters.x]\ntype='real'\nlow=0\nhigh=1\nscale='log'", "above 0"),
+        ("[parameters.x]\ntype='integer'\nlow=0.5\nhigh=3", "whole"),
+        ("[parameters.x]\ntype='real'\nlow=0\nhigh=1\nstep=3", "step"),
+        ("[parameters.x]\ntype='categorical'\nchoices=[]", "no choices"),
+        ("[parameters.x]\ntype='categorical'\nchoices=[1,1]", "twice"),
+        ("[parameters.x]\ntype='integer'\nchoices=[2,1]", "rise"),
+        ("[parameters.x-y]\ntype='real'\nlow=0\nhigh=1", "letters"),
+        ("[parameters.x]\ntype='real'\nlow=0\nhigh=1\nwhen='y > 1'", "parameters.x.when"),
+        ("[parameters.x]\ntype='real'\nlow=0\nhigh=1\nwhen='x > 1'", "parameters.x.when"),
+        ("[parameters.x]\ntype='falling_reals'\nlow=0\nhigh=1", "`size`"),
+        ("constraints=['y<=1']\n[parameters.x]\ntype='real'\nlow=0\nhigh=1", "no parameter `y`"),
+        ("[parameters.x]\ntype='real'\nlow=0\nhigh=1\nset={a='1-y'}", "parameters.x.set.a"),
+    ] {
+        let error = space(text).unwrap_err().to_string();
+        assert!(error.contains(part), "{text}: {error}");
+    }
+}
+
+#[test]
+fn a_space_that_no_point_fits_says_so() {
+    let text = "constraints=['x >= 2']\n[parameters.x]\ntype='real'\nlow=0\nhigh=1";
+    let error = space(text).unwrap().draw(&mut Random::new(&[0])).unwrap_err();
+    assert!(error.to_string().contains("keeps them all"));
+}

@@ -1,0 +1,412 @@
+//! A study: one file that holds a space, its metrics and everything that happened to every
+//! trial.
+//!
+//! The file is a journal of events, one JSON object a line; what a study is at any moment
+//! follows from them. Any number of processes may read and write it. Every change of a trial's
+//! state is on the disk before a method here returns, and is refused when another process was
+//! first, so that no result is counted twice.
+//!
+//! # Layout
+//! - `journal`: the shared file.
+//! - `event`: what can happen, and what follows from it.
+//! - [`Trial`], [`State`], [`Outcome`]: the life of a trial.
+//! - [`Worker`]: who runs it.
+
+mod event;
+mod journal;
+mod trial;
+mod worker;
+
+use std::path::Path;
+
+pub use trial::{Cause, Outcome, Report, State, Trial};
+pub use worker::{Process, Worker, now};
+
+use crate::error::{Result, SearchError};
+use crate::hypervolume::hypervolume;
+use crate::metric::{self, Metric, Metrics};
+use crate::pareto;
+use crate::space::{Params, Space};
+use event::Event;
+use journal::Journal;
+
+/// The form of the file that this version writes.
+const FORMAT: u32 = 1;
+
+/// What a study is about.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Description {
+    /// The space.
+    pub space: Space,
+    /// The metrics.
+    pub metrics: Vec<Metric>,
+    /// The same two as they were written.
+    written: toml::Table,
+}
+
+impl Description {
+    /// Reads `parameters`, `constraints` and `metrics` of a table; other keys are left to the
+    /// caller.
+    ///
+    /// # Errors
+    /// [`SearchError::Space`] for what cannot be used.
+    pub fn from_toml(table: &toml::Table) -> Result<Self> {
+        let space = Space::from_toml(table)?;
+        let metrics = Metric::all_from_toml(table)?;
+        let own = |(key, _): &(&String, &toml::Value)| Self::KEYS.contains(&key.as_str());
+        let written = table.iter().filter(own).map(|(k, v)| (k.clone(), v.clone())).collect();
+        Ok(Self { space, metrics, written })
+    }
+
+    /// The keys that [`from_toml`](Self::from_toml) reads.
+    pub const KEYS: [&str; 3] = ["parameters", "constraints", "metrics"];
+}
+
+/// What is done with a trial whose worker vanished.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LossPolicy {
+    /// How often it goes to another worker before it counts as lost.
+    pub retries: usize,
+}
+
+/// An open study.
+#[derive(Debug)]
+pub struct Study {
+    journal: Journal,
+    description: Description,
+    trials: Vec<Trial>,
+}
+
+impl Study {
+    /// Opens the study in this file, or begins it when there is none.
+    ///
+    /// # Errors
+    /// When the file cannot be read or written, is no study, or is one of another space or
+    /// other metrics.
+    pub fn open_or_create(path: &Path, description: &Description) -> Result<Self> {
+        let mut journal = Journal::open(path, true)?;
+        let begin = Event::Create { format: FORMAT, study: description.written.clone() };
+        let (new, known) = journal.append(true, |events: Vec<Event>| {
+            Ok((if events.is_empty() { vec![begin] } else { Vec::new() }, events))
+        })?;
+        let study = Self::of(journal, if new.is_empty() { known } else { new })?;
+        if study.description.space != description.space
+            || study.description.metrics != description.metrics
+        {
+            let reason = "it is a study of another space or other metrics; give another --study";
+            return Err(study.journal.broken(reason.to_owned()));
+        }
+        Ok(study)
+    }
+
+    /// Opens the study in this file.
+    ///
+    /// # Errors
+    /// When there is none, or it cannot be read.
+    pub fn open(path: &Path) -> Result<Self> {
+        let mut journal = Journal::open(path, false)?;
+        let events = journal.catch_up()?;
+        Self::of(journal, events)
+    }
+
+    fn of(journal: Journal, events: Vec<Event>) -> Result<Self> {
+        let mut events = events.into_iter();
+        let table = match events.next() {
+            Some(Event::Create { format: FORMAT, study }) => study,
+            Some(Event::Create { format, .. }) => {
+                let reason = format!("it has form {format}, this program reads {FORMAT}");
+                return Err(journal.broken(reason));
+            }
+            _ => return Err(journal.broken("it is no study".to_owned())),
+        };
+        let description = Description::from_toml(&table)?;
+        let mut study = Self { journal, description, trials: Vec::new() };
+        study.apply(events)?;
+        Ok(study)
+    }
+
+    fn apply(&mut self, events: impl IntoIterator<Item = Event>) -> Result<()> {
+        for event in events {
+            event::apply(&mut self.trials, event).map_err(|reason| self.journal.broken(reason))?;
+        }
+        Ok(())
+    }
+
+    /// Takes in what other processes have written.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn refresh(&mut self) -> Result<()> {
+        let events = self.journal.catch_up()?;
+        self.apply(events)
+    }
+
+    /// Decides on the newest state, writes what follows and takes it in.
+    fn transact<T>(
+        &mut self,
+        durable: bool,
+        decide: impl FnOnce(&[Trial]) -> Result<(Vec<Event>, T)>,
+    ) -> Result<T> {
+        let Self { journal, trials, .. } = self;
+        let path = journal.path().to_owned();
+        let broken = |reason| SearchError::Study { path: path.clone(), reason };
+        let (events, result) = journal.append(durable, |seen| {
+            for event in seen {
+                event::apply(trials, event).map_err(broken)?;
+            }
+            decide(trials)
+        })?;
+        self.apply(events)?;
+        Ok(result)
+    }
+
+    /// Adds a trial with these values, unless the study has `budget` trials already; its
+    /// number.
+    ///
+    /// # Errors
+    /// When the values are not of the space, or the file cannot be written.
+    pub fn suggest(
+        &mut self,
+        params: Params,
+        origin: &str,
+        budget: Option<usize>,
+    ) -> Result<Option<usize>> {
+        self.description.space.check(&params)?;
+        self.transact(true, |trials| {
+            let trial = trials.len();
+            if budget.is_some_and(|budget| trial >= budget) {
+                return Ok((Vec::new(), None));
+            }
+            let event = Event::Suggest { trial, params, origin: origin.to_owned() };
+            Ok((vec![event], Some(trial)))
+        })
+    }
+
+    /// Adds a trial that ended elsewhere, such as in an earlier study.
+    ///
+    /// # Errors
+    /// As for [`suggest`](Self::suggest).
+    pub fn import(&mut self, params: Params, metrics: Metrics, origin: &str) -> Result<usize> {
+        self.description.space.check(&params)?;
+        self.transact(true, |trials| {
+            let (trial, time) = (trials.len(), now());
+            let events = vec![
+                Event::Suggest { trial, params, origin: origin.to_owned() },
+                Event::Run { trial, attempt: 1, worker: Worker::elsewhere(None), time },
+                Event::Complete { trial, attempt: 1, metrics, time },
+            ];
+            Ok((events, trial))
+        })
+    }
+
+    /// Gives a suggested trial to a worker; the number of the attempt, or none when somebody
+    /// else has it or it is over.
+    ///
+    /// # Errors
+    /// When there is no such trial or the file cannot be written.
+    pub fn start(&mut self, trial: usize, worker: Worker) -> Result<Option<usize>> {
+        self.transact(true, |trials| {
+            let known = find(trials, trial)?;
+            if known.state != State::Suggested {
+                return Ok((Vec::new(), None));
+            }
+            let attempt = known.attempts + 1;
+            Ok((vec![Event::Run { trial, attempt, worker, time: now() }], Some(attempt)))
+        })
+    }
+
+    /// Gives a sign of life; false when the attempt is no longer wanted.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn beat(&mut self, trial: usize, attempt: usize) -> Result<bool> {
+        self.of_attempt(false, trial, attempt, Event::Beat { trial, attempt, time: now() })
+    }
+
+    /// Notes what an attempt says on its way; false when the attempt is no longer wanted.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn report(&mut self, trial: usize, attempt: usize, report: Report) -> Result<bool> {
+        self.of_attempt(
+            false,
+            trial,
+            attempt,
+            Event::Report { trial, attempt, report, time: now() },
+        )
+    }
+
+    /// Ends an attempt; false when another attempt has taken its place, and the outcome does
+    /// not count. A complete outcome must hold every metric that is optimised or constrained.
+    ///
+    /// # Errors
+    /// When there is no such trial, a metric is missing, or the file cannot be written.
+    pub fn finish(&mut self, trial: usize, attempt: usize, outcome: Outcome) -> Result<bool> {
+        let time = now();
+        let event = match outcome {
+            Outcome::Complete(metrics) => {
+                self.check_metrics(trial, &metrics)?;
+                Event::Complete { trial, attempt, metrics, time }
+            }
+            Outcome::Failed { cause, reason } => {
+                Event::Fail { trial, attempt, cause, reason, time }
+            }
+            Outcome::Stopped { reason, metrics } => {
+                Event::Stop { trial, attempt, reason, metrics, time }
+            }
+            Outcome::Released => Event::Release { trial, attempt, time },
+        };
+        self.of_attempt(true, trial, attempt, event)
+    }
+
+    fn of_attempt(
+        &mut self,
+        durable: bool,
+        trial: usize,
+        attempt: usize,
+        event: Event,
+    ) -> Result<bool> {
+        self.transact(durable, |trials| {
+            let known = find(trials, trial)?;
+            let wanted = known.state == State::Running && known.attempts == attempt;
+            Ok((if wanted { vec![event] } else { Vec::new() }, wanted))
+        })
+    }
+
+    fn check_metrics(&self, number: usize, metrics: &Metrics) -> Result<()> {
+        match self.missing_metric(metrics) {
+            Some(name) => Err(SearchError::trial(number, format!("no number `{name}`"))),
+            None => Ok(()),
+        }
+    }
+
+    /// A metric that is optimised or constrained and has no value here.
+    pub(crate) fn missing_metric(&self, metrics: &Metrics) -> Option<&str> {
+        let needed = |metric: &&Metric| metric.role != metric::Role::Store;
+        let is_missing =
+            |metric: &&Metric| !metrics.get(&metric.name).is_some_and(|v| v.is_finite());
+        let all = self.description.metrics.iter();
+        all.filter(needed).find(is_missing).map(|metric| metric.name.as_str())
+    }
+
+    /// Takes trials from workers that vanished, as the policy says; their numbers. What such a
+    /// worker left running on this system is ended first, so that nothing runs twice.
+    ///
+    /// # Errors
+    /// When the file cannot be read or written.
+    pub fn reap(&mut self, policy: LossPolicy) -> Result<Vec<usize>> {
+        self.refresh()?;
+        let time = now();
+        if !self.trials.iter().any(|trial| gone(trial, time).is_some()) {
+            return Ok(Vec::new());
+        }
+        self.transact(true, |trials| {
+            let mut events = Vec::new();
+            for trial in trials {
+                let Some(reason) = gone(trial, time) else { continue };
+                trial.worker.iter().for_each(Worker::end_orphans);
+                let retry = trial.losses < policy.retries;
+                let (trial, attempt) = (trial.number, trial.attempts);
+                events.push(Event::Lose { trial, attempt, reason, retry, time });
+            }
+            let numbers = events.iter().map(Event::trial).collect();
+            Ok((events, numbers))
+        })
+    }
+
+    /// The numbers of the trials that no other beats, of those that keep every constraint.
+    pub fn front(&self) -> Vec<usize> {
+        let (numbers, losses) = self.candidates();
+        pareto::front(&losses).into_iter().map(|i| numbers[i]).collect()
+    }
+
+    /// Complete, feasible trials and their losses.
+    fn candidates(&self) -> (Vec<usize>, Vec<Vec<f64>>) {
+        let metrics = &self.description.metrics;
+        let complete = self.trials.iter().filter(|trial| trial.state == State::Complete);
+        complete
+            .filter(|trial| metric::is_feasible(metrics, &trial.metrics))
+            .filter_map(|trial| Some((trial.number, metric::losses(metrics, &trial.metrics)?)))
+            .unzip()
+    }
+
+    /// From where the hypervolume is measured, as losses: the thresholds, and where there is
+    /// none, a tenth of the front's width behind its worst point.
+    pub fn reference(&self) -> Vec<f64> {
+        reference(&self.description.metrics, &self.candidates().1)
+    }
+
+    /// The hypervolume after each trial, in the order in which trials ended, measured from
+    /// today's [`reference`](Self::reference).
+    pub fn hypervolume_by_trial(&self) -> Vec<(usize, f64)> {
+        let reference = self.reference();
+        let (numbers, losses) = self.candidates();
+        let mut order: Vec<usize> = (0..numbers.len()).collect();
+        let ended = |i: usize| self.trials[numbers[i]].ended.unwrap_or(f64::INFINITY);
+        order.sort_by(|&a, &b| ended(a).total_cmp(&ended(b)));
+        let mut front: Vec<Vec<f64>> = Vec::new();
+        let mut volume = 0.0;
+        let each = order.into_iter().map(|i| {
+            if !front
+                .iter()
+                .any(|known| pareto::dominates(known, &losses[i]) || *known == losses[i])
+            {
+                front.retain(|known| !pareto::dominates(&losses[i], known));
+                front.push(losses[i].clone());
+                volume = hypervolume(&front, &reference);
+            }
+            (numbers[i], volume)
+        });
+        each.collect()
+    }
+
+    /// The hypervolume of all complete trials.
+    pub fn hypervolume(&self) -> f64 {
+        hypervolume(&self.candidates().1, &self.reference())
+    }
+
+    /// Where it lies.
+    pub fn path(&self) -> &Path {
+        self.journal.path()
+    }
+
+    /// What it is about.
+    pub fn description(&self) -> &Description {
+        &self.description
+    }
+
+    /// All trials, by number.
+    pub fn trials(&self) -> &[Trial] {
+        &self.trials
+    }
+}
+
+/// Thresholds as losses; where there is none, a tenth of the width of the front of `losses`
+/// behind its worst point.
+pub(crate) fn reference(metrics: &[Metric], losses: &[Vec<f64>]) -> Vec<f64> {
+    let front = pareto::front(losses);
+    let behind = |axis: usize| {
+        let values = front.iter().map(|&i| losses[i][axis]);
+        let best = values.clone().fold(f64::INFINITY, f64::min);
+        let worst = values.fold(f64::NEG_INFINITY, f64::max);
+        let width = if worst > best { worst - best } else { worst.abs().max(1.0) };
+        if worst.is_finite() { worst + 0.1 * width } else { 0.0 }
+    };
+    metric::optimized(metrics)
+        .enumerate()
+        .map(|(axis, metric)| metric.threshold.map_or_else(|| behind(axis), |t| metric.loss(t)))
+        .collect()
+}
+
+fn find(trials: &[Trial], number: usize) -> Result<&Trial> {
+    trials.get(number).ok_or_else(|| SearchError::trial(number, "the study has no such trial"))
+}
+
+/// Why the worker of a running trial must be taken for vanished.
+fn gone(trial: &Trial, now: f64) -> Option<String> {
+    let worker = trial.worker.as_ref().filter(|_| trial.state == State::Running)?;
+    worker.vanished(trial.seen, now)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,152 @@
+//! `limbeck search`: a study from its first trial to its last.
+//!
+//! # Layout
+//! - [`file`]: the file that describes a search.
+//! - [`objective`]: what a trial does.
+//! - [`trial`]: `limbeck trial`, one of them.
+//! - [`measure`]: a trained model's metrics.
+//! - [`watch`]: what is shown while it goes on.
+
+pub mod file;
+mod measure;
+pub mod objective;
+pub mod trial;
+mod watch;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result};
+use limbeck_search::execute::{Coordination, Finish, coordinate};
+use limbeck_search::samplers::SamplerKind;
+use limbeck_search::study::{LossPolicy, State, Study};
+
+use crate::cli::search::{SamplerName, SearchArgs, size, time};
+use crate::commands::study::show;
+use crate::console::Console;
+use crate::exit::{Ending, InputError};
+use crate::interrupt;
+use file::{Defaults, SearchFile};
+use objective::Objective;
+use watch::Watch;
+pub use watch::short;
+
+/// Runs the command.
+pub fn run(args: &SearchArgs, console: Console) -> Result<Ending> {
+    let file = SearchFile::read(&args.space)?;
+    let Defaults { trials, parallel, sampler, seed, .. } = file.defaults;
+    let Some(trials) = args.trials.or(trials) else {
+        let what = "how many trials is not given";
+        return Err(InputError::new(what, "search", "give --trials N").into());
+    };
+    let parallel = args.parallel.or(parallel).unwrap_or(1).max(1);
+    let sampler = SamplerKind::from(args.sampler.or(sampler).unwrap_or(SamplerName::Gp)).sampler();
+    let own_recipe = file.is_recipe.then_some(args.space.as_path());
+    let objective = Objective::new(&args.objective, own_recipe)?;
+    objective.check(&file.description.space)?;
+    let mut worker_flags = objective.flags();
+    worker_flags.extend(limits(args, &file.defaults)?);
+
+    let mut study = Study::open_or_create(&args.study, &file.description)?;
+    warm_start(&mut study, &args.warm_start, console)?;
+    let own = std::env::current_exe().context("cannot find this program's own file")?;
+    let threads = (limbeck_kernels::threads::count() / parallel).max(1);
+    let worker = |number: usize| {
+        let mut command = Command::new(&own);
+        command.arg("trial").arg("--study").arg(&args.study);
+        command.args(["--trial", &number.to_string(), "--threads", &threads.to_string()]);
+        command.arg("--quiet").args(&worker_flags);
+        command.stdin(Stdio::null()).stdout(Stdio::null());
+        command
+    };
+    interrupt::install_saying(
+        "stopping: trials that run give themselves back; once more to leave them",
+    )?;
+    let how = Coordination {
+        sampler: sampler.as_ref(),
+        seed: args.seed.or(seed).unwrap_or(0),
+        trials,
+        parallel,
+        policy: LossPolicy { retries: args.retries },
+        worker: &worker,
+        stop: &interrupt::requested,
+    };
+    let mut watch = Watch::new(console, &study, trials, parallel);
+    let finish = coordinate(&mut study, &how, &mut |study, event| watch.see(study, event))?;
+    drop(watch);
+    match finish {
+        Finish::Stopped => {
+            let left = study.trials().iter().filter(|trial| !trial.state.is_final()).count();
+            console.message(&format!(
+                "stopped; {left} trials wait to be taken up; the same command goes on"
+            ));
+            return Ok(Ending::Interrupted);
+        }
+        Finish::Exhausted => console.message("every combination was tried"),
+        Finish::Done => {}
+    }
+    console.result(&show::json(&study), || show::text(&study))?;
+    Ok(Ending::Done)
+}
+
+/// The folder of a study's trials.
+pub fn folder_of(study: &Path) -> PathBuf {
+    let mut name = study.as_os_str().to_owned();
+    name.push(".trials");
+    PathBuf::from(name)
+}
+
+/// The flags of a trial's limits.
+fn limits(args: &SearchArgs, defaults: &Defaults) -> Result<Vec<String>> {
+    let wrong = |key: &str, error: String| {
+        InputError::new(format!("search.{key}: {error}"), args.space.display().to_string(), "")
+    };
+    let default = |key: &'static str, text: &Option<String>| text.clone().map(|text| (key, text));
+    let mut flags = vec!["--lease".to_owned(), args.limits.lease.to_string()];
+    let memory = match (args.limits.memory_limit, default("memory_limit", &defaults.memory_limit)) {
+        (Some(bytes), _) => Some(bytes),
+        (None, Some((key, text))) => Some(size(&text).map_err(|error| wrong(key, error))?),
+        (None, None) => None,
+    };
+    flags.extend(memory.into_iter().flat_map(|m| ["--memory-limit".to_owned(), m.to_string()]));
+    let limit = match (args.limits.time_limit, default("time_limit", &defaults.time_limit)) {
+        (Some(limit), _) => Some(limit),
+        (None, Some((key, text))) => Some(time(&text).map_err(|error| wrong(key, error))?),
+        (None, None) => None,
+    };
+    let seconds = limit.map(|limit| limit.as_secs_f64().to_string());
+    flags.extend(seconds.into_iter().flat_map(|s| ["--time-limit".to_owned(), s]));
+    let confidence = args.limits.early_stop.or(defaults.early_stop);
+    if confidence.is_some_and(|confidence| !(confidence > 0.0 && confidence < 1.0)) {
+        return Err(wrong("early_stop", "expected a number between 0 and 1".to_owned()).into());
+    }
+    flags.extend(confidence.into_iter().flat_map(|c| ["--early-stop".to_owned(), c.to_string()]));
+    Ok(flags)
+}
+
+/// Takes over what earlier studies found, unless this one has trials already.
+fn warm_start(study: &mut Study, earlier: &[PathBuf], console: Console) -> Result<()> {
+    if !study.trials().is_empty() {
+        return Ok(());
+    }
+    for path in earlier {
+        let other = Study::open(path)?;
+        let origin =
+            path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
+        let complete = other.trials().iter().filter(|trial| trial.state == State::Complete);
+        let (mut taken, mut left) = (0, 0);
+        for trial in complete {
+            match study.import(trial.params.clone(), trial.metrics.clone(), &origin) {
+                Ok(_) => taken += 1,
+                Err(
+                    limbeck_search::SearchError::Space { .. }
+                    | limbeck_search::SearchError::Trial { .. },
+                ) => left += 1,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let path = path.display();
+        console.message(&format!("{path}: {taken} trials taken over, {left} not of this space"));
+    }
+    Ok(())
+}

@@ -1,0 +1,119 @@
+//! `limbeck trial`: one trial of a study, or a recipe or a model measured here.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use limbeck_search::execute::{Attempt, Job, Limits, supervise};
+use limbeck_search::stopping::Rule;
+use limbeck_search::study::{Outcome, Study};
+use serde_json::json;
+
+use super::measure;
+use super::objective::Objective;
+use crate::cli::search::{LimitArgs, TrialArgs};
+use crate::commands::train;
+use crate::config::plan::{Assignment, Plan};
+use crate::config::recipe::Recipe;
+use crate::console::{self, Console};
+use crate::exit::{Ending, InputError};
+use crate::interrupt;
+
+/// Complete trials with a learning curve that are needed before one is ended early.
+const LEAST_CURVES: usize = 5;
+
+/// Runs the command.
+pub fn run(args: &TrialArgs, console: Console) -> Result<Ending> {
+    let objective = Objective::new(&args.objective, None)?;
+    if let (Some(study), Some(number)) = (&args.study, args.trial) {
+        return of_study(&mut Study::open(study)?, number, &objective, &args.limits, console);
+    }
+    match objective {
+        Objective::Command { line, .. } => {
+            let advice = "give --study and --trial, or run the command itself";
+            Err(InputError::new("a command needs a trial's values", line, advice).into())
+        }
+        Objective::Lengths { model, data } => {
+            let metrics = measure::at_lengths(&model, &data, args.lengths.as_deref(), console)?;
+            let Some(metrics) = metrics else { return Ok(Ending::Interrupted) };
+            console::print(&serde_json::to_string(&metrics)?)?;
+            Ok(Ending::Done)
+        }
+        Objective::Recipe { path, assignments } => {
+            let Some(out) = &args.out else {
+                let what = "nowhere to write to";
+                return Err(InputError::new(what, "trial", "give --out DIR").into());
+            };
+            let recipe = Recipe::read(&path)?;
+            let all = assignments.iter().map(|text| Assignment::parse(text));
+            let all: Vec<Assignment> = all.collect::<Result<_, _>>()?;
+            let place = path.display().to_string();
+            let plan = Plan::of_recipe(&recipe, &all, Some(out), out, &place)?;
+            measured(&plan, console)
+        }
+    }
+}
+
+/// Trains the stages of a plan and writes the metrics of the last.
+fn measured(plan: &Plan, console: Console) -> Result<Ending> {
+    interrupt::install()?;
+    let console = Console { reports: true, ..console };
+    let mut trained: Option<PathBuf> = None;
+    for stage in &plan.stages {
+        match train::run(&stage.config, false, console)? {
+            train::Trained::Interrupted => return Ok(Ending::Interrupted),
+            train::Trained::Finished(result) => trained = Some(result.out),
+        }
+    }
+    if let (Some(folder), Some(stage)) = (trained, plan.stages.last()) {
+        let metrics = measure::of_run(&folder, &stage.config, console)?;
+        console::print(&serde_json::to_string(&metrics)?)?;
+    }
+    Ok(Ending::Done)
+}
+
+fn of_study(
+    study: &mut Study,
+    number: usize,
+    objective: &Objective,
+    limits: &LimitArgs,
+    console: Console,
+) -> Result<Ending> {
+    let folder = super::folder_of(study.path()).join(number.to_string());
+    let Some(trial) = study.trials().get(number) else {
+        let place = study.path().display().to_string();
+        return Err(InputError::new(format!("there is no trial {number}"), place, "").into());
+    };
+    let threads = limbeck_kernels::threads::count().to_string();
+    let mut words = objective.words(&study.description().space, &trial.params, &folder)?;
+    if !matches!(objective, Objective::Command { .. }) {
+        words.extend(["--threads".to_owned(), threads.clone(), "--quiet".to_owned()]);
+    }
+    // Those of the usual numerical libraries too: trials side by side must share the cores.
+    let counts = ["LIMBECK_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS"];
+    let mut environment: Vec<(String, String)> =
+        counts.iter().map(|name| ((*name).to_owned(), threads.clone())).collect();
+    environment.extend([
+        ("LIMBECK_PARAMS".to_owned(), serde_json::to_string(&trial.params)?),
+        ("LIMBECK_TRIAL".to_owned(), number.to_string()),
+        ("LIMBECK_TRIAL_DIR".to_owned(), folder.to_string_lossy().into_owned()),
+    ]);
+    let stopping = limits.early_stop.map(|confidence| Rule { confidence, least: LEAST_CURVES });
+    let limit = Limits { memory: limits.memory_limit, time: limits.time_limit };
+    let job = Job { words, environment, folder, limits: limit, lease: limits.lease, stopping };
+    interrupt::install_saying("stopping: the trial gives itself back; once more to leave it")?;
+    let attempt = supervise(study, number, &job, &interrupt::requested)?;
+    let (state, reason) = match &attempt {
+        Attempt::Taken => ("taken", "somebody else has it, or it is over".to_owned()),
+        Attempt::Refused => ("refused", "it was given to somebody else meanwhile".to_owned()),
+        Attempt::Recorded(Outcome::Complete(_)) => ("complete", String::new()),
+        Attempt::Recorded(Outcome::Failed { reason, .. }) => ("failed", reason.clone()),
+        Attempt::Recorded(Outcome::Stopped { reason, .. }) => ("stopped", reason.clone()),
+        Attempt::Recorded(Outcome::Released) => return Ok(Ending::Interrupted),
+    };
+    let value = json!({ "trial": number, "state": state, "reason": reason });
+    console.result(&value, || match reason.as_str() {
+        "" => format!("trial {number}: {state}"),
+        _ => format!("trial {number}: {state}: {reason}"),
+    })?;
+    Ok(Ending::Done)
+}

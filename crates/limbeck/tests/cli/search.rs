@@ -1,0 +1,207 @@
+//! `search`, `study` and `trial`: whole searches with commands as trials.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::support::Folder;
+
+const SPACE: &str = "
+[parameters.x]
+type = 'real'
+low = 0
+high = 1
+[parameters.kind]
+type = 'categorical'
+choices = ['good', 'bad']
+[metrics.error]
+goal = 'minimize'
+threshold = 2
+[metrics.cost]
+goal = 'minimize'
+threshold = 2
+";
+
+/// A trial that takes no time.
+const SIMPLE: &str = r#"sh -c 'echo "{\"error\": 1, \"cost\": {x}}"'"#;
+
+fn folder() -> Folder {
+    let folder = Folder::new();
+    folder.write("space.toml", SPACE);
+    folder
+}
+
+fn search<'a>(more: &[&'a str]) -> Vec<&'a str> {
+    [&["search", "--space", "space.toml", "--study", "s.study", "--json", "--quiet"], more].concat()
+}
+
+#[test]
+fn a_search_shows_trials_front_and_hypervolume_and_goes_on_where_it_was() {
+    let folder = folder();
+    let args = search(&["--sampler", "sobol", "--command", SIMPLE, "--parallel", "2", "--trials"]);
+    let first = folder.run(&[&args[..], &["3"]].concat()).json();
+    assert_eq!(first["trials"].as_array().unwrap().len(), 3);
+    let second = folder.run(&[&args[..], &["6"]].concat()).json();
+    let trials = second["trials"].as_array().unwrap();
+    assert_eq!(trials.len(), 6);
+    // What was there is what it was, and nothing ran twice.
+    assert_eq!(trials[..3], first["trials"].as_array().unwrap()[..]);
+    assert!(trials.iter().all(|t| t["state"] == "complete" && t["attempts"] == 1));
+    let costs: Vec<f64> = trials.iter().map(|t| t["metrics"]["cost"].as_f64().unwrap()).collect();
+    let best = (0..6).min_by(|&a, &b| costs[a].total_cmp(&costs[b])).unwrap();
+    assert_eq!(second["front"], json!([best]));
+    let volume = second["hypervolume"].as_f64().unwrap();
+    assert!((volume - (2.0 - costs[best])).abs() < 1e-9, "{volume}");
+    assert_eq!(folder.run(&["study", "show", "--study", "s.study", "--json"]).json(), second);
+}
+
+#[test]
+fn the_same_seed_suggests_the_same_trials() {
+    for sampler in ["gp", "motpe", "nsga2", "sobol", "random", "grid"] {
+        let params = |seed| {
+            let folder = folder();
+            let more = ["--sampler", sampler, "--seed", seed, "--trials", "9", "--command", SIMPLE];
+            let study = folder.run(&search(&more)).json();
+            let trials = study["trials"].as_array().unwrap().clone();
+            trials.into_iter().map(|trial| trial["params"].clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(params("3"), params("3"), "{sampler}");
+        assert!(sampler == "grid" || params("3") != params("4"), "{sampler}");
+    }
+}
+
+#[test]
+fn a_failed_trial_is_an_observation_with_its_reason() {
+    let folder = folder();
+    for (command, cause, reason) in [
+        ("sh -c 'echo out of luck >&2; exit 3'", "exit", "exit code 3: out of luck"),
+        ("sh -c 'kill -9 $$'", "signal", "signal 9"),
+        ("echo hello", "output", "no JSON object: hello"),
+        ("true", "output", "it wrote nothing"),
+        ("echo {\\\"error\\\":1}", "output", "no number `cost`"),
+        ("echo '{\"error\": NaN, \"cost\": 1}'", "output", "no JSON object"),
+        ("./no-such-program", "start", "no-such-program"),
+        ("sleep 60", "time", "longer than 0.3 s"),
+    ] {
+        let more = ["--trials", "1", "--sampler", "random", "--time-limit", "0.3"];
+        let study = folder.run(&[&search(&more)[..], &["--command", command]].concat()).json();
+        let trial = &study["trials"][0];
+        assert_eq!(
+            (&trial["state"], &trial["cause"]),
+            (&json!("failed"), &json!(cause)),
+            "{trial}"
+        );
+        assert!(trial["reason"].as_str().unwrap().contains(reason), "{trial}");
+        std::fs::remove_file(folder.path().join("s.study")).unwrap();
+    }
+}
+
+#[test]
+fn a_trial_that_takes_too_much_memory_is_ended_with_its_children() {
+    let folder = folder();
+    let command = "sh -c 'tail /dev/zero & wait'";
+    let more = ["--trials", "1", "--memory-limit", "100M", "--command", command];
+    let trial = folder.run(&search(&more)).json()["trials"][0].clone();
+    assert_eq!(trial["cause"], "memory", "{trial}");
+    assert!(!any_process("tail\0/dev/zero"));
+}
+
+fn any_process(part: &str) -> bool {
+    let entries = std::fs::read_dir("/proc").unwrap().flatten();
+    let lines =
+        entries.filter_map(|entry| std::fs::read_to_string(entry.path().join("cmdline")).ok());
+    lines.into_iter().any(|line| line.contains(part))
+}
+
+#[test]
+fn a_trial_that_cannot_reach_the_front_is_stopped() {
+    let folder = folder();
+    // The first six get better by 1 after their report, the seventh starts far behind.
+    let command = r#"sh -c 'if [ $LIMBECK_TRIAL -lt 6 ]; then e=3; else e=30; fi; echo "{\"step\": 0.5, \"error\": $e, \"cost\": 1}"; if [ $e = 30 ]; then sleep 20; fi; echo "{\"error\": $((e - 2)), \"cost\": 1}"'"#;
+    let begun = Instant::now();
+    let more =
+        ["--trials", "7", "--sampler", "random", "--early-stop", "0.9", "--command", command];
+    let study = folder.run(&search(&more)).json();
+    assert_eq!(study["trials"][6]["state"], "stopped", "{}", study["trials"][6]);
+    assert_eq!(study["trials"][6]["metrics"], json!({"cost": 1.0, "error": 30.0}));
+    assert!(begun.elapsed() < Duration::from_secs(20));
+}
+
+#[test]
+fn other_programs_ask_and_tell() {
+    let folder = folder();
+    let ask = |more: &[&str]| {
+        folder.run(&[&["study", "ask", "--study", "s.study", "--json"], more].concat())
+    };
+    assert_eq!(ask(&[]).code, 2);
+    let first = ask(&["--space", "space.toml"]).json();
+    assert_eq!(first["trial"], 0);
+    assert!(first["params"]["x"].is_number());
+    let tell = |trial: &str, more: &[&str]| {
+        folder.run(
+            &[&["study", "tell", "--study", "s.study", "--json", "--trial", trial], more].concat(),
+        )
+    };
+    let told = tell("0", &["--metrics", r#"{"error": 1, "cost": 1}"#]).json();
+    assert_eq!((&told["state"], &told["hypervolume"]), (&json!("complete"), &json!(1.0)));
+    tell("0", &["--metrics", r#"{"error": 1, "cost": 1}"#]).refused(&["complete, not running"]);
+    tell("7", &["--failed", "x"]).refused(&["no such trial"]);
+    assert_eq!(ask(&[]).json()["trial"], 1);
+    tell("1", &["--metrics", r#"{"error": 1}"#]).refused(&["`cost`"]);
+    assert_eq!(tell("1", &["--failed", "no reason"]).json()["state"], "failed");
+    // A lease that runs out gives the trial to the next who asks.
+    assert_eq!(ask(&["--lease", "0.001"]).json()["trial"], 2);
+    std::thread::sleep(Duration::from_millis(20));
+    assert_eq!(ask(&[]).json()["trial"], 2);
+    assert_eq!(ask(&[]).json()["trial"], 3);
+}
+
+#[test]
+fn an_earlier_study_gives_its_trials_to_a_new_one() {
+    let folder = folder();
+    folder.run(&search(&["--trials", "4", "--sampler", "random", "--command", SIMPLE])).json();
+    let args = ["search", "--space", "space.toml", "--study", "t.study", "--json", "--quiet"];
+    let more = ["--warm-start", "s.study", "--trials", "6", "--command", SIMPLE];
+    let study = folder.run(&[&args[..], &more].concat()).json();
+    let origins: Vec<&str> =
+        study["trials"].as_array().unwrap().iter().map(|t| t["origin"].as_str().unwrap()).collect();
+    assert_eq!(origins, ["s.study", "s.study", "s.study", "s.study", "gp", "gp"]);
+}
+
+#[test]
+fn mistakes_are_one_line_with_their_place() {
+    let folder = folder();
+    let trials = ["--trials", "1"];
+    folder
+        .run(&[&search(&trials)[..], &["--command", "sh -c 'x"]].concat())
+        .refused(&["a quote is open"]);
+    folder.run(&search(&trials)).refused(&["nothing to try", "--command"]);
+    folder.run(&search(&["--command", "true"])).refused(&["--trials"]);
+    folder
+        .run(&search(&["--trials", "1", "--recipe", "r.toml", "--command", "true"]))
+        .refused(&["--command"]);
+    folder.write("space.toml", "[parameters.x]\ntype = 'real'\n[metrics.a]\ngoal = 'minimize'\n");
+    folder.run(&search(&trials)).refused(&["space.toml", "parameters.x", "`low`"]);
+    folder.write("space.toml", "a = 1\nb =\n");
+    folder.run(&search(&trials)).refused(&["space.toml:2"]);
+    folder.write("space.toml", format!("optm.learning_rate = 1\n{SPACE}"));
+    folder.run(&search(&trials)).refused(&["`optm.learning_rate`", "space.toml:1"]);
+    folder.write("no.study", "{}\n");
+    folder.run(&["study", "show", "--study", "no.study"]).refused(&["no.study"]);
+    folder.write("space.toml", SPACE);
+    folder.run(&search(&["--trials", "1", "--command", SIMPLE])).json();
+    folder.write("space.toml", SPACE.replace("high = 1", "high = 2"));
+    folder.run(&search(&["--trials", "1", "--command", SIMPLE])).refused(&["another space"]);
+}
+
+#[test]
+fn a_listed_folder_shows_its_studies_and_nothing_else() {
+    let folder = folder();
+    folder.run(&search(&["--trials", "2", "--sampler", "random", "--command", SIMPLE])).json();
+    let list = folder.run(&["study", "list", "--json"]).json();
+    let list: Vec<Value> = list.as_array().unwrap().clone();
+    assert_eq!(list.len(), 1);
+    assert_eq!(Path::new(list[0]["study"].as_str().unwrap()).file_name().unwrap(), "s.study");
+    assert_eq!(list[0]["trials"], 2);
+}
