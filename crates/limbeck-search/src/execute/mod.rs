@@ -8,7 +8,7 @@
 //! another.
 //!
 //! # Layout
-//! - [`words`]: a command line to its words, values in their places.
+//! - `words`: a command line to its words, values in their places.
 //! - [`supervise`]: one attempt at one trial, from its start to its outcome.
 //! - `group`: the processes of a group, their memory, signals.
 //! - [`coordinate`]: many trials side by side.

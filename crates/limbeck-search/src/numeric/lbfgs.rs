@@ -29,7 +29,9 @@ pub fn minimise(
             .map(|i| (x[i] <= low && gradient[i] > 0.0) || (x[i] >= high && gradient[i] < 0.0))
             .collect();
         let mut direction = descent(&gradient, &held, &pairs);
-        if !(dot(&direction, &gradient) < 0.0) {
+        // Also when it is no number.
+        let descends = dot(&direction, &gradient) < 0.0;
+        if !descends {
             pairs.clear();
             direction = descent(&gradient, &held, &pairs);
         }

@@ -96,7 +96,7 @@ impl<'a> Acquisition<'a> {
         let ehvi = Ehvi::new(objectives, &counts, &bounds);
         let bounded = bounded(history, &axes, &points)?;
         let promising = history
-            .from_best(|points| (0..points.len()).collect())
+            .best_first(|points| (0..points.len()).collect())
             .into_iter()
             .take(20)
             .map(|observation| observation.point.clone())

@@ -132,7 +132,7 @@ impl<'a> History<'a> {
 
     /// The observations from best to worst: those that keep the constraints by rank and, within
     /// a rank, as `tie` orders its members; then the others by how far they break them.
-    fn from_best(&self, tie: impl Fn(&[&[f64]]) -> Vec<usize>) -> Vec<&Observation> {
+    fn best_first(&self, tie: impl Fn(&[&[f64]]) -> Vec<usize>) -> Vec<&Observation> {
         let (feasible, mut rest): (Vec<_>, Vec<_>) =
             self.observed.iter().partition(|observation| observation.violation() == 0.0);
         let losses: Vec<Vec<f64>> = feasible.iter().map(|o| o.losses.clone()).collect();

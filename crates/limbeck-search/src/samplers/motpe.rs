@@ -33,7 +33,7 @@ impl Sampler for Motpe {
             return Sobol.suggest(history);
         }
         let mut random = history.random();
-        let order = history.from_best(by_contribution);
+        let order = history.best_first(by_contribution);
         let count = ((GOOD * order.len() as f64).ceil() as usize).clamp(1, MOST_GOOD);
         let axes = history.space.axes();
         let good: Vec<&[f64]> = order[..count].iter().map(|o| o.point.as_slice()).collect();

@@ -7,8 +7,9 @@ use crate::numeric::random::Random;
 use crate::pareto;
 use crate::space::Axis;
 
-/// Members of the population that may have children.
-const POPULATION: usize = 24;
+/// Members of the population that may have children: the best third of all, but no fewer and no
+/// more than these.
+const PARENTS: (usize, usize) = (6, 24);
 /// Share of the coordinates in which a child mixes its parents.
 const CROSSOVER: f64 = 0.9;
 /// How near children stay to their parents in crossover and in mutation; larger is nearer.
@@ -28,13 +29,14 @@ impl Sampler for Nsga2 {
 
     fn suggest(&self, history: &History) -> Result<Option<Vec<f64>>> {
         let started = history.observed.len() + history.pending.len() + history.failed.len();
-        if started < POPULATION.min(history.budget / 4) || history.observed.len() < 2 {
+        if started < PARENTS.1.min(history.budget / 4) || history.observed.len() < 2 {
             return Sobol.suggest(history);
         }
         let mut random = history.random();
-        let best = history.from_best(by_crowding);
+        let best = history.best_first(by_crowding);
+        let parents = best.len().div_ceil(3).clamp(PARENTS.0, PARENTS.1);
         let population: Vec<&[f64]> =
-            best.iter().take(POPULATION).map(|observation| observation.point.as_slice()).collect();
+            best.iter().take(parents).map(|observation| observation.point.as_slice()).collect();
         let axes = history.space.axes();
         for _ in 0..MOST_CHILDREN {
             // The population is sorted: the winner of a tournament has the smaller index.

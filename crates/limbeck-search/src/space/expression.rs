@@ -147,8 +147,12 @@ impl Condition {
                 Some(Token::Name(word) | Token::Text(word)) => Value::Text(word),
                 _ => return Err(advice()),
             };
-            let is_order = matches!(operator, "<" | ">" | "<=" | ">=");
-            if !matches!(operator, "==" | "!=") && !(is_order && value.as_number().is_some()) {
+            let can_be_compared = match operator {
+                "==" | "!=" => true,
+                "<" | ">" | "<=" | ">=" => value.as_number().is_some(),
+                _ => false,
+            };
+            if !can_be_compared {
                 return Err(advice());
             }
             comparisons.push(Comparison { name, operator, value });

@@ -54,7 +54,11 @@ fn workers(folder: &Path) -> Vec<String> {
         let line = std::fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
         let line = String::from_utf8_lossy(&line).into_owned();
         let here = std::fs::read_link(format!("/proc/{id}/cwd")).is_ok_and(|cwd| cwd == folder);
-        here && line.contains("\0trial\0--study\0")
+        // Its command has the same line for the moment before it becomes another program, but
+        // only a worker leads a group.
+        let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+        let group = stat.rsplit(") ").next().and_then(|fields| fields.split(' ').nth(2));
+        here && line.contains("\0trial\0--study\0") && group == Some(id.as_str())
     };
     let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
     names.filter(|name| name.parse::<u32>().is_ok()).filter(is_worker).collect()

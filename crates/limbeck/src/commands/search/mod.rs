@@ -1,7 +1,7 @@
 //! `limbeck search`: a study from its first trial to its last.
 //!
 //! # Layout
-//! - [`file`]: the file that describes a search.
+//! - [`mod@file`]: the file that describes a search.
 //! - [`objective`]: what a trial does.
 //! - [`trial`]: `limbeck trial`, one of them.
 //! - [`measure`]: a trained model's metrics.
