@@ -5,7 +5,8 @@
 //!   [`train`] carries out one stage of it, minimising its [`objective`], and [`train_report`]
 //!   writes its `report.html`.
 //! - [`evaluate`]: `evaluate` and `predict`; [`answer`], [`classify`], [`score`], [`inspect`],
-//!   [`mod@export`], [`mod@quantize`], [`mod@prune`], [`serve`], [`mod@bench`]: the commands of these names.
+//!   [`mod@export`], [`mod@quantize`], [`mod@prune`], [`serve`], [`mod@bench`]: the commands of
+//!   these names.
 //! - [`demo`]: a teacher and two students on questions of its own.
 //! - [`lengths`]: the search for length plans.
 //! - [`mod@search`]: `search` and `trial`; [`study`]: what is done with a study.
