@@ -147,7 +147,7 @@ impl Learner {
         let Some(sandwich) = &mut self.objective.sandwich else { return Ok(0.0) };
         let key = key.child(PASSES + pass as u64);
         let mode = if self.dropout { Mode::Train(key) } else { Mode::Evaluate };
-        let drawn = sandwich.draw(pass, longest(batch), key);
+        let drawn = sandwich.draw(pass, longest(batch), key.child(PASSES));
         let mut value = 0.0;
         let whole = &self.whole_logits;
         let pass = (&self.model, &mut self.memory, self.gradients.as_mut_slice());
@@ -165,6 +165,9 @@ impl Learner {
     /// Forgets what has been added up.
     pub fn clear_gradients(&mut self) {
         self.gradients.fill(0.0);
+        if let Some(projection) = self.objective.projection_mut() {
+            projection.gradients.fill(0.0);
+        }
     }
 
     /// Clips, updates the parameters and clears the gradients. Returns the gradients'

@@ -142,7 +142,7 @@ impl DistillOptions {
         require(holds, "distill.temperature", || {
             format!("{} is not a number above 0", self.temperature)
         })?;
-        require(teachers < 2 || !self.looks_inside(), "distill.alpha_hidden", || {
+        require(teachers < 2 || !self.looks_inside(), "teacher", || {
             format!(
                 "hidden states and attention are learnt from one teacher, and there are {teachers}"
             )

@@ -51,7 +51,7 @@ pub struct LengthOptions {
     pub layer_dropout_whole: bool,
     /// The divergence that shortened passes minimise.
     pub divergence: Direction,
-    /// Whether the first token may leave too.
+    /// Whether the first token may leave too. It never does when the model answers.
     pub drop_first: bool,
 }
 

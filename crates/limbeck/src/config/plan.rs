@@ -10,7 +10,7 @@ use toml::Value;
 use super::recipe::{Recipe, advice_for, unknown};
 use super::settings::{self, Kind};
 use super::suggest::nearest;
-use super::{Layer, RunConfig, check};
+use super::{Layer, ModelSection, RunConfig, check};
 use crate::exit::InputError;
 
 /// One run of a plan: its configuration with every path and reference resolved.
@@ -259,7 +259,8 @@ fn resolve_references(config: &mut RunConfig, earlier: &[Stage], place: &str) ->
     };
     config.teacher.iter_mut().try_for_each(resolve)?;
     config.model.path.iter_mut().try_for_each(resolve)?;
-    let cut = !config.model.layers.is_empty() || config.model.heads > 0;
+    let ModelSection { layers, num_layers, heads, .. } = &config.model;
+    let cut = !layers.is_empty() || *num_layers > 0 || *heads > 0;
     if config.model.path.is_none() && cut {
         config.model.path = config.teacher.first().cloned();
     }

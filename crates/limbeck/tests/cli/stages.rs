@@ -88,7 +88,7 @@ fn what_cannot_be_learnt_from_a_teacher_is_refused() {
     );
     refused(
         &["--alpha-attention", "1", "--teacher", "teacher"],
-        &["distill.alpha_hidden", "one teacher"],
+        &["hidden states and attention", "one teacher"],
     );
     refused(&["--length-adaptive", "--length-drop-ratio-bound", "1"], &["drop_ratio_bound"]);
     let nothing = ["--alpha-soft", "0", "--alpha-hard", "0"];

@@ -219,7 +219,7 @@ pub const LENGTHS: Group = Group {
             "drop-first-token",
             Switch,
             "BOOL",
-            "Let the first token leave like the others",
+            "Let the first token leave like the others, in training; answers keep it always",
         ),
     ],
 };
