@@ -84,10 +84,13 @@ pub fn supervise(
     };
     let outcome = match begin(job) {
         Err(reason) => Some(Outcome::Failed { cause: Cause::Start, reason }),
-        Ok((child, lines)) => {
+        Ok((mut child, lines)) => {
             let mut watch = Watch { study, number, attempt, job, lines, last: String::new() };
-            let outcome = watch.until_the_end(child, stop);
+            let outcome = watch.until_the_end(&mut child, stop);
             group::end_all();
+            // Where the group cannot be seen, at least the command itself; one that has ended
+            // cannot be killed, which is as well.
+            let _ = child.kill().and_then(|()| child.wait());
             outcome?
         }
     };
@@ -162,7 +165,7 @@ impl Watch<'_> {
     /// else meanwhile.
     fn until_the_end(
         &mut self,
-        mut child: Child,
+        child: &mut Child,
         stop: &dyn Fn() -> bool,
     ) -> Result<Option<Outcome>> {
         let begun = Instant::now();

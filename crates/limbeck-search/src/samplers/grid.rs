@@ -6,6 +6,9 @@ use super::{History, Sampler};
 use crate::error::Result;
 use crate::space::Axis;
 
+/// Combinations that may break the constraints, or repeat another, for each that does not.
+const MOST_MISSES: u64 = 20_000;
+
 /// A full grid, as coarse as the search's budget asks for, walked in long strides so that it
 /// is covered evenly at any time. Choices without order come all; of ordered values and of
 /// ranges as many as are needed.
@@ -24,7 +27,7 @@ impl Sampler for Grid {
         let stride = stride(total);
         let mut seen = BTreeSet::new();
         let mut place = 0;
-        for _ in 0..total {
+        for _ in 0..total.min((history.number as u64 + 1).saturating_mul(MOST_MISSES)) {
             let point = space.canonical(&cell(place, &sizes));
             place = ((u128::from(place) + u128::from(stride)) % u128::from(total)) as u64;
             let bits: Vec<u64> = point.iter().map(|unit| unit.to_bits()).collect();

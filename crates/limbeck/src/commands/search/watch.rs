@@ -23,6 +23,7 @@ pub struct Watch {
     trials: usize,
     parallel: usize,
     front: BTreeSet<usize>,
+    volume: f64,
 }
 
 impl Watch {
@@ -39,7 +40,8 @@ impl Watch {
             bar
         });
         let front = study.front().into_iter().collect();
-        Self { console, bar, begun: Instant::now(), before: over(study), trials, parallel, front }
+        let (begun, before, volume) = (Instant::now(), over(study), study.hypervolume());
+        Self { console, bar, begun, before, trials, parallel, front, volume }
     }
 
     /// Shows what happened.
@@ -54,6 +56,7 @@ impl Watch {
                         line += ", on the front";
                     }
                     self.front = front;
+                    self.volume = study.hypervolume();
                 }
                 if self.bar.is_none() {
                     line += &format!("; {}", self.status(study));
@@ -81,7 +84,7 @@ impl Watch {
             "{done} of {}, {running} running, front {}, hypervolume {:.5}",
             self.trials,
             self.front.len(),
-            study.hypervolume()
+            self.volume
         );
         let new = done.saturating_sub(self.before);
         if new >= self.parallel {
