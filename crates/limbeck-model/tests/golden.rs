@@ -189,7 +189,7 @@ fn losses_inside_and_every_gradient_agree_with_pytorch() {
             let mut activations = Activations::default();
             encoder::forward(model, tokens, Mode::Evaluate, &mut activations);
             let mut buffers = BackwardBuffers::default();
-            buffers.hidden_gradient = vec![0.0; activations.last_hidden_state().len()];
+            buffers.hidden_gradient.resize(activations.last_hidden_state().len(), 0.0);
             let mut gradients = vec![0.0; model.layout.len];
             let maps = MapLoss { maps, distance };
             let mut taps =

@@ -102,10 +102,9 @@ impl Sandwich {
             self.skipped[self.layers - count..].fill(true);
         }
         // Some layer has to do the work.
-        if self.skipped.iter().all(|&skipped| skipped) {
-            if let Some(first) = self.skipped.first_mut() {
-                *first = false;
-            }
+        let all = self.skipped.iter().all(|&skipped| skipped);
+        if let Some(first) = self.skipped.first_mut().filter(|_| all) {
+            *first = false;
         }
     }
 

@@ -98,6 +98,11 @@ pub struct Activations {
 }
 
 impl Activations {
+    /// With [`Activations::recompute`] as given.
+    pub fn recomputing(recompute: bool) -> Activations {
+        Activations { recompute, ..Activations::default() }
+    }
+
     pub(super) fn prepare(&mut self, model: &Model, rows: usize) {
         let layers = model.layout.slots.layers.len();
         let kept = if self.recompute { layers.min(1) } else { layers };

@@ -73,8 +73,7 @@ fn loss_with(
     recompute: bool,
 ) -> (f64, Vec<f32>) {
     let inputs = Inputs::new();
-    let mut activations = Activations::default();
-    activations.recompute = recompute;
+    let mut activations = Activations::recomputing(recompute);
     // A pass before this one must leave no trace.
     let shorter = LengthPlan::Fractions(vec![0.5, 0.3, 0.2]);
     let other = Route { lengths: Some(&shorter), skipped: &[false, true], first_may_leave: true };
