@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use limbeck_data::metrics::Metrics;
 use limbeck_train::observer::{Observer, StepReport};
 
-use crate::console::Console;
+use crate::console::{Console, scores};
 use crate::interrupt;
 
 /// Time between two lines where there is no terminal.
@@ -122,8 +122,7 @@ impl Observer for Progress {
     }
 
     fn evaluated(&mut self, step: usize, metrics: &Metrics) {
-        let of = |key| metrics.get(key).unwrap_or_default();
-        self.say(&format!("step {step}: exact {:.2}, f1 {:.2}", of("exact"), of("f1")));
+        self.say(&format!("step {step}: {}", scores(metrics)));
     }
 
     fn message(&mut self, text: &str) {

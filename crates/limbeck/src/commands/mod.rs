@@ -49,7 +49,7 @@ pub fn run(cli: Cli) -> Result<Ending> {
             run::from_flags(args.settings.layer, &args.how, "distill", console)
         }
         Command::Predict(args) => evaluate::predict(&args, console),
-        Command::Evaluate(args) => evaluate::evaluate(&args.predict, console),
+        Command::Evaluate(args) => evaluate::evaluate(&args, console),
         Command::Score(args) => score::run(&args, console),
         Command::Answer(args) => answer::run(&args, console),
         Command::Classify(args) => classify::run(&args, console),

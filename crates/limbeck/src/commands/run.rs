@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use limbeck_data::metrics::Metrics;
 use serde_json::{Value, json};
 
 use super::train::{self, Trained};
@@ -11,7 +12,7 @@ use crate::cli::training::{HowArgs, RunArgs};
 use crate::config::Layer;
 use crate::config::plan::{Assignment, Plan};
 use crate::config::recipe::Recipe;
-use crate::console::{self, Console};
+use crate::console::{self, Console, scores};
 use crate::exit::{Ending, InputError};
 use crate::interrupt;
 
@@ -99,8 +100,9 @@ fn execute(plans: &[Plan], how: &HowArgs, console: Console) -> Result<Ending> {
 /// `runs/x/teacher: exact 71.20, f1 80.05`.
 fn as_line(result: &Value) -> String {
     let out = result["out"].as_str().unwrap_or_default();
-    match (result["metrics"]["exact"].as_f64(), result["metrics"]["f1"].as_f64()) {
-        (Some(exact), Some(f1)) => format!("{out}: exact {exact:.2}, f1 {f1:.2}"),
-        _ => format!("{out}: done"),
+    let metrics: Option<Metrics> = serde_json::from_value(result["metrics"].clone()).ok();
+    match metrics.as_ref().map(scores).filter(|scores| !scores.is_empty()) {
+        Some(scores) => format!("{out}: {scores}"),
+        None => format!("{out}: done"),
     }
 }

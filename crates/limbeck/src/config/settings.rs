@@ -131,6 +131,7 @@ mod tests {
         config.model.type_vocab_size = Some(2);
         config.data.train = vec!["t".into()];
         config.data.dev = Some("d".into());
+        config.data.dev_mismatched = Some("m".into());
         config.data.cache = Some("c".into());
         config.eval.null_score_diff_threshold = Some(0.0);
         config.output.dir = Some("o".into());
