@@ -1,5 +1,7 @@
 //! Whole runs on a tiny world: they learn, they resume exactly, they fail cleanly.
 
+// Each test program takes its part of it.
+#[allow(dead_code)]
 mod support;
 
 use std::cell::Cell;

@@ -44,11 +44,15 @@ pub struct RunArgs {
   limbeck finetune --task squad --model student --train train.json --dev dev.json \\
       --length-adaptive --out adaptive
   limbeck finetune --task sst2 --model minilm --train train.tsv --dev dev.tsv --out sentiment
+  limbeck finetune --task rte --model minilm --train train.tsv --dev dev.tsv --out rte --runs 5
   limbeck finetune --model minilm --train train.json --out try --max-train-questions 500 --json")]
 pub struct FinetuneArgs {
     /// Flags that set keys.
     #[command(flatten)]
     pub settings: Settings<Finetuning>,
+    /// With how many seeds.
+    #[command(flatten)]
+    pub seeds: SeedArgs,
     /// What every training command understands.
     #[command(flatten)]
     pub how: HowArgs,
@@ -76,9 +80,22 @@ pub struct DistillArgs {
     /// Flags that set keys.
     #[command(flatten)]
     pub settings: Settings<Distilling>,
+    /// With how many seeds.
+    #[command(flatten)]
+    pub seeds: SeedArgs,
     /// What every training command understands.
     #[command(flatten)]
     pub how: HowArgs,
+}
+
+/// With how many seeds a command with flags trains.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Run")]
+pub struct SeedArgs {
+    /// Train N times, with this and the following seeds, in folders run-1, run-2, ... of --out;
+    /// then tell the best, the mean and the standard deviation of the scores
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub runs: Option<u16>,
 }
 
 /// What every training command understands.
