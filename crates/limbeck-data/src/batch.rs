@@ -1,9 +1,9 @@
 //! A ragged batch: sequences laid end to end, without padding.
 
 /// Sequences end to end, one row a token. Made to be filled again and again by
-/// [`Features::batch`](crate::Features::batch): once the buffers have grown, nothing is
+/// [`Examples::batch`](crate::Examples::batch): once the buffers have grown, nothing is
 /// allocated.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Batch {
     /// Token ids, `[rows]`.
     pub input_ids: Vec<u32>,
@@ -11,12 +11,15 @@ pub struct Batch {
     pub token_type_ids: Vec<u8>,
     /// The row where each sequence begins, and the number of rows, `[sequences + 1]`.
     pub starts: Vec<usize>,
-    /// First token of the answer in its sequence, 0 for none, `[sequences]`.
+    /// First token of the answer in its sequence, 0 for none, `[sequences]`; none of texts.
     pub start_positions: Vec<u32>,
-    /// Last token of the answer in its sequence, 0 for none, `[sequences]`.
+    /// Last token of the answer in its sequence, 0 for none, `[sequences]`; none of texts.
     pub end_positions: Vec<u32>,
-    /// Index of the feature behind each sequence, `[sequences]`; none of
-    /// [texts](crate::Sequence).
+    /// The number of each text's label, or its value in a regression, `[sequences]`; none of
+    /// questions.
+    pub labels: Vec<f32>,
+    /// Index of the example behind each sequence, `[sequences]`; none of a bare
+    /// [`Sequence`](crate::Sequence).
     pub features: Vec<usize>,
 }
 
@@ -39,6 +42,7 @@ impl Batch {
         self.starts.push(0);
         self.start_positions.clear();
         self.end_positions.clear();
+        self.labels.clear();
         self.features.clear();
     }
 }

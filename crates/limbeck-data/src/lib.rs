@@ -1,16 +1,19 @@
-//! Questions and contexts in, answers and scores out: everything about the data of
-//! extractive question answering, and nothing about models.
+//! Questions and contexts in, answers and scores out; texts in, labels and scores out:
+//! everything about the data of extractive question answering and of text classification, and
+//! nothing about models.
 //!
 //! The crate reads SQuAD files, tokenises them once, cuts contexts into windows, keeps the
 //! result in a mapped cache, deals it out in ragged batches, turns a model's logits back
-//! into slices of the original text, and scores those. It does not know what a model is:
-//! logits come in as plain slices.
+//! into slices of the original text, and scores those; it does the same for the labelled texts
+//! of GLUE. It does not know what a model is: logits come in as plain slices.
 //!
 //! # Layout
 //! * [`squad`]: the data itself, SQuAD 1.1 and 2.0 files.
 //! * [`tokenizer`]: `tokenizer.json` or `vocab.txt`, with byte offsets into the text.
 //! * [`features`]: windows with their labels, built in parallel, owned or mapped.
 //! * [`texts`]: a text or a pair of them as one sequence, for classifiers.
+//! * [`glue`]: labelled texts, the tasks of GLUE and one's own: files, features, scores.
+//! * [`examples`]: what features of both kinds have in common.
 //! * [`batch`] and [`order`]: ragged batches, and which features go into which batch.
 //! * [`decode`]: logits to answers; the one decoder of every command.
 //! * [`metrics`]: one metric a file.
@@ -25,8 +28,10 @@ pub mod batch;
 pub mod decode;
 pub mod demo;
 pub mod error_report;
+pub mod examples;
 pub mod features;
 pub mod files;
+pub mod glue;
 pub mod metrics;
 pub mod order;
 pub mod predictions;
@@ -44,6 +49,7 @@ mod testing;
 pub use batch::Batch;
 pub use decode::{DecodeOptions, Decoded};
 pub use error::DataError;
+pub use examples::Examples;
 pub use features::{BuildReport, DocStrideMeaning, Feature, FeatureOptions, Features, Purpose};
 pub use order::BatchOrder;
 pub use squad::{Answer, Paragraph, Question, SquadData};

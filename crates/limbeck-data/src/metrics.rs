@@ -1,15 +1,23 @@
-//! Scores of predictions. One metric a file: a function from data and predictions to
-//! [`Metrics`]; another metric is another file.
+//! Scores of predictions, one metric a file; another metric is another file. Those of questions
+//! go from data and predictions to [`Metrics`], those of labels are plain functions that
+//! [`glue`](crate::glue) puts together.
 //!
 //! # Layout
 //! * [`squad`]: `exact`, `f1` and the best thresholds, as SQuAD 2.0's script gives them.
 //! * [`squad_v1`]: `exact_match` and `f1`, as SQuAD 1.1's script gives them.
 //! * [`text`]: the normalisation and the token overlap that both rest on.
+//! * [`accuracy`], [`f1`], [`matthews`]: of predicted labels.
+//! * [`pearson`], [`spearman`]: of predicted numbers.
 
 use std::collections::HashMap;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+pub mod accuracy;
+pub mod f1;
+pub mod matthews;
+pub mod pearson;
+pub mod spearman;
 pub mod squad;
 pub mod squad_v1;
 pub mod text;
@@ -19,7 +27,8 @@ pub use squad::SquadMetrics;
 /// The text predicted for each question, by its id.
 pub type Predictions = HashMap<String, String>;
 
-/// Named scores in a fixed order, written as a JSON object.
+/// Named scores in a fixed order, written as a JSON object. A score that is not a number, being
+/// undefined, is `null` there.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Metrics(Vec<(String, f64)>);
 
@@ -61,6 +70,7 @@ impl<'de> Deserialize<'de> for Metrics {
         let fields = serde_json::Map::deserialize(deserializer)?;
         let number = |(key, value): (String, serde_json::Value)| match value.as_f64() {
             Some(number) => Ok((key, number)),
+            None if value.is_null() => Ok((key, f64::NAN)),
             None => Err(serde::de::Error::custom(format!("{key:?} is not a number"))),
         };
         fields.into_iter().map(number).collect::<Result<_, _>>().map(Metrics)

@@ -1,4 +1,4 @@
-//! Losses over one softmax, such as that over the tokens of a sequence.
+//! Losses over one softmax, such as that over the tokens of a sequence, and over one number.
 //!
 //! Sequences are short and their logits few, so these run in `f64` and on one thread.
 
@@ -97,6 +97,19 @@ pub fn soft_cross_entropy(
     weight * loss
 }
 
+/// `Σ (value - target)²` over the numbers of one regression, which is commonly one.
+///
+/// Adds `weight` times its gradient to `gradient`, and returns `weight` times the loss.
+pub fn squared_error(values: &[f32], targets: &[f32], weight: f64, gradient: &mut [f32]) -> f64 {
+    let mut loss = 0.0;
+    for ((gradient, &value), &target) in gradient.iter_mut().zip(values).zip(targets) {
+        let error = f64::from(value) - f64::from(target);
+        loss += error * error;
+        *gradient += (weight * 2.0 * error) as f32;
+    }
+    weight * loss
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -136,6 +149,18 @@ mod tests {
                 soft_cross_entropy(logits, &teacher, temperature, 1.3, &mut [0.0; 23])
             });
         }
+    }
+
+    #[test]
+    fn the_gradient_of_the_squared_error_is_its_derivative() {
+        let (values, targets) = (numbers(3, 1), numbers(3, 2));
+        let mut gradient = vec![0.0; 3];
+        let loss = squared_error(&values, &targets, 0.7, &mut gradient);
+        assert!(loss > 0.0);
+        assert_gradient(&values, &gradient, "squared error", |values| {
+            squared_error(values, &targets, 0.7, &mut [0.0; 3])
+        });
+        assert_eq!(squared_error(&[1.5], &[0.5], 2.0, &mut [0.0]), 2.0);
     }
 
     #[test]

@@ -10,9 +10,10 @@ use std::ops::Range;
 
 use limbeck_kernels::random::Key;
 
+use crate::config::{Head, ModelConfig};
 use crate::error::{ModelError, Result};
 use crate::initialise;
-use crate::layout::LayerSlots;
+use crate::layout::{LayerSlots, TensorView};
 use crate::model::Model;
 
 pub use neurons::keep_neurons;
@@ -41,6 +42,31 @@ pub fn select_layers(teacher: &Model, layers: &[usize]) -> Result<Model> {
         copy_layer(teacher, from, &mut student, to);
     }
     Ok(student)
+}
+
+/// The same encoder under another head. What the two heads have in common, such as BERT's pooler
+/// under classifiers of different labels, stays; the rest is drawn from the seed. Also returns the
+/// names of what was drawn.
+///
+/// # Errors
+/// If the head is none that a model can have.
+pub fn with_head(model: &Model, head: Head, seed: u64) -> Result<(Model, Vec<String>)> {
+    let config = ModelConfig { head, ..model.config.clone() };
+    config.validate()?;
+    let mut result = Model::zeros(config);
+    let mut drawn = Vec::new();
+    for tensor in &result.layout.tensors {
+        let same = |old: &&TensorView| old.name == tensor.name && old.shape == tensor.shape;
+        let values = &mut result.parameters[tensor.range()];
+        match model.layout.tensors.iter().find(same) {
+            Some(old) => values.copy_from_slice(&model.parameters[old.range()]),
+            None => {
+                initialise::fill(&result.config, tensor, seed, values);
+                drawn.push(tensor.name.clone());
+            }
+        }
+    }
+    Ok((result, drawn))
 }
 
 /// A student as SigOpt's search builds them: the first `n_layers` layers of a pretrained

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use limbeck_data::glue::TextTask;
 use limbeck_data::{DecodeOptions, FeatureOptions, Tokenizer};
 use limbeck_model::folder::{Limbeck, NOTES_FILE, NamedPlans};
 use limbeck_model::inference::InferenceModel;
@@ -13,13 +14,51 @@ use crate::error::{Result, RuntimeError};
 
 /// What is learnt and how it is scored.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(into = "&'static str", try_from = "String")]
 pub enum Task {
     /// SQuAD 1.1: every question has its answer in the paragraph.
     #[default]
     Squad,
     /// SQuAD 2.0: some questions have none.
     SquadV2,
+    /// Labels of texts or of pairs of texts.
+    Texts(TextTask),
+}
+
+impl Task {
+    /// All of them.
+    fn all() -> impl Iterator<Item = Task> {
+        [Task::Squad, Task::SquadV2].into_iter().chain(TextTask::ALL.map(Task::Texts))
+    }
+
+    /// The task of a classifier, if it is one.
+    pub fn texts(self) -> Option<TextTask> {
+        match self {
+            Task::Squad | Task::SquadV2 => None,
+            Task::Texts(task) => Some(task),
+        }
+    }
+}
+
+impl From<Task> for &'static str {
+    fn from(task: Task) -> &'static str {
+        match task {
+            Task::Squad => "squad",
+            Task::SquadV2 => "squad_v2",
+            Task::Texts(task) => task.name(),
+        }
+    }
+}
+
+impl TryFrom<String> for Task {
+    type Error = String;
+
+    fn try_from(name: String) -> Result<Task, String> {
+        Task::all().find(|&task| name == <&str>::from(task)).ok_or_else(|| {
+            let names: Vec<&str> = Task::all().map(<&str>::from).collect();
+            format!("unknown task `{name}`, expected one of {}", names.join(", "))
+        })
+    }
 }
 
 /// A model, its tokenizer, and what its notes say of how it was trained.

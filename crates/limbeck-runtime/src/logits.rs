@@ -3,7 +3,7 @@
 use std::borrow::Borrow;
 use std::ops::{ControlFlow, Range};
 
-use limbeck_data::{Batch, Features, Sequence, decode};
+use limbeck_data::{Batch, Examples, Features, Sequence, decode};
 use limbeck_model::encoder::Tokens;
 use limbeck_model::heads::span::SpanLogits;
 use limbeck_model::inference::{InferenceMemory, InferenceModel};
@@ -34,34 +34,71 @@ pub fn tokens(batch: &Batch) -> Tokens<'_> {
 /// order, until it asks to stop. Returns whether all have been taken without that.
 ///
 /// # Errors
-/// When a token, segment or length is beyond the model's tables, and what `take` returns.
+/// When a token, segment or length is beyond the model's tables, the model has no span head, and
+/// what `take` returns.
 pub fn each_batch<E: From<RuntimeError>>(
     model: &InferenceModel<'_>,
-    features: &Features,
+    features: &dyn Examples,
     range: Range<usize>,
     memory: &mut Memory,
     mut take: impl FnMut(Range<usize>, &Batch, &SpanLogits) -> Result<ControlFlow<()>, E>,
 ) -> Result<bool, E> {
     let Memory { inference, batch, indices } = memory;
-    let mut next = range.start;
-    while next < range.end {
-        indices.clear();
-        let mut rows = 0;
-        while next < range.end {
-            rows += features.rows_of(next);
-            if rows > BATCH_ROWS && !indices.is_empty() {
-                break;
-            }
-            indices.push(next);
-            next += 1;
-        }
-        features.batch(indices, batch);
+    let mut left = range;
+    while !left.is_empty() {
+        let taken = fill(features, &mut left, indices, batch);
         let logits = model.span_logits(tokens(batch), inference).map_err(RuntimeError::from)?;
-        if take(next - indices.len()..next, batch, logits)?.is_break() {
+        if take(taken, batch, logits)?.is_break() {
             return Ok(false);
         }
     }
     Ok(true)
+}
+
+/// The same for a classifier: `take(examples, logits)` has one logit a label for each example.
+///
+/// # Errors
+/// When a token, segment or length is beyond the model's tables, the model has no
+/// classification head, and what `take` returns.
+pub fn each_class_batch<E: From<RuntimeError>>(
+    model: &InferenceModel<'_>,
+    examples: &dyn Examples,
+    range: Range<usize>,
+    memory: &mut Memory,
+    mut take: impl FnMut(Range<usize>, &[f32]) -> Result<ControlFlow<()>, E>,
+) -> Result<bool, E> {
+    let Memory { inference, batch, indices } = memory;
+    let mut left = range;
+    while !left.is_empty() {
+        let taken = fill(examples, &mut left, indices, batch);
+        let logits = model.class_logits(tokens(batch), inference).map_err(RuntimeError::from)?;
+        if take(taken, logits)?.is_break() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Takes the next examples of `left`, one at least and no more than a batch holds, into `batch`.
+fn fill(
+    examples: &dyn Examples,
+    left: &mut Range<usize>,
+    indices: &mut Vec<usize>,
+    batch: &mut Batch,
+) -> Range<usize> {
+    let first = left.start;
+    let mut rows = 0;
+    indices.clear();
+    while left.start < left.end {
+        rows += examples.rows_of(left.start);
+        if rows > BATCH_ROWS && !indices.is_empty() {
+            break;
+        }
+        indices.push(left.start);
+        left.start += 1;
+    }
+    examples.batch(indices, batch);
+    first..left.start
 }
 
 /// The logits of all features. `progress(features)` hears of each batch; `None` when it

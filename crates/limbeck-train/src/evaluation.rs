@@ -1,4 +1,12 @@
-//! From logits to answers to metrics, on a whole data set.
+//! From logits to answers or labels to metrics, on a whole data set.
+//!
+//! # Layout
+//! - here: what a run asks of the data that it is evaluated on; questions
+//! - `texts`: texts with labels
+
+mod texts;
+
+use std::path::Path;
 
 use limbeck_data::decode::{self, DecodeOptions, Decoded, SpanLogits};
 use limbeck_data::metrics::Metrics;
@@ -8,9 +16,46 @@ use limbeck_model::inference::InferenceModel;
 use limbeck_runtime::logits::{Memory, span_logits};
 
 use crate::error::Result;
+use crate::folder::write_json;
 use crate::observer::{Observer, advance};
+pub use texts::{TextEvaluation, TextEvaluationSet};
 
-/// Data to evaluate on, with its features and the rules of decoding.
+/// Data on which the models of a run are compared, whatever their head.
+pub trait DevelopmentSet {
+    /// Examines a model; `None` when the observer asked to stop.
+    ///
+    /// # Errors
+    /// When the data does not fit the model.
+    fn examine(
+        &self,
+        model: &InferenceModel<'_>,
+        observer: &mut dyn Observer,
+    ) -> Result<Option<Examined<'_>>>;
+}
+
+/// What a model did on a development set.
+pub struct Examined<'a> {
+    /// Its metrics, under the names of the field's scripts.
+    pub metrics: Metrics,
+    /// The number by which models of one run are compared; larger is better.
+    pub score: f64,
+    /// The threshold of null scores that answers were chosen by, where questions may have none.
+    pub threshold: Option<f64>,
+    predictions: Box<dyn Fn(&Path) -> Result<()> + 'a>,
+}
+
+impl Examined<'_> {
+    /// Leaves predictions and metrics in a folder.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub fn save(&self, folder: &Path) -> Result<()> {
+        (self.predictions)(folder)?;
+        write_json(&folder.join("metrics.json"), &self.metrics)
+    }
+}
+
+/// Questions to evaluate on, with its features and the rules of decoding.
 #[derive(Debug)]
 pub struct EvaluationSet {
     /// Questions with gold answers.
@@ -78,6 +123,21 @@ impl EvaluationSet {
             }
         }
         Ok(Evaluation { metrics, decoded, threshold: Some(threshold) })
+    }
+}
+
+impl DevelopmentSet for EvaluationSet {
+    fn examine(
+        &self,
+        model: &InferenceModel<'_>,
+        observer: &mut dyn Observer,
+    ) -> Result<Option<Examined<'_>>> {
+        let Some(evaluation) = self.evaluate(model, observer)? else { return Ok(None) };
+        let (score, threshold) = (evaluation.score(), evaluation.threshold);
+        let Evaluation { metrics, decoded, .. } = evaluation;
+        let predictions =
+            Box::new(move |folder: &Path| Ok(predictions::write(folder, &self.data, &decoded)?));
+        Ok(Some(Examined { metrics, score, threshold, predictions }))
     }
 }
 

@@ -13,7 +13,7 @@ const RECORD: &str = "run.json";
 const LOCK: &str = ".lock";
 
 /// What a run leaves in its folder, all of which `overwrite` takes away.
-const OWN_FILES: [&str; 19] = [
+const OWN_FILES: [&str; 20] = [
     RECORD,
     "config.json",
     "model.safetensors",
@@ -26,6 +26,7 @@ const OWN_FILES: [&str; 19] = [
     "predictions.json",
     "nbest_predictions.json",
     "null_odds.json",
+    "predictions.tsv",
     "train.jsonl",
     "errors.json",
     "report.html",

@@ -3,13 +3,13 @@
 
 use limbeck_data::Batch;
 use limbeck_kernels::random::Key;
-use limbeck_model::Model;
 use limbeck_model::encoder::{self, Activations, BackwardBuffers, Mode, NoTaps, Route, Taps};
-use limbeck_model::heads::span::{self, SpanGradients, SpanLogits};
+use limbeck_model::heads::Outputs;
+use limbeck_model::{Classes, Head, Model, ProblemType};
 use limbeck_runtime::logits::tokens;
 
-use crate::error::Result;
-use crate::losses::Weighted;
+use crate::error::{Result, TrainError};
+use crate::losses::{self, Weighted};
 use crate::objective::Objective;
 use crate::optimizer::{Optimizer, Trained};
 use crate::options::OptimizerOptions;
@@ -30,16 +30,14 @@ pub struct Learner {
     pub dropout: bool,
     gradients: Vec<f32>,
     memory: Memory,
-    /// The logits of the whole pass, while shortened ones learn from them.
-    whole_logits: SpanLogits,
+    /// What the head said in the whole pass, while shortened ones learn from it.
+    whole: Outputs,
 }
 
 /// The memory of one pass.
-#[derive(Default)]
 struct Memory {
     activations: Activations,
-    logits: SpanLogits,
-    logit_gradients: SpanGradients,
+    outputs: Outputs,
     buffers: BackwardBuffers,
 }
 
@@ -53,8 +51,12 @@ impl Learner {
         Learner {
             optimizer: Optimizer::new(options, &model.layout, objective.projection()),
             gradients: vec![0.0; model.layout.len],
-            memory: Memory::default(),
-            whole_logits: SpanLogits::default(),
+            memory: Memory {
+                activations: Activations::default(),
+                outputs: Outputs::of(&model.config.head),
+                buffers: BackwardBuffers::default(),
+            },
+            whole: Outputs::of(&model.config.head),
             dropout: true,
             objective,
             model,
@@ -74,8 +76,8 @@ impl Learner {
     /// `key` is that of this batch's random bits.
     ///
     /// # Errors
-    /// When a token, segment or length is beyond the model's tables, or the model has no
-    /// span head.
+    /// When a token, segment or length is beyond the model's tables, or the labels are not of
+    /// the model's head.
     pub fn accumulate(
         &mut self,
         batch: &Batch,
@@ -84,11 +86,12 @@ impl Learner {
         parts: &mut [f64],
     ) -> Result<f64> {
         self.model.check_tokens(tokens(batch))?;
+        check_labels(&self.model.config.head, batch)?;
         let passes = self.objective.sandwich.as_ref().map_or(1, |sandwich| sandwich.passes());
         let share_of_pass = share / passes as f64;
         let mut total = self.whole_pass(batch, key, (share, share_of_pass), parts)?;
         if passes > 1 {
-            std::mem::swap(&mut self.whole_logits, &mut self.memory.logits);
+            std::mem::swap(&mut self.whole, &mut self.memory.outputs);
         }
         for pass in 1..passes {
             let value = self.shortened_pass(pass, batch, key, share_of_pass)?;
@@ -126,9 +129,9 @@ impl Learner {
         let mut total = 0.0;
         let (of_losses, of_others) = parts.split_at_mut(losses.len());
         let pass = (&self.model, &mut self.memory, self.gradients.as_mut_slice());
-        run(pass, batch, mode, route, taps, |logits, gradients| {
-            for (Weighted { weight, loss }, part) in losses.iter_mut().zip(of_losses) {
-                let value = loss.add(batch, logits, *weight * share_of_pass, gradients);
+        run(pass, batch, mode, route, taps, |outputs| {
+            for (Weighted { weight, loss }, part) in losses.iter().zip(of_losses) {
+                let value = losses::add(&**loss, batch, outputs, *weight * share_of_pass);
                 *part += value * share;
                 total += *weight * value;
             }
@@ -149,10 +152,10 @@ impl Learner {
         let mode = if self.dropout { Mode::Train(key) } else { Mode::Evaluate };
         let drawn = sandwich.draw(pass, longest(batch), key.child(PASSES));
         let mut value = 0.0;
-        let whole = &self.whole_logits;
+        let whole = &self.whole;
         let pass = (&self.model, &mut self.memory, self.gradients.as_mut_slice());
-        run(pass, batch, mode, drawn.route(), &mut NoTaps, |logits, gradients| {
-            value = drawn.add(batch, whole, logits, share, gradients);
+        run(pass, batch, mode, drawn.route(), &mut NoTaps, |outputs| {
+            value = drawn.add(batch, whole, outputs, share);
         })?;
         Ok(value)
     }
@@ -226,22 +229,54 @@ fn longest(batch: &Batch) -> usize {
     batch.starts.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or(0)
 }
 
-/// One pass: forward along `route`, `losses(logits, gradients)`, backward.
+/// Refuses labels that are not for a model of this head, or that it has no logit for.
+fn check_labels(head: &Head, batch: &Batch) -> Result<()> {
+    let sequences = batch.sequences();
+    let fit = match head {
+        Head::Span => {
+            let within = |positions: &[u32]| {
+                let lengths = batch.starts.windows(2).map(|pair| pair[1] - pair[0]);
+                let mut pairs = positions.iter().zip(lengths);
+                positions.len() == sequences && pairs.all(|(&at, length)| (at as usize) < length)
+            };
+            within(&batch.start_positions) && within(&batch.end_positions)
+        }
+        Head::Classification(classes) => {
+            batch.labels.len() == sequences
+                && batch.labels.iter().all(|&label| has_logit(classes, label))
+        }
+    };
+    let reason = || format!("the labels are not for a {}", head.kind());
+    if fit { Ok(()) } else { Err(TrainError::Option { option: "data.train", reason: reason() }) }
+}
+
+/// Whether a label can be learnt: one of several, or the value of a regression.
+fn has_logit(classes: &Classes, label: f32) -> bool {
+    match classes.problem() {
+        ProblemType::Regression => classes.labels.len() == 1 && label.is_finite(),
+        ProblemType::SingleLabelClassification => {
+            (0.0..classes.labels.len() as f32).contains(&label)
+        }
+        // A label alone does not say which of the others are right too.
+        ProblemType::MultiLabelClassification => false,
+    }
+}
+
+/// One pass: forward along `route`, `losses(outputs)`, backward.
 fn run(
     (model, memory, gradients): (&Model, &mut Memory, &mut [f32]),
     batch: &Batch,
     mode: Mode,
     route: Route<'_>,
     taps: &mut dyn Taps,
-    losses: impl FnOnce(&SpanLogits, &mut SpanGradients),
+    losses: impl FnOnce(&mut Outputs),
 ) -> Result<()> {
-    let Memory { activations, logits, logit_gradients, buffers } = memory;
+    let Memory { activations, outputs, buffers } = memory;
     encoder::forward_along(model, tokens(batch), mode, route, activations);
     let hidden = activations.last_hidden_state();
-    span::forward(model, hidden, mode, logits)?;
-    logit_gradients.clear(batch.rows());
-    losses(logits, logit_gradients);
-    span::backward(model, hidden, mode, logits, logit_gradients, buffers, gradients)?;
+    outputs.forward(model, &batch.starts, hidden, mode)?;
+    losses(outputs);
+    outputs.backward(model, &batch.starts, hidden, mode, buffers, gradients)?;
     encoder::backward(model, tokens(batch), mode, activations, taps, buffers, gradients);
     Ok(())
 }

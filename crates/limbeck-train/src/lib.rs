@@ -1,8 +1,8 @@
 //! Training: what is minimised, by which steps, and how a run survives its own end.
 //!
 //! This crate takes a model, features and options, and leaves a better model in a
-//! folder. It knows the data of question answering through `limbeck-data` and the
-//! network through `limbeck-model`; it knows nothing of command lines, progress bars or
+//! folder. It knows the data, questions or labelled texts, through `limbeck-data` and
+//! the network through `limbeck-model`; it knows nothing of command lines, progress bars or
 //! searches.
 //!
 //! # Layout
@@ -12,7 +12,7 @@
 //! - [`learner`]: one optimiser step: forward, losses, backward, update
 //! - [`optimizer`] and [`schedule`]: AdamW over the flat buffer, the learning rate
 //! - [`teacher`]: the logits of a teacher, on disk
-//! - [`evaluation`]: logits to answers to metrics
+//! - [`evaluation`]: logits to answers or labels to metrics
 //! - [`importance`]: which heads, neurons and layers a model can spare
 //! - [`run`]: the loop over steps; [`observer`]: what it tells while it runs
 //! - [`folder`] and [`checkpoint`]: the output folder, exact resume

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use limbeck_data::metrics::Metrics;
-use limbeck_data::{Batch, BatchOrder, Features, Tokenizer, predictions};
+use limbeck_data::{Batch, BatchOrder, Examples, Tokenizer};
 use limbeck_kernels::random::Key;
 use limbeck_model::Model;
 use limbeck_model::folder::Limbeck;
@@ -11,8 +11,8 @@ use limbeck_model::inference::InferenceModel;
 
 use crate::checkpoint::{self, Progress, Window};
 use crate::error::{Result, TrainError};
-use crate::evaluation::{Evaluation, EvaluationSet};
-use crate::folder::{RunFolder, write_json};
+use crate::evaluation::{DevelopmentSet, Examined};
+use crate::folder::RunFolder;
 use crate::learner::Learner;
 use crate::objective::Objective;
 use crate::observer::{Observer, StepReport};
@@ -30,11 +30,11 @@ pub struct Run<'a> {
     /// Goes into the output folder with the model.
     pub tokenizer: &'a Tokenizer,
     /// What it is trained on.
-    pub features: &'a Features,
+    pub features: &'a dyn Examples,
     /// What is minimised.
     pub objective: Objective,
     /// What it is evaluated on meanwhile; the best model is kept. Without, the last.
-    pub dev: Option<&'a EvaluationSet>,
+    pub dev: Option<&'a dyn DevelopmentSet>,
     /// Length and rhythm.
     pub train: &'a TrainOptions,
     /// How parameters move.
@@ -147,7 +147,7 @@ impl Run<'_> {
 }
 
 /// Names what a run begins with: its features and the model.
-fn fingerprint(model: &Model, features: &Features) -> String {
+fn fingerprint(model: &Model, features: &dyn Examples) -> String {
     let mut hash = blake3::Hasher::new();
     hash.update(format!("{:?}", model.config).as_bytes());
     hash.update(bytemuck::cast_slice(&model.parameters));
@@ -176,7 +176,7 @@ struct Loop<'a> {
     batches: Batches<'a>,
     schedule: Schedule,
     options: &'a TrainOptions,
-    dev: Option<&'a EvaluationSet>,
+    dev: Option<&'a dyn DevelopmentSet>,
     total_steps: usize,
     progress: Progress,
     trackers: Trackers,
@@ -307,40 +307,39 @@ impl Loop<'_> {
     /// asked to stop.
     fn evaluate(&mut self, observer: &mut dyn Observer) -> Result<bool> {
         let Some(dev) = self.dev else { return Ok(true) };
-        let Some(evaluation) = dev.evaluate(&InferenceModel::of(&self.learner.model), observer)?
+        let Some(examined) = dev.examine(&InferenceModel::of(&self.learner.model), observer)?
         else {
             return Ok(false);
         };
         let step = self.progress.step;
-        let values: Vec<(String, f64)> = evaluation
+        let values: Vec<(String, f64)> = examined
             .metrics
             .iter()
             .map(|(key, value)| (format!("{EVALUATION_PREFIX}{key}"), value))
             .collect();
         let values: Vec<(&str, f64)> = values.iter().map(|(key, value)| (&**key, *value)).collect();
         self.trackers.scalars(step as u64, now(), &values)?;
-        observer.evaluated(step, &evaluation.metrics);
-        let score = evaluation.score();
+        observer.evaluated(step, &examined.metrics);
+        let score = examined.score;
         self.progress.evaluated_at = step;
-        self.progress.threshold = evaluation.threshold;
+        self.progress.threshold = examined.threshold;
         if self.progress.best_score.is_none_or(|best| score > best) {
             self.progress.best_score = Some(score);
             self.progress.best_step = step;
             self.progress.evaluations_since_best = 0;
-            self.keep_evaluated(dev, &evaluation)?;
+            self.keep_evaluated(&examined)?;
         } else {
             self.progress.evaluations_since_best += 1;
         }
         Ok(true)
     }
 
-    fn keep_evaluated(&mut self, dev: &EvaluationSet, evaluation: &Evaluation) -> Result<()> {
+    fn keep_evaluated(&mut self, examined: &Examined<'_>) -> Result<()> {
         let folder = self.folder.path().to_owned();
-        let metrics = serde_json::to_value(&evaluation.metrics).unwrap_or_default();
+        let metrics = serde_json::to_value(&examined.metrics).unwrap_or_default();
         // The model first: what speaks of it must not be newer than it.
         self.keep(&folder, metrics)?;
-        predictions::write(&folder, &dev.data, &evaluation.decoded)?;
-        write_json(&folder.join("metrics.json"), &evaluation.metrics)
+        examined.save(&folder)
     }
 
     /// Leaves the model as a Hugging Face folder.
@@ -394,7 +393,7 @@ impl Loop<'_> {
 
 /// The batches of all epochs, in the order that the seed fixes.
 struct Batches<'a> {
-    features: &'a Features,
+    features: &'a dyn Examples,
     lengths: Vec<usize>,
     batch_size: usize,
     seed: u64,
@@ -404,7 +403,7 @@ struct Batches<'a> {
 }
 
 impl<'a> Batches<'a> {
-    fn new(features: &'a Features, options: &TrainOptions) -> Self {
+    fn new(features: &'a dyn Examples, options: &TrainOptions) -> Self {
         let lengths: Vec<usize> = (0..features.len()).map(|i| features.rows_of(i)).collect();
         Batches {
             order: BatchOrder::new(&lengths, options.batch_size, options.seed, 0),

@@ -5,13 +5,12 @@
 //! lengths; the shortened ones learn from the whole one's logits. All weigh the same.
 
 use limbeck_data::Batch;
-use limbeck_kernels::loss::{divergence, reverse_divergence};
+use limbeck_kernels::loss::{divergence, reverse_divergence, squared_error};
 use limbeck_kernels::random::Key;
 use limbeck_model::LengthPlan;
 use limbeck_model::encoder::Route;
-use limbeck_model::heads::span::{SpanGradients, SpanLogits};
+use limbeck_model::heads::{Outputs, Part};
 
-use crate::losses::{Side, sum_over_softmaxes};
 use crate::options::{Direction, LengthOptions, Sampling};
 
 /// Names of the streams of random bits below a pass's key.
@@ -108,30 +107,20 @@ impl Sandwich {
         }
     }
 
-    /// The divergence of a shortened pass from the whole one, the mean over sequences of that of
-    /// start and end. Adds `weight` times its gradient to `gradients`.
-    pub fn add(
-        &self,
-        batch: &Batch,
-        whole: &SpanLogits,
-        logits: &SpanLogits,
-        weight: f64,
-        gradients: &mut SpanGradients,
-    ) -> f64 {
-        let scale = weight * 0.5 / batch.sequences() as f64;
+    /// The divergence of a shortened pass from the whole one, in a regression the squared error:
+    /// the mean over sequences of that of their parts. Adds `weight` times its gradient to those
+    /// of `outputs`.
+    pub fn add(&self, batch: &Batch, whole: &Outputs, outputs: &mut Outputs, weight: f64) -> f64 {
+        let scale = weight * outputs.share() / batch.sequences() as f64;
         let direction = self.options.divergence;
-        let sum =
-            sum_over_softmaxes(batch, logits, gradients, |sequence, side, logits, gradient| {
-                let rows = batch.starts[sequence]..batch.starts[sequence + 1];
-                let whole = match side {
-                    Side::Start => &whole.start[rows],
-                    Side::End => &whole.end[rows],
-                };
-                match direction {
-                    Direction::Forward => divergence(logits, whole, 1.0, scale, gradient),
-                    Direction::Reverse => reverse_divergence(logits, whole, scale, gradient),
-                }
-            });
+        let sum = outputs.sum_over_parts(&batch.starts, |sequence, part, logits, gradient| {
+            let whole = whole.part(&batch.starts, sequence, part);
+            match (part, direction) {
+                (Part::Value, _) => squared_error(logits, whole, scale, gradient),
+                (_, Direction::Forward) => divergence(logits, whole, 1.0, scale, gradient),
+                (_, Direction::Reverse) => reverse_divergence(logits, whole, scale, gradient),
+            }
+        });
         sum / weight
     }
 }

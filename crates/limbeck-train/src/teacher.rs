@@ -1,19 +1,20 @@
 //! A teacher's logits on disk: each feature goes through the teacher once, however many
 //! epochs a student takes and however often the run is killed.
 //!
-//! The file is the logits of all features, in order: for each, its start logits and
-//! then its end logits, as little-endian `f32`. Its name holds the key, which covers
-//! the teacher's weights and the features. While it grows it has another name; what is
-//! there is taken up again.
+//! The file is the logits of all features, in order, as little-endian `f32`: for each, its start
+//! logits and then its end logits, or one a label. Its name holds the key, which covers the
+//! teacher's weights and the features. While it grows it has another name; what is there is taken
+//! up again.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use limbeck_data::Features;
-use limbeck_model::Model;
+use limbeck_data::Examples;
+use limbeck_model::heads::Part;
 use limbeck_model::inference::InferenceModel;
-use limbeck_runtime::logits::{Memory, each_batch};
+use limbeck_model::{Head, Model};
+use limbeck_runtime::logits::{Memory, each_batch, each_class_batch};
 
 use crate::error::{Result, TrainError};
 use crate::observer::{Observer, advance};
@@ -21,18 +22,21 @@ use crate::observer::{Observer, advance};
 /// The logits of a teacher for every training feature.
 #[derive(Debug)]
 pub struct TeacherLogits {
-    /// Where each feature's rows begin, and the total.
+    /// Where each feature's logits begin, and the total.
     starts: Vec<usize>,
-    /// For each feature its start logits, then its end logits.
+    /// For each feature its start logits, then its end logits; or one a label.
     logits: Vec<f32>,
 }
 
 impl TeacherLogits {
-    /// Start and end logits of a feature.
-    pub fn feature(&self, index: usize) -> (&[f32], &[f32]) {
-        let range = 2 * self.starts[index]..2 * self.starts[index + 1];
-        let rows = range.len() / 2;
-        self.logits[range].split_at(rows)
+    /// The logits of a part of a feature.
+    pub fn part(&self, index: usize, part: Part) -> &[f32] {
+        let logits = &self.logits[self.starts[index]..self.starts[index + 1]];
+        match part {
+            Part::Start => &logits[..logits.len() / 2],
+            Part::End => &logits[logits.len() / 2..],
+            Part::Class | Part::Value => logits,
+        }
     }
 
     /// Reads the teacher's logits from `folder`, or computes what is missing there and
@@ -43,16 +47,16 @@ impl TeacherLogits {
     pub fn open_or_compute(
         folder: &Path,
         teacher: &Model,
-        features: &Features,
+        features: &dyn Examples,
         observer: &mut dyn Observer,
     ) -> Result<Option<TeacherLogits>> {
-        let starts = starts_of(features);
+        let starts = starts_of(&teacher.config.head, features);
         let path = folder.join(format!("teacher-{}.logits", key(teacher, features)));
         if !path.is_file() && !compute(&path, teacher, features, &starts, observer)? {
             return Ok(None);
         }
         let bytes = fs::read(&path).map_err(TrainError::io("read", &path))?;
-        let total = 2 * starts.last().copied().unwrap_or(0);
+        let total = starts.last().copied().unwrap_or(0);
         if bytes.len() != 4 * total {
             return Err(TrainError::File {
                 path,
@@ -65,17 +69,21 @@ impl TeacherLogits {
     }
 }
 
-fn starts_of(features: &Features) -> Vec<usize> {
-    let mut rows = 0;
+/// Where each feature's logits begin, and the total.
+fn starts_of(head: &Head, features: &dyn Examples) -> Vec<usize> {
+    let mut total = 0;
     let ends = (0..features.len()).map(|index| {
-        rows += features.rows_of(index);
-        rows
+        total += match head {
+            Head::Span => 2 * features.rows_of(index),
+            Head::Classification(classes) => classes.labels.len(),
+        };
+        total
     });
     std::iter::once(0).chain(ends).collect()
 }
 
 /// Names the teacher's weights and the features they are applied to.
-fn key(teacher: &Model, features: &Features) -> String {
+fn key(teacher: &Model, features: &dyn Examples) -> String {
     let mut hash = blake3::Hasher::new();
     hash.update(format!("{:?}", teacher.config).as_bytes());
     hash.update(bytemuck::cast_slice(&teacher.parameters));
@@ -84,16 +92,17 @@ fn key(teacher: &Model, features: &Features) -> String {
 }
 
 /// Names all tokens, segments and labels of some features, in order.
-pub(crate) fn fingerprint(features: &Features) -> [u8; 32] {
+pub(crate) fn fingerprint(features: &dyn Examples) -> [u8; 32] {
     let mut hash = blake3::Hasher::new();
     let mut batch = limbeck_data::Batch::default();
     for index in 0..features.len() {
         features.batch(&[index], &mut batch);
         hash.update(bytemuck::cast_slice(&batch.input_ids));
         hash.update(&batch.token_type_ids);
-        let [start, end] = [batch.start_positions[0], batch.end_positions[0]];
-        let rows = batch.rows() as u32;
-        hash.update(bytemuck::cast_slice(&[rows, start, end]));
+        hash.update(bytemuck::bytes_of(&(batch.rows() as u32)));
+        hash.update(bytemuck::cast_slice(&batch.start_positions));
+        hash.update(bytemuck::cast_slice(&batch.end_positions));
+        hash.update(bytemuck::cast_slice(&batch.labels));
     }
     hash.finalize().into()
 }
@@ -103,7 +112,7 @@ pub(crate) fn fingerprint(features: &Features) -> [u8; 32] {
 fn compute(
     path: &Path,
     teacher: &Model,
-    features: &Features,
+    features: &dyn Examples,
     starts: &[usize],
     observer: &mut dyn Observer,
 ) -> Result<bool> {
@@ -127,22 +136,28 @@ fn compute(
     observer.advance(done as u64);
     let mut progress = advance(observer);
     let mut bytes = Vec::new();
-    let finished = each_batch(
-        &InferenceModel::of(teacher),
-        features,
-        done..features.len(),
-        &mut Memory::default(),
-        |range, batch, logits| {
-            bytes.clear();
-            for rows in batch.starts.windows(2) {
-                for side in [&logits.start, &logits.end] {
-                    bytes.extend(side[rows[0]..rows[1]].iter().flat_map(|v| v.to_le_bytes()));
-                }
-            }
-            file.write_all(&bytes).map_err(TrainError::io("write", &unfinished))?;
-            Ok::<_, TrainError>(progress(range.len()))
-        },
-    )?;
+    let mut keep = |count: usize, logits: &mut dyn Iterator<Item = f32>| {
+        bytes.clear();
+        bytes.extend(logits.flat_map(f32::to_le_bytes));
+        file.write_all(&bytes).map_err(TrainError::io("write", &unfinished))?;
+        Ok::<_, TrainError>(progress(count))
+    };
+    let model = InferenceModel::of(teacher);
+    let (left, memory) = (done..features.len(), &mut Memory::default());
+    let finished = match teacher.config.head {
+        Head::Span => each_batch(&model, features, left, memory, |range, batch, logits| {
+            let mut both = batch.starts.windows(2).flat_map(|rows| {
+                let rows = rows[0]..rows[1];
+                logits.start[rows.clone()].iter().chain(&logits.end[rows]).copied()
+            });
+            keep(range.len(), &mut both)
+        })?,
+        Head::Classification(_) => {
+            each_class_batch(&model, features, left, memory, |range, logits| {
+                keep(range.len(), &mut logits.iter().copied())
+            })?
+        }
+    };
     if finished {
         file.sync_all().map_err(TrainError::io("write", &unfinished))?;
         fs::rename(&unfinished, path).map_err(TrainError::io("rename", &unfinished))?;
@@ -152,16 +167,16 @@ fn compute(
 
 /// How many features an unfinished file holds whole; cuts off what follows them.
 fn whole_features(file: &mut File, starts: &[usize]) -> std::io::Result<usize> {
-    let rows = file.metadata()?.len() / 8;
-    let done = starts.partition_point(|&start| start as u64 <= rows).saturating_sub(1);
+    let logits = file.metadata()?.len() / 4;
+    let done = starts.partition_point(|&start| start as u64 <= logits).saturating_sub(1);
     // A file that another machine's crash filled with zeros would pass by its length.
     let mut last = [0; 4];
     if done > 0 {
-        file.seek(SeekFrom::Start(8 * starts[done] as u64 - 4))?;
+        file.seek(SeekFrom::Start(4 * starts[done] as u64 - 4))?;
         file.read_exact(&mut last)?;
     }
     let done = if last == [0; 4] { 0 } else { done };
-    file.set_len(8 * starts[done] as u64)?;
+    file.set_len(4 * starts[done] as u64)?;
     file.seek(SeekFrom::End(0))?;
     Ok(done)
 }

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use limbeck_data::metrics::Metrics;
 use serde::Serialize;
 
 /// How a command speaks.
@@ -51,4 +52,16 @@ pub fn print(text: &str) -> anyhow::Result<()> {
 pub fn columns(rows: &[(&str, String)]) -> String {
     let width = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
     rows.iter().map(|(name, value)| format!("{name:width$}  {value}\n")).collect()
+}
+
+/// Scores on one line: `exact 71.20, f1 80.05`, which are percentages, or those of a classifier
+/// as GLUE's scripts give them, `accuracy 0.8578, f1 0.8998`.
+pub fn scores(metrics: &Metrics) -> String {
+    let part =
+        |key: &str, decimals| metrics.get(key).map(|value| format!("{key} {value:.decimals$}"));
+    let parts: Vec<String> = match metrics.get("exact") {
+        Some(_) => ["exact", "f1"].into_iter().filter_map(|key| part(key, 2)).collect(),
+        None => metrics.iter().filter_map(|(key, _)| part(key, 4)).collect(),
+    };
+    parts.join(", ")
 }

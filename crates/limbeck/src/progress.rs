@@ -9,7 +9,7 @@ use limbeck_data::metrics::Metrics;
 use limbeck_train::observer::{Observer, StepReport};
 use serde_json::json;
 
-use crate::console::{self, Console};
+use crate::console::{self, Console, scores};
 use crate::interrupt;
 
 /// Time between two lines where there is no terminal.
@@ -151,8 +151,7 @@ impl Observer for Progress {
         if self.console.reports {
             self.report(step, metrics);
         }
-        let of = |key| metrics.get(key).unwrap_or_default();
-        self.say(&format!("step {step}: exact {:.2}, f1 {:.2}", of("exact"), of("f1")));
+        self.say(&format!("step {step}: {}", scores(metrics)));
     }
 
     fn message(&mut self, text: &str) {

@@ -3,16 +3,20 @@
 //! # Layout
 //! - [`span`]: two logits a token, for questions and their contexts.
 //! - [`classification`]: one logit a label for each sequence.
+//! - [`Outputs`]: the logits of either head with their gradients, for training.
 //!
 //! Each refuses a model with the other head.
 
 pub mod classification;
+mod outputs;
 pub mod span;
 
 use crate::config::HeadKind;
 use crate::error::{ModelError, Result};
 use crate::layout::{ClassificationSlots, HeadSlots, SpanSlots};
 use crate::model::Model;
+
+pub use outputs::{Outputs, Part};
 
 fn span_slots(model: &Model) -> Result<&SpanSlots> {
     match &model.layout.slots.head {

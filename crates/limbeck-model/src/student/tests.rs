@@ -1,4 +1,5 @@
 use super::*;
+use crate::config::Classes;
 use crate::testing;
 
 /// A model in which no two floats are the same.
@@ -40,6 +41,20 @@ fn a_student_of_a_classifier_keeps_its_head() {
         let head = |model: &Model| model.parameters[model.layout.slots.head.range()].to_vec();
         assert_eq!(head(&student), head(&teacher));
     }
+}
+
+#[test]
+fn another_head_takes_the_encoder_and_what_fits_of_the_old_head() {
+    let teacher = Model::initialise(testing::classifier(testing::bert(), &["A", "B", "C"]), 1);
+    let other = testing::classifier(testing::bert(), &["X", "Y"]).head;
+    let (student, drawn) = with_head(&teacher, other.clone(), 7).unwrap();
+    assert_eq!(student.config.head, other);
+    assert_eq!(drawn, ["classifier.weight", "classifier.bias"]);
+    for tensor in student.layout.tensors.iter().filter(|tensor| !drawn.contains(&tensor.name)) {
+        assert_eq!(student.values(tensor), values(&teacher, &tensor.name), "{}", tensor.name);
+    }
+    assert!(values(&student, "classifier.weight").iter().any(|&value| value != 0.0));
+    assert!(with_head(&teacher, Head::Classification(Classes::unnamed(0)), 7).is_err());
 }
 
 #[test]

@@ -1,13 +1,13 @@
 //! Layers that a model can spare, by what its loss says without them.
 
 use limbeck_data::Features;
-use limbeck_model::heads::span::SpanGradients;
+use limbeck_model::heads::Part;
 use limbeck_model::inference::InferenceModel;
 use limbeck_model::{Model, student};
 use limbeck_runtime::logits::{Memory, each_batch};
 
 use crate::error::{Result, TrainError};
-use crate::losses::{HardLoss, SpanLoss};
+use crate::losses::{HardLoss, Loss};
 use crate::observer::{Observer, advance};
 
 /// The mean loss of a model against the labels of all windows. `None` when the observer asked
@@ -21,13 +21,19 @@ pub fn loss(
     observer: &mut dyn Observer,
 ) -> Result<Option<f64>> {
     let packed = InferenceModel::of(model);
-    let (mut memory, mut unused) = (Memory::default(), SpanGradients::default());
+    let (mut memory, mut unused) = (Memory::default(), Vec::new());
     let mut advance = advance(observer);
     let mut sum = 0.0;
     let every = 0..features.len();
     let finished = each_batch(&packed, features, every, &mut memory, |range, batch, logits| {
-        unused.clear(batch.rows());
-        sum += HardLoss.add(batch, logits, 1.0, &mut unused) * range.len() as f64;
+        unused.resize(batch.rows(), 0.0);
+        for (sequence, rows) in batch.starts.windows(2).enumerate() {
+            let rows = rows[0]..rows[1];
+            for (part, logits) in [(Part::Start, &logits.start), (Part::End, &logits.end)] {
+                let (logits, gradient) = (&logits[rows.clone()], &mut unused[rows.clone()]);
+                sum += HardLoss.term(batch, sequence, part, logits, 0.5, gradient);
+            }
+        }
         Ok::<_, TrainError>(advance(range.len()))
     })?;
     Ok(finished.then_some(sum / features.len().max(1) as f64))

@@ -1,36 +1,38 @@
-//! Cross-entropy against the labelled span (Devlin et al., 2019, §4.2).
+//! Against the labels: cross-entropy of a span (Devlin et al., 2019, §4.2) or of a class, squared
+//! error of a regression.
 
 use limbeck_data::Batch;
-use limbeck_kernels::loss::cross_entropy;
-use limbeck_model::heads::span::{SpanGradients, SpanLogits};
+use limbeck_kernels::loss::{cross_entropy, squared_error};
+use limbeck_model::heads::Part;
 
-use super::{Side, SpanLoss, sum_over_softmaxes};
+use super::Loss;
 
-/// `(CE(start) + CE(end)) / 2`, the mean over sequences.
+/// `(CE(start) + CE(end)) / 2`, `CE(class)` or `(value - label)²`, the mean over sequences.
 #[derive(Debug, Default)]
 pub struct HardLoss;
 
-impl SpanLoss for HardLoss {
+impl Loss for HardLoss {
     fn name(&self) -> &str {
         "hard"
     }
 
-    fn add(
-        &mut self,
+    fn term(
+        &self,
         batch: &Batch,
-        logits: &SpanLogits,
+        sequence: usize,
+        part: Part,
+        logits: &[f32],
         weight: f64,
-        gradients: &mut SpanGradients,
+        gradient: &mut [f32],
     ) -> f64 {
-        let scale = weight * 0.5 / batch.sequences() as f64;
-        let sum =
-            sum_over_softmaxes(batch, logits, gradients, |sequence, side, logits, gradient| {
-                let target = match side {
-                    Side::Start => batch.start_positions[sequence],
-                    Side::End => batch.end_positions[sequence],
-                };
-                cross_entropy(logits, target as usize, scale, gradient)
-            });
-        sum / weight
+        let target = match part {
+            Part::Start => batch.start_positions[sequence] as usize,
+            Part::End => batch.end_positions[sequence] as usize,
+            Part::Class => batch.labels[sequence] as usize,
+            Part::Value => {
+                return squared_error(logits, &[batch.labels[sequence]], weight, gradient);
+            }
+        };
+        cross_entropy(logits, target, weight, gradient)
     }
 }

@@ -3,16 +3,17 @@
 use std::sync::Arc;
 
 use limbeck_data::Batch;
-use limbeck_kernels::loss::{divergence, soft_cross_entropy};
-use limbeck_model::heads::span::{SpanGradients, SpanLogits};
+use limbeck_kernels::loss::{divergence, soft_cross_entropy, squared_error};
+use limbeck_model::heads::Part;
 
-use super::{Side, SpanLoss, sum_over_softmaxes};
+use super::Loss;
 use crate::options::SoftKind;
 use crate::teacher::TeacherLogits;
 
-/// `T² (KL(start) + KL(end)) / 2`, teacher against student, or the cross-entropies in the place
-/// of `T² KL`; the mean over sequences. Every softmax runs over the tokens of one sequence: there
-/// is no padding.
+/// `T² (KL(start) + KL(end)) / 2` or `T² KL(class)`, teacher against student, or the
+/// cross-entropies in the place of `T² KL`; in a regression the squared error, without a
+/// temperature. The mean over sequences. A span's softmaxes run over the tokens of one sequence:
+/// there is no padding.
 #[derive(Debug)]
 pub struct SoftLoss {
     name: String,
@@ -35,33 +36,29 @@ impl SoftLoss {
     }
 }
 
-impl SpanLoss for SoftLoss {
+impl Loss for SoftLoss {
     fn name(&self) -> &str {
         &self.name
     }
 
-    fn add(
-        &mut self,
+    fn term(
+        &self,
         batch: &Batch,
-        logits: &SpanLogits,
+        sequence: usize,
+        part: Part,
+        logits: &[f32],
         weight: f64,
-        gradients: &mut SpanGradients,
+        gradient: &mut [f32],
     ) -> f64 {
-        let scale = weight * 0.5 / batch.sequences() as f64;
-        let (teacher, temperature, kind) = (&self.teacher, self.temperature, self.kind);
-        let sum =
-            sum_over_softmaxes(batch, logits, gradients, |sequence, side, logits, gradient| {
-                let (start, end) = teacher.feature(batch.features[sequence]);
-                let teacher = if side == Side::Start { start } else { end };
-                match kind {
-                    SoftKind::Divergence => {
-                        divergence(logits, teacher, temperature, scale, gradient)
-                    }
-                    SoftKind::CrossEntropy => {
-                        soft_cross_entropy(logits, teacher, temperature, scale, gradient)
-                    }
-                }
-            });
-        sum / weight
+        let teacher = self.teacher.part(batch.features[sequence], part);
+        match (part, self.kind) {
+            (Part::Value, _) => squared_error(logits, teacher, weight, gradient),
+            (_, SoftKind::Divergence) => {
+                divergence(logits, teacher, self.temperature, weight, gradient)
+            }
+            (_, SoftKind::CrossEntropy) => {
+                soft_cross_entropy(logits, teacher, self.temperature, weight, gradient)
+            }
+        }
     }
 }

@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
+use limbeck_data::glue::{Example, TextData, TextFeatures, TextTask};
 use limbeck_data::squad::{Answer, Paragraph, Question};
 use limbeck_data::{FeatureOptions, Features, Purpose, SquadData, Tokenizer};
-use limbeck_model::{Activation, Architecture, Head, Model, ModelConfig};
+use limbeck_model::{Activation, Architecture, Classes, Head, Model, ModelConfig, ProblemType};
 
 const NAMES: [&str; 6] = ["ana", "ben", "cleo", "dov", "eli", "fay"];
 const TOWNS: [&str; 6] = ["rome", "oslo", "bonn", "lima", "kyiv", "bern"];
@@ -48,6 +49,46 @@ pub fn features(data: &SquadData, tokenizer: &Tokenizer, purpose: Purpose) -> Fe
         ..FeatureOptions::default()
     };
     Features::build(data, tokenizer, &options, purpose).unwrap().0
+}
+
+/// `count` pairs of texts. Of a task with labels: whether the first one's person is among the
+/// first three; of a regression: the number of the first one's town.
+pub fn texts(task: TextTask, count: usize) -> TextData {
+    let example = |i: usize| {
+        let (a, b) = (i % 6, (i / 6 + i + 1) % 6);
+        let (town, other) = ((i * 5 + i / 6) % 6, (i * 7 + 1) % 6);
+        let label = if task.is_regression() { town } else { usize::from(a < 3) };
+        Example {
+            text: format!("{} lives in {}.", NAMES[a], TOWNS[town]),
+            pair: Some(format!("{} lives in {}.", NAMES[b], TOWNS[other])),
+            label: Some(label as f32),
+        }
+    };
+    TextData {
+        task,
+        labels: classes(task).labels,
+        examples: (0..count).map(example).collect(),
+        left_out: Vec::new(),
+    }
+}
+
+/// Features of `data`, all of it.
+pub fn text_features(data: &TextData, tokenizer: &Tokenizer) -> TextFeatures {
+    TextFeatures::build(data, tokenizer, 32).unwrap()
+}
+
+/// A new classifier of two small layers for a task.
+pub fn classifier(task: TextTask, seed: u64) -> Model {
+    Model::initialise(ModelConfig { head: Head::Classification(classes(task)), ..config() }, seed)
+}
+
+fn classes(task: TextTask) -> Classes {
+    let (labels, problem) = match task.is_regression() {
+        true => (&["score"][..], ProblemType::Regression),
+        false => (&["later", "early"][..], ProblemType::SingleLabelClassification),
+    };
+    let labels = labels.iter().map(|&label| label.to_owned()).collect();
+    Classes { labels, problem_type: Some(problem) }
 }
 
 /// A new model of two small layers.

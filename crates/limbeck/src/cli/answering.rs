@@ -7,25 +7,28 @@ use clap::Args;
 use super::lengths::LengthArgs;
 use super::settings::{Predicting, Settings};
 
-/// Answer every question of a file.
+/// Answer every question of a file, or label every text.
 ///
-/// The file has SQuAD's form; answers in it are not looked at. With --out the folder
-/// gets predictions.json, nbest_predictions.json and null_odds.json.
+/// A file of questions has SQuAD's form; answers in it are not looked at. With --out the folder
+/// gets predictions.json, nbest_predictions.json and null_odds.json. For a classifier the file
+/// has the form of its task, labels may be missing, and the folder gets predictions.tsv in the
+/// form in which GLUE takes them.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   limbeck predict --model student --data questions.json --out predictions
+  limbeck predict --model sentiment --task sst2 --data test.tsv --out predictions
   limbeck predict --model student --data questions.json --json")]
 pub struct PredictArgs {
     /// Model folder, or model id in the Hugging Face cache
     #[arg(long, value_name = "MODEL")]
     pub model: String,
-    /// Questions in SQuAD form
+    /// Questions in SQuAD form, or texts in the form of the task
     #[arg(long, value_name = "FILE")]
     pub data: PathBuf,
     /// Folder of the results
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// Only the first N questions
+    /// Only the first N questions or texts
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
     pub limit: usize,
     /// How many tokens go on from layer to layer.
@@ -36,22 +39,27 @@ pub struct PredictArgs {
     pub settings: Settings<Predicting>,
 }
 
-/// Answer every question of a file and score the answers.
+/// Answer every question of a file, or label every text, and score that.
 ///
-/// The scores have the names of the SQuAD scripts: exact, f1, total, HasAns_*, NoAns_*,
-/// best_*. With --out the folder gets predictions.json, nbest_predictions.json,
+/// The scores of answers have the names of the SQuAD scripts: exact, f1, total, HasAns_*,
+/// NoAns_*, best_*. With --out the folder gets predictions.json, nbest_predictions.json,
 /// null_odds.json, metrics.json and errors.json (scores by length and question word, and
-/// the worst questions).
+/// the worst questions). The scores of labels have the names of GLUE's scripts: accuracy, f1,
+/// matthews_correlation, pearson, spearmanr; the folder gets predictions.tsv and metrics.json.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   limbeck evaluate --model student --data dev.json
   limbeck evaluate --model student --data dev.json --out scores --json
   limbeck evaluate --model student --data dev-v2.json --null-score-diff-threshold -1.5
-  limbeck evaluate --model student --data dev.json --budget 0.6")]
+  limbeck evaluate --model student --data dev.json --budget 0.6
+  limbeck evaluate --model nli --data dev_matched.tsv --mismatched dev_mismatched.tsv --json")]
 pub struct EvaluateArgs {
     /// The same as for `predict`.
     #[command(flatten)]
     pub predict: PredictArgs,
+    /// MNLI's second development set; its scores have _mm behind their names
+    #[arg(long, value_name = "FILE")]
+    pub mismatched: Option<PathBuf>,
 }
 
 /// Score a file of predictions.

@@ -1,10 +1,11 @@
 //! Other spellings of the flags: underscores for dashes, and the names that the
-//! SQuAD scripts used.
+//! SQuAD and GLUE scripts used.
 
 use clap::{Arg, Command};
 
-/// Our flag and the name by which `run_squad.py` or `run_qa.py` knows it.
-const OLDER_NAMES: [(&str, &str); 10] = [
+/// Our flag and the name by which `run_squad.py`, `run_qa.py` or `run_glue.py` knows it.
+const OLDER_NAMES: [(&str, &str); 11] = [
+    ("task", "task-name"),
     ("model", "model-name-or-path"),
     ("train", "train-file"),
     ("data", "predict-file"),

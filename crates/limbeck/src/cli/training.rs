@@ -31,7 +31,7 @@ pub struct RunArgs {
     pub how: HowArgs,
 }
 
-/// Fine-tune a model on questions and answers.
+/// Fine-tune a model on questions and answers, or on texts and labels.
 ///
 /// Writes the final model, or with --dev the best one, to the folder that --out names,
 /// as a Hugging Face folder with its scores and `train.jsonl` beside it. The same
@@ -43,11 +43,16 @@ pub struct RunArgs {
       --epochs 3 --learning-rate 1e-4 --warmup 0.1 --seed 7
   limbeck finetune --task squad --model student --train train.json --dev dev.json \\
       --length-adaptive --out adaptive
+  limbeck finetune --task sst2 --model minilm --train train.tsv --dev dev.tsv --out sentiment
+  limbeck finetune --task rte --model minilm --train train.tsv --dev dev.tsv --out rte --runs 5
   limbeck finetune --model minilm --train train.json --out try --max-train-questions 500 --json")]
 pub struct FinetuneArgs {
     /// Flags that set keys.
     #[command(flatten)]
     pub settings: Settings<Finetuning>,
+    /// With how many seeds.
+    #[command(flatten)]
+    pub seeds: SeedArgs,
     /// What every training command understands.
     #[command(flatten)]
     pub how: HowArgs,
@@ -67,15 +72,30 @@ pub struct FinetuneArgs {
       --train train.json --out student --temperature 2 --alpha-soft 0.5 --alpha-hard 0.5
   limbeck distill --task squad --teacher teacher --student-layers 1,3,5 --alpha-hidden 1 \\
       --alpha-attention 1 --alpha-soft 0 --alpha-hard 0 --train train.json --out intermediate
+  limbeck distill --task mnli --teacher nli --student-layers 1,3,5 --train train.tsv \\
+      --dev dev_matched.tsv --dev-mismatched dev_mismatched.tsv --out student
   limbeck distill --task squad_v2 --teacher a --teacher b --teacher-weights 0.7,0.3 \\
       --student small --train train.json --out student")]
 pub struct DistillArgs {
     /// Flags that set keys.
     #[command(flatten)]
     pub settings: Settings<Distilling>,
+    /// With how many seeds.
+    #[command(flatten)]
+    pub seeds: SeedArgs,
     /// What every training command understands.
     #[command(flatten)]
     pub how: HowArgs,
+}
+
+/// With how many seeds a command with flags trains.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Run")]
+pub struct SeedArgs {
+    /// Train N times, with this and the following seeds, in folders run-1, run-2, ... of --out;
+    /// then tell the best, the mean and the standard deviation of the scores
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub runs: Option<u16>,
 }
 
 /// What every training command understands.

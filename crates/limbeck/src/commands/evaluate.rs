@@ -1,8 +1,13 @@
-//! `limbeck evaluate` and `limbeck predict`: answers to every question of a file.
+//! `limbeck evaluate` and `limbeck predict`: answers to every question of a file, or with a
+//! classifier (`texts`) labels of every text.
+
+mod texts;
 
 use anyhow::{Context, Result};
 use limbeck_data::decode;
 use limbeck_data::{Features, Purpose, SquadData, error_report, predictions};
+use limbeck_model::folder::resolve;
+use limbeck_model::{HeadKind, ModelConfig};
 use limbeck_runtime::logits::{Memory, span_logits};
 use limbeck_train::evaluation::EvaluationSet;
 use limbeck_train::folder::write_json;
@@ -11,7 +16,7 @@ use serde_json::{Map, Value};
 
 use super::score;
 use super::subject::Subject;
-use crate::cli::answering::PredictArgs;
+use crate::cli::answering::{EvaluateArgs, PredictArgs};
 use crate::console::Console;
 use crate::exit::{Ending, InputError};
 use crate::interrupt;
@@ -21,7 +26,15 @@ use crate::progress::Progress;
 const WORST_QUESTIONS: usize = 100;
 
 /// Runs `evaluate`.
-pub fn evaluate(args: &PredictArgs, console: Console) -> Result<Ending> {
+pub fn evaluate(args: &EvaluateArgs, console: Console) -> Result<Ending> {
+    let EvaluateArgs { predict: args, mismatched } = args;
+    if is_classifier(&args.model)? {
+        return texts::evaluate(args, mismatched.as_deref(), console);
+    }
+    if mismatched.is_some() {
+        let what = "--mismatched is for texts, and the model answers questions";
+        return Err(InputError::new(what, &args.model, "").into());
+    }
     let Asked { subject, data, features } = Asked::open(args, console)?;
     let has_gold =
         |question: &limbeck_data::Question| question.is_impossible || !question.answers.is_empty();
@@ -50,6 +63,9 @@ pub fn evaluate(args: &PredictArgs, console: Console) -> Result<Ending> {
 
 /// Runs `predict`.
 pub fn predict(args: &PredictArgs, console: Console) -> Result<Ending> {
+    if is_classifier(&args.model)? {
+        return texts::predict(args, console);
+    }
     let Asked { subject, data, features } = Asked::open(args, console)?;
     let mut progress = Progress::new(console);
     progress.stage("answering", Some(features.len() as u64));
@@ -80,6 +96,17 @@ pub fn predict(args: &PredictArgs, console: Console) -> Result<Ending> {
     Ok(Ending::Done)
 }
 
+/// Makes the folder of the results before the work, so that none is lost when there is nowhere to
+/// write.
+fn make_out(args: &PredictArgs) -> Result<()> {
+    let Some(out) = &args.out else { return Ok(()) };
+    std::fs::create_dir_all(out).with_context(|| format!("cannot create {}", out.display()))
+}
+
+fn is_classifier(model: &str) -> Result<bool> {
+    Ok(ModelConfig::open(&resolve(model)?)?.head.kind() == HeadKind::Classification)
+}
+
 /// A model and the questions that are put to it.
 struct Asked {
     subject: Subject,
@@ -90,11 +117,7 @@ struct Asked {
 impl Asked {
     fn open(args: &PredictArgs, console: Console) -> Result<Asked> {
         interrupt::install()?;
-        // Before the work, so that none is lost when there is nowhere to write.
-        if let Some(out) = &args.out {
-            std::fs::create_dir_all(out)
-                .with_context(|| format!("cannot create {}", out.display()))?;
-        }
+        make_out(args)?;
         let mut data = SquadData::read(&args.data)?;
         if args.limit > 0 {
             data.limit(args.limit);

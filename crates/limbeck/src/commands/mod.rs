@@ -2,7 +2,7 @@
 //!
 //! # Layout
 //! - [`mod@run`]: `run`, `finetune`, `distill`, which differ in where their plan comes from;
-//!   [`train`] carries out one stage of it, minimising its [`objective`], and [`train_report`]
+//!   [`runs`] repeats it with other seeds; [`train`] carries out one stage of it, minimising its [`objective`], and [`train_report`]
 //!   writes its `report.html`.
 //! - [`evaluate`]: `evaluate` and `predict`; [`answer`], [`classify`], [`score`], [`inspect`],
 //!   [`mod@export`], [`mod@quantize`], [`mod@prune`], [`serve`], [`mod@bench`]: the commands of
@@ -25,6 +25,7 @@ mod objective;
 mod prune;
 mod quantize;
 mod run;
+mod runs;
 mod score;
 mod search;
 mod serve;
@@ -50,13 +51,13 @@ pub fn run(cli: Cli) -> Result<Ending> {
     match command {
         Command::Run(args) => run::recipes(&args, console),
         Command::Finetune(args) => {
-            run::from_flags(args.settings.layer, &args.how, "finetune", console)
+            run::from_flags(args.settings.layer, &args.how, args.seeds.runs, "finetune", console)
         }
         Command::Distill(args) => {
-            run::from_flags(args.settings.layer, &args.how, "distill", console)
+            run::from_flags(args.settings.layer, &args.how, args.seeds.runs, "distill", console)
         }
         Command::Predict(args) => evaluate::predict(&args, console),
-        Command::Evaluate(args) => evaluate::evaluate(&args.predict, console),
+        Command::Evaluate(args) => evaluate::evaluate(&args, console),
         Command::Score(args) => score::run(&args, console),
         Command::Answer(args) => answer::run(&args, console),
         Command::Classify(args) => classify::run(&args, console),

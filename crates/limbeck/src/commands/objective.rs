@@ -4,9 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Result;
-use limbeck_data::{Features, Tokenizer};
+use limbeck_data::{Examples, Tokenizer};
 use limbeck_model::folder::resolve;
-use limbeck_model::{HeadKind, Model, ModelConfig};
+use limbeck_model::{Head, Model, ModelConfig};
 use limbeck_runtime::folder::check_vocabulary;
 use limbeck_train::losses::{HardLoss, Intermediate, SoftLoss, Weighted};
 use limbeck_train::objective::Objective;
@@ -25,7 +25,7 @@ use crate::progress::Progress;
 pub struct Student<'a> {
     pub config: &'a ModelConfig,
     pub tokenizer: &'a Tokenizer,
-    pub features: &'a Features,
+    pub features: &'a dyn Examples,
 }
 
 /// The objective of a run whose results go to `out`. `None` when it was asked to stop while a
@@ -108,7 +108,7 @@ fn open_teacher(
         let advice = "take a student with the teacher's vocabulary";
         return Err(InputError::new(what, name, advice).into());
     }
-    let (teacher, load) = Model::open_with_head(&dir, HeadKind::Span)?;
+    let (teacher, load) = Model::open_with_head(&dir, student.config.head.kind())?;
     if load.quantized {
         progress.message(&format!("{name}: {READ_AS_FLOATS}"));
     }
@@ -119,5 +119,35 @@ fn open_teacher(
     }
     check_vocabulary(&tokenizer, &teacher.config, &dir)?;
     check_length(&config.features, &teacher.config, &dir)?;
+    check_labels(&teacher.config.head, &student.config.head, name)?;
     Ok(teacher)
+}
+
+/// Refuses a teacher whose logits mean something else than the student's.
+fn check_labels(teacher: &Head, student: &Head, name: &str) -> Result<()> {
+    let (Head::Classification(teacher), Head::Classification(student)) = (teacher, student) else {
+        return Ok(());
+    };
+    let (has, needs) = (teacher.labels.len(), student.labels.len());
+    if has != needs || teacher.problem() != student.problem() {
+        let what = format!(
+            "the teacher is for {has} labels ({}), the student for {needs} ({})",
+            teacher.problem().name(),
+            student.problem().name()
+        );
+        return Err(InputError::new(what, name, "give a teacher of the same task").into());
+    }
+    let same = |a: &String, b: &String| a.eq_ignore_ascii_case(b);
+    let in_order = teacher.labels.iter().zip(&student.labels).all(|(a, b)| same(a, b));
+    let shared = |label: &String| student.labels.iter().any(|own| same(own, label));
+    if !in_order && teacher.labels.iter().all(shared) {
+        let what = format!(
+            "the teacher's labels are in another order: {}, the student's are {}",
+            teacher.labels.join(", "),
+            student.labels.join(", ")
+        );
+        let advice = "start the student from the teacher, or from a model of the same order";
+        return Err(InputError::new(what, name, advice).into());
+    }
+    Ok(())
 }

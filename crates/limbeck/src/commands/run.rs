@@ -4,14 +4,16 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use limbeck_data::metrics::Metrics;
 use serde_json::{Value, json};
 
+use super::runs;
 use super::train::{self, Trained};
 use crate::cli::training::{HowArgs, RunArgs};
 use crate::config::Layer;
 use crate::config::plan::{Assignment, Plan};
 use crate::config::recipe::Recipe;
-use crate::console::{self, Console};
+use crate::console::{self, Console, scores};
 use crate::exit::{Ending, InputError};
 use crate::interrupt;
 
@@ -32,18 +34,30 @@ pub fn recipes(args: &RunArgs, console: Console) -> Result<Ending> {
         plans.push(plan);
     }
     refuse_shared_folders(&plans)?;
-    execute(&plans, &args.how, console)
+    execute(&plans, &args.how, console, |results| tell(results, console))
 }
 
-/// Runs `limbeck finetune` and `limbeck distill`.
-pub fn from_flags(flags: Layer, how: &HowArgs, command: &str, console: Console) -> Result<Ending> {
+/// Runs `limbeck finetune` and `limbeck distill`, with `runs` seeds if there is a number.
+pub fn from_flags(
+    flags: Layer,
+    how: &HowArgs,
+    runs: Option<u16>,
+    command: &str,
+    console: Console,
+) -> Result<Ending> {
     let plan = Plan::of_flags(flags, &assignments(how)?, command)?;
     let distils = plan.stages.iter().any(|stage| !stage.config.teacher.is_empty());
     if command == "distill" && !distils {
         let what = "there is no teacher to learn from";
         return Err(InputError::new(what, command, "give --teacher MODEL").into());
     }
-    execute(&[plan], how, console)
+    match runs {
+        Some(runs) => {
+            let plan = runs::repeat(&plan, runs.into());
+            execute(&[plan], how, console, |results| tell_spread(results, console))
+        }
+        None => execute(&[plan], how, console, |results| tell(results, console)),
+    }
 }
 
 fn assignments(how: &HowArgs) -> Result<Vec<Assignment>> {
@@ -65,7 +79,13 @@ fn refuse_shared_folders(plans: &[Plan]) -> Result<(), InputError> {
     Ok(())
 }
 
-fn execute(plans: &[Plan], how: &HowArgs, console: Console) -> Result<Ending> {
+/// Runs all stages, then `report`s what came of each.
+fn execute(
+    plans: &[Plan],
+    how: &HowArgs,
+    console: Console,
+    report: impl FnOnce(&[Value]) -> Result<()>,
+) -> Result<Ending> {
     if how.print_config {
         let texts = plans.iter().map(Plan::to_toml).collect::<Result<Vec<_>>>()?;
         console::print(&texts.join("\n"))?;
@@ -88,19 +108,36 @@ fn execute(plans: &[Plan], how: &HowArgs, console: Console) -> Result<Ending> {
             }
         }
     }
-    let value = match results.as_slice() {
+    report(&results)?;
+    Ok(Ending::Done)
+}
+
+/// Tells of every stage.
+fn tell(results: &[Value], console: Console) -> Result<()> {
+    let value = match results {
         [one] => one.clone(),
         _ => json!({ "stages": results }),
     };
-    console.result(&value, || results.iter().map(as_line).collect::<Vec<_>>().join("\n"))?;
-    Ok(Ending::Done)
+    console.result(&value, || lines(results))
+}
+
+/// Tells of every run, and how their scores lie.
+fn tell_spread(results: &[Value], console: Console) -> Result<()> {
+    let spreads = runs::spreads(results);
+    let value = json!({ "runs": results, "metrics": spreads });
+    console.result(&value, || [lines(results), runs::as_text(&spreads)].join("\n"))
+}
+
+fn lines(results: &[Value]) -> String {
+    results.iter().map(as_line).collect::<Vec<_>>().join("\n")
 }
 
 /// `runs/x/teacher: exact 71.20, f1 80.05`.
 fn as_line(result: &Value) -> String {
     let out = result["out"].as_str().unwrap_or_default();
-    match (result["metrics"]["exact"].as_f64(), result["metrics"]["f1"].as_f64()) {
-        (Some(exact), Some(f1)) => format!("{out}: exact {exact:.2}, f1 {f1:.2}"),
-        _ => format!("{out}: done"),
+    let metrics: Option<Metrics> = serde_json::from_value(result["metrics"].clone()).ok();
+    match metrics.as_ref().map(scores).filter(|scores| !scores.is_empty()) {
+        Some(scores) => format!("{out}: {scores}"),
+        None => format!("{out}: done"),
     }
 }

@@ -56,6 +56,12 @@ impl Subject {
         features.validate()?;
         let plan = length.plan(model.config(), features.max_length, &plans)?;
         let model = model.with_lengths(plan)?;
+        if let Some(task) = config.task.texts().filter(|_| flags.get("task").is_some()) {
+            let what = format!("{task} is a task of texts, and the model answers questions");
+            return Err(
+                InputError::new(what, name, "give a model that was fine-tuned on it").into()
+            );
+        }
         let task = if flags.get("task").is_some() { Some(config.task) } else { task };
         let quantized = load.quantized;
         let eval = config.eval;

@@ -1,15 +1,21 @@
 //! One training run: from its configuration to a model in its folder.
+//!
+//! # Layout
+//! - here: the run itself, the model that it starts from
+//! - [`questions`], [`texts`]: what it learns from, by the kind of its task
+
+mod questions;
+mod texts;
 
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use limbeck_data::features::CacheUse;
 use limbeck_data::metrics::Metrics;
-use limbeck_data::{BuildReport, Features, Purpose, SquadData, Tokenizer, files};
+use limbeck_data::{Examples, Tokenizer, files};
 use limbeck_model::folder::{Limbeck, resolve};
-use limbeck_model::{Activation, HeadKind, Model, ModelConfig, student};
+use limbeck_model::{Activation, Head, Model, ModelConfig, student};
 use limbeck_runtime::folder::check_vocabulary;
-use limbeck_train::evaluation::EvaluationSet;
+use limbeck_train::evaluation::DevelopmentSet;
 use limbeck_train::folder::{Found, RunFolder};
 use limbeck_train::observer::Observer;
 use limbeck_train::run::{Outcome, Run};
@@ -17,9 +23,9 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::objective::{self, Student};
-use super::subject::{READ_AS_FLOATS, check_length, decode_options};
+use super::subject::{READ_AS_FLOATS, check_length};
 use super::train_report;
-use crate::config::{DataSection, ModelSection, RunConfig, Task};
+use crate::config::{ModelSection, RunConfig};
 use crate::console::Console;
 use crate::exit::{self, InputError};
 use crate::progress::Progress;
@@ -48,6 +54,12 @@ pub struct TrainResult {
     pub metrics: Option<Metrics>,
 }
 
+/// What a run learns from, and what its models are compared on.
+struct Lesson {
+    features: Box<dyn Examples>,
+    dev: Option<Box<dyn DevelopmentSet>>,
+}
+
 /// Trains, goes on with an unfinished run, or leaves a finished one alone.
 pub fn run(config: &RunConfig, overwrite: bool, console: Console) -> Result<Trained> {
     let out = given(config.output.dir.as_ref(), "output.dir")?.clone();
@@ -69,20 +81,27 @@ pub fn run(config: &RunConfig, overwrite: bool, console: Console) -> Result<Trai
     let mut progress = Progress::new(console);
     let dir = resolve(&last_or_only(given(config.model.path.as_ref(), "model.path")?))?;
     refuse_own_folder(&out, &dir, "model.path")?;
-    let model = starting_model(&config.model, &dir, config.train.seed, &mut progress)?;
+    let texts = match config.task.texts() {
+        Some(task) => Some(texts::Texts::read(config, task, &dir)?),
+        None => None,
+    };
+    let head = texts.as_ref().map_or(Head::Span, texts::Texts::head);
+    let model = starting_model(&config.model, head, &dir, config.train.seed, &mut progress)?;
     progress.trains(model.layout.parameters());
     let tokenizer = Tokenizer::from_folder(&dir)?;
     check_vocabulary(&tokenizer, &model.config, &dir)?;
     check_length(&config.features, &model.config, &dir)?;
-    let features = training_features(config, &tokenizer, &mut progress)?;
-    let dev = development_set(config, &tokenizer, &mut progress)?;
+    let Lesson { features, dev } = match texts {
+        Some(texts) => texts.lesson(config, &tokenizer, &mut progress)?,
+        None => questions::lesson(config, &tokenizer, &mut progress)?,
+    };
     for teacher in &config.teacher {
         refuse_own_folder(&out, &resolve(&last_or_only(teacher))?, "teacher")?;
     }
     // All input is there and fits: only now may what an earlier run left go.
     folder.begin()?;
     files::replace(&out.join("run.toml"), toml::to_string(config)?.as_bytes())?;
-    let student = Student { config: &model.config, tokenizer: &tokenizer, features: &features };
+    let student = Student { config: &model.config, tokenizer: &tokenizer, features: &*features };
     let Some(objective) = objective::build(config, &out, student, &mut progress)? else {
         drop(progress);
         return Ok(interrupted(&out, "while the teacher answered", overwrite));
@@ -90,9 +109,9 @@ pub fn run(config: &RunConfig, overwrite: bool, console: Console) -> Result<Trai
     let run = Run {
         model,
         tokenizer: &tokenizer,
-        features: &features,
+        features: &*features,
         objective,
-        dev: dev.as_ref(),
+        dev: dev.as_deref(),
         train: &config.train,
         optim: &config.optim,
         schedule: &config.schedule,
@@ -167,11 +186,12 @@ fn identity(config: &RunConfig) -> Result<Value> {
 
 fn notes(config: &RunConfig, configuration: Value) -> Result<Limbeck> {
     let meaning = serde_json::to_value(config.features.doc_stride_meaning)?;
+    let has_windows = config.task.texts().is_none();
     Ok(Limbeck {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         max_length: Some(config.features.max_length),
-        doc_stride: Some(config.features.doc_stride),
-        doc_stride_meaning: meaning.as_str().map(str::to_owned),
+        doc_stride: has_windows.then_some(config.features.doc_stride),
+        doc_stride_meaning: meaning.as_str().filter(|_| has_windows).map(str::to_owned),
         config: configuration,
         ..Limbeck::default()
     })
@@ -180,11 +200,12 @@ fn notes(config: &RunConfig, configuration: Value) -> Result<Limbeck> {
 /// The model that a run starts from, cut as the configuration says.
 fn starting_model(
     section: &ModelSection,
+    head: Head,
     dir: &Path,
     seed: u64,
     progress: &mut Progress,
 ) -> Result<Model> {
-    let mut config = ModelConfig::open_with_head(dir, HeadKind::Span)?;
+    let mut config = ModelConfig::open_with_head(dir, head.kind())?;
     match section.hidden_act.as_deref() {
         Some("gelu") => config.hidden_act = Activation::Gelu,
         Some("gelu_new") => config.hidden_act = Activation::GeluTanh,
@@ -211,8 +232,16 @@ fn starting_model(
     if load.quantized {
         progress.message(&format!("{}: {READ_AS_FLOATS}", dir.display()));
     }
-    if !load.missing.is_empty() {
-        progress.message(&format!("drawn at random: {}", load.missing.join(", ")));
+    let mut drawn = load.missing;
+    if model.config.head != head {
+        let (with_head, of_head) = student::with_head(&model, head, seed)?;
+        model = with_head;
+        drawn.extend(of_head);
+        drawn.sort_unstable();
+        drawn.dedup();
+    }
+    if !drawn.is_empty() {
+        progress.message(&format!("drawn at random: {}", drawn.join(", ")));
     }
     if !section.layers.is_empty() {
         model = student::select_layers(&model, &section.layers)?;
@@ -229,86 +258,4 @@ fn starting_model(
         model = student::select_layers(&model, &(0..layers).collect::<Vec<_>>())?;
     }
     Ok(model)
-}
-
-fn training_features(
-    config: &RunConfig,
-    tokenizer: &Tokenizer,
-    progress: &mut Progress,
-) -> Result<Features> {
-    let DataSection { train, max_train_questions, cache, .. } = &config.data;
-    let (data, place) = read(train, *max_train_questions)?;
-    let without_answer = data.questions.iter().filter(|q| q.is_impossible).count();
-    if config.task == Task::Squad && without_answer > 0 {
-        progress.message(&format!(
-            "{place}: {without_answer} questions have no answer; --task squad_v2 learns to say \
-             so, squad will always give one"
-        ));
-    }
-    progress.stage("features", None);
-    let (features, report) = Features::open_or_build(
-        cache.as_deref(),
-        &data,
-        tokenizer,
-        &config.features,
-        Purpose::Train,
-    )?;
-    tell(&place, &report, progress);
-    Ok(features)
-}
-
-fn development_set(
-    config: &RunConfig,
-    tokenizer: &Tokenizer,
-    progress: &mut Progress,
-) -> Result<Option<EvaluationSet>> {
-    let DataSection { dev, max_dev_questions, cache, .. } = &config.data;
-    let Some(path) = dev else { return Ok(None) };
-    let (data, place) = read(std::slice::from_ref(path), *max_dev_questions)?;
-    let options = &config.features;
-    let (features, report) =
-        Features::open_or_build(cache.as_deref(), &data, tokenizer, options, Purpose::Predict)?;
-    tell(&place, &report, progress);
-    let decode = decode_options(&config.eval, config.task);
-    let tune_threshold = config.eval.null_score_diff_threshold.is_none();
-    Ok(Some(EvaluationSet { data, features, decode, tune_threshold }))
-}
-
-/// The first `limit` questions of the files, or all; and how messages call the files.
-fn read(paths: &[PathBuf], limit: usize) -> Result<(SquadData, String)> {
-    let mut data = SquadData::default();
-    for path in paths {
-        data.append(SquadData::read(path)?);
-    }
-    let place = paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
-    if limit > 0 {
-        data.limit(limit);
-    }
-    if data.questions.is_empty() {
-        return Err(InputError::new("there is no question", place, "").into());
-    }
-    Ok((data, place))
-}
-
-/// Says what became of a data file.
-fn tell(place: &str, report: &BuildReport, progress: &mut Progress) {
-    progress.message(&format!(
-        "{place}: {} questions, {} windows, {} tokens",
-        report.questions, report.features, report.rows
-    ));
-    if let Some(first) = report.unlocatable_ids.first() {
-        progress.message(&format!(
-            "{place}: {} questions left out, their answers are not in their contexts; the first is {first}",
-            report.unlocatable_answers
-        ));
-    }
-    if report.truncated_questions > 0 {
-        progress.message(&format!(
-            "{place}: {} questions cut to features.max_query_length",
-            report.truncated_questions
-        ));
-    }
-    if let CacheUse::Failed(reason) = &report.cache {
-        progress.message(&format!("features are not kept: {reason}"));
-    }
 }

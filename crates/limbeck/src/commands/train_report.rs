@@ -18,30 +18,45 @@ struct Curves {
     keys: &'static [(&'static str, &'static str)],
 }
 
-const PLOTS: [Curves; 3] = [
-    Curves {
-        heading: "Loss",
-        y_label: "loss",
-        keys: &[("loss", "sum"), ("loss_hard", "hard"), ("loss_soft", "soft")],
-    },
-    Curves {
-        heading: "Scores",
-        y_label: "percent",
-        keys: &[("eval_exact", "exact"), ("eval_f1", "f1")],
-    },
-    Curves {
-        heading: "Learning rate",
-        y_label: "rate",
-        keys: &[("learning_rate", "learning rate")],
-    },
-];
+const LOSS: Curves = Curves {
+    heading: "Loss",
+    y_label: "loss",
+    keys: &[("loss", "sum"), ("loss_hard", "hard"), ("loss_soft", "soft")],
+};
+
+const ANSWERS: Curves = Curves {
+    heading: "Scores",
+    y_label: "percent",
+    keys: &[("eval_exact", "exact"), ("eval_f1", "f1")],
+};
+
+const LABELS: Curves = Curves {
+    heading: "Scores",
+    y_label: "score",
+    keys: &[
+        ("eval_accuracy", "accuracy"),
+        ("eval_accuracy_mm", "accuracy, mismatched"),
+        ("eval_f1", "f1"),
+        ("eval_matthews_correlation", "Matthews correlation"),
+        ("eval_pearson", "Pearson"),
+        ("eval_spearmanr", "Spearman"),
+    ],
+};
+
+const RATE: Curves = Curves {
+    heading: "Learning rate",
+    y_label: "rate",
+    keys: &[("learning_rate", "learning rate")],
+};
 
 /// Writes `report.html` into the folder of a finished run.
 pub fn write(out: &Path, config: &RunConfig, metrics: Option<&Metrics>) -> Result<()> {
     let lines = std::fs::read_to_string(out.join("train.jsonl")).unwrap_or_default();
     let lines: Vec<Value> =
         lines.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
-    let mut sections: Vec<Section> = PLOTS.iter().filter_map(|plot| curve(plot, &lines)).collect();
+    let labels = config.task.texts().is_some();
+    let plots = [LOSS, if labels { LABELS } else { ANSWERS }, RATE];
+    let mut sections: Vec<Section> = plots.iter().filter_map(|plot| curve(plot, &lines)).collect();
     sections.push(Section::Configuration {
         heading: "Resolved configuration".to_owned(),
         text: toml::to_string(config)?,
@@ -50,7 +65,13 @@ pub fn write(out: &Path, config: &RunConfig, metrics: Option<&Metrics>) -> Resul
     let report = Report {
         title: name.into_owned(),
         summary: summary(config),
-        figures: ["exact", "f1", "total"].iter().filter_map(|key| figure(key, metrics?)).collect(),
+        figures: match (metrics, labels) {
+            (None, _) => Vec::new(),
+            (Some(metrics), true) => metrics.iter().map(of_labels).collect(),
+            (Some(metrics), false) => {
+                ["exact", "f1", "total"].iter().filter_map(|key| figure(key, metrics)).collect()
+            }
+        },
         sections,
     };
     files::replace(&out.join("report.html"), report.to_html().as_bytes())?;
@@ -72,6 +93,10 @@ fn figure(key: &str, metrics: &Metrics) -> Option<Figure> {
         _ => (format!("{value:.2} %"), key.to_owned()),
     };
     Some(Figure { value, label })
+}
+
+fn of_labels((key, value): (&str, f64)) -> Figure {
+    Figure { value: format!("{value:.4}"), label: key.to_owned() }
 }
 
 /// A plot of the keys that the run reported; none of them: no plot. The sum of losses is
@@ -111,7 +136,8 @@ mod tests {
     #[test]
     fn a_run_without_scores_has_no_plot_of_them() {
         let lines = [serde_json::json!({"step": 1, "loss": 2.0, "loss_hard": 2.0})];
-        let plots: Vec<_> = PLOTS.iter().filter_map(|plot| curve(plot, &lines)).collect();
+        let plots = [LOSS, ANSWERS, RATE];
+        let plots: Vec<_> = plots.iter().filter_map(|plot| curve(plot, &lines)).collect();
         let [Section::Plot(plot)] = plots.as_slice() else { panic!("one plot") };
         assert_eq!(plot.series.len(), 1);
         assert_eq!(plot.series[0].points, [(1.0, 2.0)]);

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::{RunConfig, settings};
+use super::{DataSection, RunConfig, settings};
 use crate::exit::InputError;
 
 /// Refuses a configuration that cannot run; `place` names the recipe or command.
@@ -36,7 +36,15 @@ pub fn run(config: &RunConfig, place: &str) -> Result<()> {
         let teachers = config.teacher.len();
         config.distill.validate(teachers).map_err(|error| refused(error.to_string()))?;
     }
-    config.features.validate().map_err(|e| InputError::new(e.to_string(), place, ""))?;
+    if config.task.texts().is_none() {
+        config.features.validate().map_err(|e| InputError::new(e.to_string(), place, ""))?;
+    }
+    let DataSection { dev, dev_mismatched, .. } = &config.data;
+    if dev_mismatched.is_some() && (dev.is_none() || config.task.texts().is_none()) {
+        let what = "`data.dev_mismatched` is given";
+        let advice = "it is a second set of texts beside `data.dev`, for a task such as mnli";
+        return Err(InputError::new(what, place, advice).into());
+    }
     Ok(())
 }
 
@@ -62,7 +70,10 @@ fn rules(config: &RunConfig) -> Vec<(&'static str, String, &'static str, bool)> 
 
 #[cfg(test)]
 mod tests {
+    use limbeck_data::glue::TextTask;
+
     use super::*;
+    use crate::config::Task;
 
     fn runnable() -> RunConfig {
         let mut config = RunConfig::default();
@@ -99,6 +110,20 @@ mod tests {
         assert!(refusal(|c| c.optim.beta_1 = 1.0).contains("optim.beta_1"));
         assert!(refusal(|c| c.optim.learning_rate = f64::NAN).contains("NaN"));
         assert!(refusal(|c| c.train.epochs = 0.0).contains("train.epochs"));
+    }
+
+    #[test]
+    fn windows_are_for_questions_and_a_second_set_beside_a_first_one_of_texts() {
+        let mut texts = runnable();
+        texts.task = Task::Texts(TextTask::Mnli);
+        texts.features.max_length = 16;
+        texts.data.dev = Some("d".into());
+        texts.data.dev_mismatched = Some("m".into());
+        run(&texts, "here").unwrap();
+        assert!(refusal(|c| c.features.max_length = 16).contains("max_length"));
+        assert!(refusal(|c| c.data = texts.data.clone()).contains("dev_mismatched"));
+        texts.data.dev = None;
+        assert!(run(&texts, "here").unwrap_err().to_string().contains("beside `data.dev`"));
     }
 
     #[test]

@@ -9,10 +9,11 @@
 //! - [`layer`]: partial configurations and how they are laid over one another.
 //! - [`recipe`]: reads recipe files, with the line of every error.
 //! - [`plan`]: recipes, `--set` and flags to the stages that will run.
-//! - [`check`]: what the values must keep to.
+//! - [`check`]: what the values must keep to; [`defaults`]: those that depend on the task.
 //! - [`suggest`]: the nearest known key.
 
 pub mod check;
+pub mod defaults;
 pub mod layer;
 pub mod plan;
 pub mod recipe;
@@ -119,15 +120,18 @@ impl Default for ModelSection {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DataSection {
-    /// Files of questions to learn from, in SQuAD form.
+    /// Files to learn from: questions in SQuAD form, or texts in the form of the task.
     #[serde(deserialize_with = "one_or_many")]
     pub train: Vec<PathBuf>,
-    /// Questions to be evaluated on while training.
+    /// To be evaluated on while training.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dev: Option<PathBuf>,
-    /// Only the first training questions; 0 takes all.
+    /// Texts of other sources to be evaluated on as well, as MNLI has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dev_mismatched: Option<PathBuf>,
+    /// Only the first training questions or texts; 0 takes all.
     pub max_train_questions: usize,
-    /// Only the first development questions; 0 takes all.
+    /// Only the first development questions or texts; 0 takes all.
     pub max_dev_questions: usize,
     /// Keeps tokenised features for the next start.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -10,7 +10,7 @@ use toml::Value;
 use super::recipe::{Recipe, advice_for, unknown};
 use super::settings::{self, Kind};
 use super::suggest::nearest;
-use super::{Layer, ModelSection, RunConfig, check};
+use super::{Layer, ModelSection, RunConfig, check, defaults};
 use crate::exit::InputError;
 
 /// One run of a plan: its configuration with every path and reference resolved.
@@ -177,8 +177,10 @@ fn no_such_stage<'a>(
     InputError::new(format!("no stage `{name}`"), place, advice)
 }
 
-/// The typed configuration of a layer, environment variables filled in.
+/// The typed configuration of a layer over the defaults of its task, environment variables filled
+/// in.
 fn typed(layer: Layer, place: &str) -> Result<RunConfig> {
+    let layer = defaults::of_task(&layer).under(&layer);
     let mut filled = layer.clone();
     for key in settings::keys() {
         let kind = settings::find(key).map(|setting| setting.kind);

@@ -135,6 +135,7 @@ mod tests {
         config.model.initializer_range = Some(0.02);
         config.data.train = vec!["t".into()];
         config.data.dev = Some("d".into());
+        config.data.dev_mismatched = Some("m".into());
         config.data.cache = Some("c".into());
         config.eval.null_score_diff_threshold = Some(0.0);
         config.output.dir = Some("o".into());

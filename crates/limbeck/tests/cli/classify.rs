@@ -203,7 +203,7 @@ fn commands_for_questions_refuse_a_classifier_and_classify_refuses_other_models(
         .refused(&["towns", "classifies whole texts"]);
     for command in ["evaluate", "predict"] {
         let asked = [command, "--model", "towns", "--data", "train.json"];
-        folder.run(&asked).refused(&["towns", "classifies whole texts"]);
+        folder.run(&asked).refused(&["towns", "labels texts", "--task"]);
     }
     let bench = ["bench", "answer", "--model", "towns", "--data", "train.json"];
     folder.run(&bench).refused(&["towns", "classifies whole texts"]);

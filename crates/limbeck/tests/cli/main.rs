@@ -6,6 +6,7 @@ mod config;
 mod demo;
 mod dependencies;
 mod export;
+mod glue;
 mod help;
 mod inspect;
 mod length_search;

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Folder, Outcome};
 
-const PEOPLE: [&str; 6] = ["ana", "ben", "cleo", "dov", "eli", "fay"];
+pub const PEOPLE: [&str; 6] = ["ana", "ben", "cleo", "dov", "eli", "fay"];
 pub const TOWNS: [&str; 6] = ["rome", "oslo", "bonn", "lima", "kyiv", "bern"];
 
 /// Windows that fit the small model.

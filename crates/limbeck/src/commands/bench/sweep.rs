@@ -124,6 +124,7 @@ fn made_up(config: &ModelConfig, length: usize, batch_size: usize) -> Batch {
         start_positions: vec![0; batch_size],
         end_positions: vec![0; batch_size],
         features: (0..batch_size).collect(),
+        ..Batch::default()
     }
 }
 

@@ -16,7 +16,10 @@ const fn row(
     Setting { key, flag, kind, value_name, help }
 }
 
-const TASKS: Kind = Choice(&["squad", "squad_v2"]);
+const TASKS: Kind = Choice(&[
+    "squad", "squad_v2", "cola", "sst2", "mrpc", "stsb", "qqp", "mnli", "qnli", "rte", "wnli",
+    "ax", "classify", "regress",
+]);
 const STRIDES: Kind = Choice(&["overlap", "advance"]);
 const SCHEDULES: Kind = Choice(&["linear", "constant", "cosine"]);
 
@@ -24,28 +27,43 @@ const SCHEDULES: Kind = Choice(&["linear", "constant", "cosine"]);
 pub const DATA: Group = Group {
     heading: "Task and data",
     settings: &[
-        row("task", "task", TASKS, "TASK", "What is learnt; squad_v2 has questions without answer"),
+        row(
+            "task",
+            "task",
+            TASKS,
+            "TASK",
+            "What is learnt: answers to questions (squad_v2 has some without), a task of GLUE, or \
+             labels (classify) or numbers (regress) of one's own texts",
+        ),
         row(
             "data.train",
             "train",
             Paths,
             "FILE",
-            "Questions to learn from, in SQuAD form; several files are read one after the other",
+            "What to learn from: questions in SQuAD form, or texts as the task's TSV or JSON lines; \
+             several files are read one after the other",
         ),
-        row("data.dev", "dev", Path, "FILE", "Evaluate on these questions and keep the best model"),
+        row("data.dev", "dev", Path, "FILE", "Evaluate on this file and keep the best model"),
+        row(
+            "data.dev_mismatched",
+            "dev-mismatched",
+            Path,
+            "FILE",
+            "MNLI's second development set; its scores have _mm behind their names",
+        ),
         row(
             "data.max_train_questions",
             "max-train-questions",
             Count,
             "N",
-            "Only the first N training questions; 0 takes all",
+            "Only the first N training questions or texts; 0 takes all",
         ),
         row(
             "data.max_dev_questions",
             "max-dev-questions",
             Count,
             "N",
-            "Only the first N development questions; 0 takes all",
+            "Only the first N development questions or texts; 0 takes all",
         ),
         row("data.cache", "cache", Path, "DIR", "Keep tokenised features here for the next start"),
     ],
@@ -121,7 +139,7 @@ pub const FEATURES: Group = Group {
             "max-length",
             Count,
             "TOKENS",
-            "Tokens of a window, question included",
+            "Tokens of a window, question included; of a text, 128 without it",
         ),
         row(
             "features.doc_stride",
@@ -324,7 +342,8 @@ pub const TASK: Group = Group {
         "task",
         TASKS,
         "TASK",
-        "squad_v2 may say \"no answer\"; without it the model's task, or the form of the data",
+        "squad_v2 may say \"no answer\", the others label texts; without it the model's task, or for \
+         questions the form of the data",
     )],
 };
 

@@ -1,0 +1,178 @@
+//! Rows of files with their labels understood.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use super::task::Labels;
+use super::{TextTask, lines, table};
+use crate::DataError;
+
+/// A row as the file has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Row {
+    /// From 1.
+    pub line: usize,
+    pub text: String,
+    pub pair: Option<String>,
+    pub label: Option<String>,
+}
+
+/// A text or a pair of them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Example {
+    /// The text, or the first of two.
+    pub text: String,
+    /// The second of two.
+    pub pair: Option<String>,
+    /// The number of its label, or its value in a regression; `None` where the file has none.
+    pub label: Option<f32>,
+}
+
+/// The examples of a task's files, in their order.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TextData {
+    /// The task.
+    pub task: TextTask,
+    /// The names of the labels, by their numbers; none of a regression.
+    pub labels: Vec<String>,
+    /// The examples.
+    pub examples: Vec<Example>,
+    /// Rows that were left out because they lack columns, as some of the official Quora file do:
+    /// file and line.
+    pub left_out: Vec<(PathBuf, usize)>,
+}
+
+/// The names that a model has for its labels already.
+#[derive(Debug, Clone, Copy)]
+pub enum ModelLabels<'a> {
+    /// There are none.
+    None,
+    /// Of a model to start from, which may have learnt another task.
+    Former(&'a [String]),
+    /// Of a model that has learnt this task.
+    Learnt(&'a [String]),
+}
+
+impl TextData {
+    /// Reads the files of a task.
+    ///
+    /// A label is written as its name or as its number. The names are those of the task, or
+    /// those that the files hold; a model that has the same ones in another order or case keeps
+    /// its own.
+    ///
+    /// # Errors
+    /// Names the file and the line that cannot be used: a column is missing, or a label is not
+    /// one of the task's, or is empty where `needs_labels`.
+    pub fn read(
+        paths: &[PathBuf],
+        task: TextTask,
+        needs_labels: bool,
+        model: ModelLabels<'_>,
+    ) -> Result<TextData, DataError> {
+        let mut files = Vec::with_capacity(paths.len());
+        let mut left_out = Vec::new();
+        for path in paths {
+            let (rows, short) = read_rows(path, task)?;
+            left_out.extend(short.into_iter().map(|line| (path.clone(), line)));
+            files.push((path.as_path(), rows));
+        }
+        let reader = LabelReader::new(task, model, &files);
+        let mut examples = Vec::with_capacity(files.iter().map(|(_, rows)| rows.len()).sum());
+        for (path, rows) in files {
+            for row in rows {
+                let label = reader.read(&row, needs_labels).map_err(|reason| {
+                    DataError::file(path, format!("line {}: {reason}", row.line))
+                })?;
+                examples.push(Example { text: row.text, pair: row.pair, label });
+            }
+        }
+        Ok(TextData { task, labels: reader.names, examples, left_out })
+    }
+
+    /// Keeps the first `count` examples.
+    pub fn limit(&mut self, count: usize) {
+        self.examples.truncate(count);
+    }
+}
+
+fn read_rows(path: &Path, task: TextTask) -> Result<table::Rows, DataError> {
+    let text = std::fs::read_to_string(path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::InvalidData => DataError::file(path, "is not UTF-8 text"),
+        _ => DataError::io("read", path)(error),
+    })?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    let own = matches!(task, TextTask::Classify | TextTask::Regress);
+    if own && lines::looks_like_lines(text) {
+        return Ok((lines::rows(path, text)?, Vec::new()));
+    }
+    table::rows(path, text, &task.columns())
+}
+
+/// From what a file writes to the number of a label.
+struct LabelReader {
+    task: TextTask,
+    names: Vec<String>,
+    /// For each number of the task the number among `names`.
+    numbers: Vec<usize>,
+}
+
+impl LabelReader {
+    fn new(task: TextTask, model: ModelLabels<'_>, files: &[(&Path, Vec<Row>)]) -> LabelReader {
+        let own: Vec<String> = match (task.labels(), model) {
+            (Labels::Named(names) | Labels::Numbered(names), _) => {
+                names.iter().map(|&name| name.to_owned()).collect()
+            }
+            (Labels::Value, _) => Vec::new(),
+            (Labels::Open, ModelLabels::Learnt(names)) => names.to_vec(),
+            (Labels::Open, _) => found(files),
+        };
+        let names = match model {
+            ModelLabels::None => own.as_slice(),
+            ModelLabels::Former(names) | ModelLabels::Learnt(names) => names,
+        };
+        match order_among(&own, names) {
+            Some(numbers) => LabelReader { task, names: names.to_vec(), numbers },
+            None => LabelReader { task, numbers: (0..own.len()).collect(), names: own },
+        }
+    }
+
+    fn read(&self, row: &Row, needs_labels: bool) -> Result<Option<f32>, String> {
+        let text = row.label.as_deref().map_or("", str::trim);
+        let hidden = text.is_empty() || (text == "-1" && self.task.label_names().is_some());
+        if hidden {
+            return match needs_labels {
+                true => Err("there is no label to learn from or to score by".to_owned()),
+                false => Ok(None),
+            };
+        }
+        if self.task.is_regression() {
+            let number = text.parse::<f32>().ok().filter(|number| number.is_finite());
+            return number.map(Some).ok_or_else(|| format!("the label `{text}` is not a number"));
+        }
+        let by_name = self.names.iter().position(|name| name.eq_ignore_ascii_case(text));
+        let by_number = || self.numbers.get(text.parse::<usize>().ok()?).copied();
+        match by_name.or_else(by_number) {
+            Some(number) => Ok(Some(number as f32)),
+            None => Err(format!("the label `{text}` is none of {}", self.names.join(", "))),
+        }
+    }
+}
+
+/// The labels that files name, numbers in their order before names in theirs.
+fn found(files: &[(&Path, Vec<Row>)]) -> Vec<String> {
+    let rows = files.iter().flat_map(|(_, rows)| rows);
+    let texts = rows.filter_map(|row| row.label.as_deref().map(str::trim));
+    let distinct: BTreeSet<&str> = texts.filter(|text| !text.is_empty()).collect();
+    let mut names: Vec<&str> = distinct.into_iter().collect();
+    // The sort is stable: names stay in their order behind the numbers.
+    names.sort_by_key(|name| name.parse::<u64>().unwrap_or(u64::MAX));
+    names.into_iter().map(str::to_owned).collect()
+}
+
+/// For each of `own` its place among `names`, where both name the same labels.
+fn order_among(own: &[String], names: &[String]) -> Option<Vec<usize>> {
+    let place = |name: &String| names.iter().position(|other| other.eq_ignore_ascii_case(name));
+    let places: Vec<usize> = own.iter().map(place).collect::<Option<_>>()?;
+    let distinct: BTreeSet<_> = places.iter().collect();
+    (distinct.len() == names.len()).then_some(places)
+}

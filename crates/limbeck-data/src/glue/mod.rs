@@ -1,0 +1,24 @@
+//! Texts and pairs of texts with their labels: the nine tasks of GLUE (Wang et al., 2019), its
+//! diagnostic set, and files of one's own.
+//!
+//! # Layout
+//! * [`task`](TextTask): every task's columns, labels and metrics, one row of a table each.
+//! * `table`: the usual TSV files; `lines`: lines of JSON.
+//! * [`data`](TextData): rows with their labels understood.
+//! * [`features`](TextFeatures): rows as sequences of tokens.
+//! * [`score`](mod@score): the metrics of a model's logits; [`predictions`]: `predictions.tsv`.
+
+mod data;
+mod features;
+mod lines;
+pub mod predictions;
+pub mod score;
+mod table;
+mod task;
+
+#[cfg(test)]
+mod tests;
+
+pub use data::{Example, ModelLabels, TextData};
+pub use features::TextFeatures;
+pub use task::TextTask;
