@@ -70,7 +70,8 @@ pub fn with_head(model: &Model, head: Head, seed: u64) -> Result<(Model, Vec<Str
 }
 
 /// A student as SigOpt's search builds them: the first `n_layers` layers of a pretrained
-/// model, then in every layer as many random heads pruned as leave `n_heads`.
+/// model, then in every layer as many random heads pruned as leave `n_heads`; 0 leaves all that
+/// are there.
 ///
 /// Layers past the pretrained model's last are newly initialised from `init_seed`. The
 /// heads of each layer are drawn anew, by this project's generator from `pruning_seed`:
@@ -92,9 +93,10 @@ pub fn with_layers_and_pruned_heads(
     config.validate()?;
 
     let mut pruned = BTreeMap::new();
-    for layer in 0..n_layers {
+    let shortened = if n_heads > 0 { n_layers } else { 0 };
+    for layer in 0..shortened {
         let heads = config.kept_heads(layer);
-        let Some(excess) = heads.len().checked_sub(n_heads).filter(|_| n_heads > 0) else {
+        let Some(excess) = heads.len().checked_sub(n_heads) else {
             let reason =
                 format!("cannot leave {n_heads} heads: layer {layer} has {} heads", heads.len());
             return Err(ModelError::Selection(reason));

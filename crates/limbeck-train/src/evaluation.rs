@@ -33,6 +33,9 @@ pub trait DevelopmentSet {
     ) -> Result<Option<Examined<'_>>>;
 }
 
+/// Leaves predictions in a folder.
+type WritePredictions<'a> = Box<dyn Fn(&Path) -> Result<()> + 'a>;
+
 /// What a model did on a development set.
 pub struct Examined<'a> {
     /// Its metrics, under the names of the field's scripts.
@@ -41,7 +44,7 @@ pub struct Examined<'a> {
     pub score: f64,
     /// The threshold of null scores that answers were chosen by, where questions may have none.
     pub threshold: Option<f64>,
-    predictions: Box<dyn Fn(&Path) -> Result<()> + 'a>,
+    predictions: WritePredictions<'a>,
 }
 
 impl Examined<'_> {

@@ -176,6 +176,13 @@ fn refuse<T>(path: &Path, reason: String) -> Result<T> {
     Err(TrainError::Folder { path: path.to_owned(), reason })
 }
 
+/// Whether a folder is that of a run that has finished.
+pub fn has_finished(path: &Path) -> bool {
+    let record = fs::read(path.join(RECORD)).ok();
+    let record = record.and_then(|bytes| serde_json::from_slice::<Record>(&bytes).ok());
+    record.is_some_and(|record| record.finished)
+}
+
 fn lock(path: &Path) -> Result<File> {
     let path_of_lock = path.join(LOCK);
     let file = File::options()

@@ -111,7 +111,7 @@ impl Learner {
         parts: &mut [f64],
     ) -> Result<f64> {
         let mode = if self.dropout { Mode::Train(key) } else { Mode::Evaluate };
-        let Objective { losses, intermediate, sandwich } = &mut self.objective;
+        let Objective { losses, intermediate, sandwich, .. } = &mut self.objective;
         let longest = longest(batch);
         let key = key.child(PASSES);
         let route = match sandwich {

@@ -13,6 +13,9 @@ pub struct Objective {
     pub intermediate: Option<Intermediate>,
     /// Shortened passes that learn from the whole one.
     pub sandwich: Option<Sandwich>,
+    /// Names what the losses depend on beside the features, such as the weights of teachers: a run
+    /// only goes on with the same.
+    pub identity: Vec<u8>,
 }
 
 impl Objective {

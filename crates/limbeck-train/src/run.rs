@@ -109,7 +109,7 @@ impl Run<'_> {
         let total_steps = total_steps(self.train, self.features.len());
         let schedule = Schedule::new(self.schedule, self.optim.learning_rate, total_steps)?;
         self.folder.begin()?;
-        let inputs = fingerprint(&self.model, self.features);
+        let inputs = fingerprint(&self.model, self.features, &self.objective);
         let mut learner = Learner::new(self.model, self.optim, self.objective);
         learner.dropout = self.train.dropout;
         learner.recompute(self.train.recompute);
@@ -117,7 +117,7 @@ impl Run<'_> {
         if resumed.as_ref().is_some_and(|progress| progress.inputs != inputs) {
             return Err(TrainError::Folder {
                 path: self.folder.path().to_owned(),
-                reason: "the data or the model changed since this run was stopped; \
+                reason: "the data, the model or a teacher changed since this run was stopped; \
                          give another --out, or --overwrite"
                     .into(),
             });
@@ -146,12 +146,12 @@ impl Run<'_> {
     }
 }
 
-/// Names what a run begins with: its features and the model.
-fn fingerprint(model: &Model, features: &dyn Examples) -> String {
+/// Names what a run begins with: the model, its features, and what its losses depend on.
+fn fingerprint(model: &Model, features: &dyn Examples, objective: &Objective) -> String {
     let mut hash = blake3::Hasher::new();
-    hash.update(format!("{:?}", model.config).as_bytes());
-    hash.update(bytemuck::cast_slice(&model.parameters));
+    hash.update(&teacher::identity(model));
     hash.update(&teacher::fingerprint(features));
+    hash.update(&objective.identity);
     hash.finalize().to_hex().to_string()
 }
 

@@ -85,10 +85,17 @@ fn starts_of(head: &Head, features: &dyn Examples) -> Vec<usize> {
 /// Names the teacher's weights and the features they are applied to.
 fn key(teacher: &Model, features: &dyn Examples) -> String {
     let mut hash = blake3::Hasher::new();
-    hash.update(format!("{:?}", teacher.config).as_bytes());
-    hash.update(bytemuck::cast_slice(&teacher.parameters));
+    hash.update(&identity(teacher));
     hash.update(&fingerprint(features));
     hash.finalize().to_hex()[..32].to_owned()
+}
+
+/// Names a model by its configuration and all its weights.
+pub fn identity(model: &Model) -> [u8; 32] {
+    let mut hash = blake3::Hasher::new();
+    hash.update(format!("{:?}", model.config).as_bytes());
+    hash.update(bytemuck::cast_slice(&model.parameters));
+    hash.finalize().into()
 }
 
 /// Names all tokens, segments and labels of some features, in order.

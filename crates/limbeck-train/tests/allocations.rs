@@ -50,6 +50,7 @@ fn everything(student: &Model, teacher: Model) -> Objective {
         losses: vec![Weighted::new(1.0, HardLoss)],
         intermediate: Some(Intermediate::new(&student.config, teacher, &distill, 1).unwrap()),
         sandwich: Some(Sandwich::new(&LengthOptions::default(), student.config.num_hidden_layers)),
+        identity: Vec::new(),
     }
 }
 

@@ -221,7 +221,7 @@ fn other_labels_are_other_data_and_refuse_to_resume() {
     data.examples[7].label = data.examples[7].label.map(|label| 1.0 - label);
     world.features = support::text_features(&data, &world.tokenizer);
     let error = world.run(out.path(), &options(), hard(), &mut Silent).unwrap_err().to_string();
-    assert!(error.contains("the data or the model changed"), "{error}");
+    assert!(error.contains("the data, the model or a teacher changed"), "{error}");
 }
 
 #[test]

@@ -168,10 +168,10 @@ fn every_head_is_pruned_about_equally_often() {
 }
 
 #[test]
-fn more_heads_than_there_are_or_none_cannot_be_left() {
-    for heads in [0, 3] {
-        let message =
-            with_layers_and_pruned_heads(&model(), 2, heads, 0, 0).unwrap_err().to_string();
-        assert!(message.contains(&format!("cannot leave {heads} heads")), "{message}");
-    }
+fn more_heads_than_there_are_cannot_be_left_and_none_means_all_that_are_there() {
+    let message = with_layers_and_pruned_heads(&model(), 2, 3, 0, 0).unwrap_err().to_string();
+    assert!(message.contains("cannot leave 3 heads"), "{message}");
+    let uneven = prune_heads(&model(), &[(0, vec![1])].into()).unwrap();
+    let student = with_layers_and_pruned_heads(&uneven, 4, 0, 0, 0).unwrap();
+    assert_eq!(student.config.pruned_heads, uneven.config.pruned_heads);
 }

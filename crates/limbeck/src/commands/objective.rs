@@ -12,7 +12,7 @@ use limbeck_train::losses::{HardLoss, Intermediate, SoftLoss, Weighted};
 use limbeck_train::objective::Objective;
 use limbeck_train::observer::Observer;
 use limbeck_train::sandwich::Sandwich;
-use limbeck_train::teacher::TeacherLogits;
+use limbeck_train::teacher::{self, TeacherLogits};
 
 use super::subject::{READ_AS_FLOATS, check_length};
 use super::train::last_or_only;
@@ -28,37 +28,69 @@ pub struct Student<'a> {
     pub features: &'a dyn Examples,
 }
 
+/// Teachers that were opened and fit the student, before anything is written.
+#[derive(Default)]
+pub struct Teachers {
+    /// Those whose logits are learnt.
+    soft: Vec<Model>,
+    intermediate: Option<Intermediate>,
+    /// Names their weights.
+    identity: Vec<u8>,
+}
+
+impl Teachers {
+    /// Opens those of a run.
+    pub fn open(config: &RunConfig, student: Student<'_>, progress: &mut Progress) -> Result<Self> {
+        let distill = &config.distill;
+        let mut teachers = Teachers::default();
+        let mut identity = Vec::new();
+        let mut open = |name: &String| -> Result<Model> {
+            let teacher = open_teacher(config, name, student, progress)?;
+            identity.extend(teacher::identity(&teacher));
+            Ok(teacher)
+        };
+        if distill.alpha_soft > 0.0 {
+            teachers.soft = config.teacher.iter().map(&mut open).collect::<Result<_>>()?;
+        }
+        if let Some(name) = config.teacher.first().filter(|_| distill.looks_inside()) {
+            let teacher = match teachers.soft.first() {
+                Some(teacher) => teacher.clone(),
+                None => open(name)?,
+            };
+            let losses = Intermediate::new(student.config, teacher, distill, config.train.seed)?;
+            teachers.intermediate = Some(losses);
+        }
+        teachers.identity = identity;
+        Ok(teachers)
+    }
+}
+
 /// The objective of a run whose results go to `out`. `None` when it was asked to stop while a
 /// teacher answered.
 pub fn build(
     config: &RunConfig,
     out: &Path,
     student: Student<'_>,
+    teachers: Teachers,
     progress: &mut Progress,
 ) -> Result<Option<Objective>> {
     let lengths = &config.lengths;
     let layers = student.config.num_hidden_layers;
+    let alpha_hard = if config.teacher.is_empty() { 1.0 } else { config.distill.alpha_hard };
+    let Teachers { soft, intermediate, identity } = teachers;
     let mut objective = Objective {
+        losses: Vec::new(),
+        intermediate,
         sandwich: lengths.adaptive.then(|| Sandwich::new(lengths, layers)),
-        ..Objective::default()
+        identity,
     };
-    if config.teacher.is_empty() {
-        objective.losses.push(Weighted::new(1.0, HardLoss));
-        return Ok(Some(objective));
+    if alpha_hard > 0.0 {
+        objective.losses.push(Weighted::new(alpha_hard, HardLoss));
     }
-    let distill = &config.distill;
-    if distill.alpha_hard > 0.0 {
-        objective.losses.push(Weighted::new(distill.alpha_hard, HardLoss));
-    }
-    if distill.alpha_soft > 0.0 {
-        let Some(losses) = soft_losses(config, out, student, progress)? else { return Ok(None) };
-        objective.losses.extend(losses);
-    }
-    if distill.looks_inside() {
-        let teacher = open_teacher(config, &config.teacher[0], student, progress)?;
-        let losses = Intermediate::new(student.config, teacher, distill, config.train.seed)?;
-        objective.intermediate = Some(losses);
-    }
+    let Some(losses) = soft_losses(config, out, soft, student.features, progress)? else {
+        return Ok(None);
+    };
+    objective.losses.extend(losses);
     Ok(Some(objective))
 }
 
@@ -66,7 +98,8 @@ pub fn build(
 fn soft_losses(
     config: &RunConfig,
     out: &Path,
-    student: Student<'_>,
+    teachers: Vec<Model>,
+    features: &dyn Examples,
     progress: &mut Progress,
 ) -> Result<Option<Vec<Weighted>>> {
     let distill = &config.distill;
@@ -75,10 +108,8 @@ fn soft_losses(
     let own = out.join("checkpoint");
     let cache = config.data.cache.as_deref().unwrap_or(&own);
     let mut losses = Vec::new();
-    let shares = distill.teacher_shares(config.teacher.len());
-    for (index, (name, share)) in config.teacher.iter().zip(shares).enumerate() {
-        let teacher = open_teacher(config, name, student, progress)?;
-        let features = student.features;
+    let shares = distill.teacher_shares(teachers.len());
+    for (index, (teacher, share)) in teachers.into_iter().zip(shares).enumerate() {
         let Some(logits) = TeacherLogits::open_or_compute(cache, &teacher, features, progress)?
         else {
             return Ok(None);
@@ -112,7 +143,9 @@ fn open_teacher(
     if load.quantized {
         progress.message(&format!("{name}: {READ_AS_FLOATS}"));
     }
-    if let Some(missing) = load.missing.first() {
+    // Who only shows what lies before the logits needs no head.
+    let missing = load.missing.first().filter(|_| config.distill.alpha_soft > 0.0);
+    if let Some(missing) = missing {
         let what = format!("the teacher has no `{missing}`");
         let advice = "fine-tune it first: it would teach what was drawn at random";
         return Err(InputError::new(what, name, advice).into());

@@ -16,13 +16,13 @@ use limbeck_model::folder::{Limbeck, resolve};
 use limbeck_model::{Activation, Head, Model, ModelConfig, student};
 use limbeck_runtime::folder::check_vocabulary;
 use limbeck_train::evaluation::DevelopmentSet;
-use limbeck_train::folder::{Found, RunFolder};
+use limbeck_train::folder::{self, Found, RunFolder};
 use limbeck_train::observer::Observer;
 use limbeck_train::run::{Outcome, Run};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::objective::{self, Student};
+use super::objective::{self, Student, Teachers};
 use super::subject::{READ_AS_FLOATS, check_length};
 use super::train_report;
 use crate::config::{ModelSection, RunConfig};
@@ -98,11 +98,12 @@ pub fn run(config: &RunConfig, overwrite: bool, console: Console) -> Result<Trai
     for teacher in &config.teacher {
         refuse_own_folder(&out, &resolve(&last_or_only(teacher))?, "teacher")?;
     }
+    let student = Student { config: &model.config, tokenizer: &tokenizer, features: &*features };
+    let teachers = Teachers::open(config, student, &mut progress)?;
     // All input is there and fits: only now may what an earlier run left go.
     folder.begin()?;
     files::replace(&out.join("run.toml"), toml::to_string(config)?.as_bytes())?;
-    let student = Student { config: &model.config, tokenizer: &tokenizer, features: &*features };
-    let Some(objective) = objective::build(config, &out, student, &mut progress)? else {
+    let Some(objective) = objective::build(config, &out, student, teachers, &mut progress)? else {
         drop(progress);
         return Ok(interrupted(&out, "while the teacher answered", overwrite));
     };
@@ -151,16 +152,19 @@ fn interrupted(out: &Path, when: &str, overwrite: bool) -> Trained {
 /// that was kept and has no folder of its own.
 pub fn last_or_only(name: &str) -> String {
     let path = Path::new(name);
-    let of_run = path.parent().filter(|run| {
-        path.ends_with("last") && !path.exists() && run.join("model.safetensors").is_file()
-    });
+    let of_run = path
+        .parent()
+        .filter(|run| path.ends_with("last") && !path.exists() && folder::has_finished(run));
     of_run.map_or_else(|| name.to_owned(), |run| run.to_string_lossy().into_owned())
 }
 
-/// Refuses to write where a model is read from.
+/// Refuses to write where a model is read from, or above it.
 fn refuse_own_folder(out: &Path, model: &Path, key: &str) -> Result<()> {
     let real = |path: &Path| path.canonicalize().ok();
-    if real(out).is_some() && real(out) == real(model) {
+    let inside = real(out).zip(real(model)).is_some_and(|(out, model)| {
+        model == out || model.parent() == Some(&out) && model.ends_with("last")
+    });
+    if inside {
         let what = format!("`output.dir` is the folder of `{key}`");
         return Err(InputError::new(what, out.display().to_string(), "give another --out").into());
     }
@@ -179,6 +183,10 @@ fn identity(config: &RunConfig) -> Result<Value> {
         object.remove("output");
         if let Some(data) = object.get_mut("data").and_then(Value::as_object_mut) {
             data.remove("cache");
+        }
+        // It changes memory and time, not one byte of the result.
+        if let Some(train) = object.get_mut("train").and_then(Value::as_object_mut) {
+            train.remove("recompute");
         }
     }
     Ok(value)
@@ -249,10 +257,7 @@ fn starting_model(
     let available = model.config.num_hidden_layers;
     let layers = if section.num_layers > 0 { section.num_layers } else { available };
     if section.heads > 0 || layers > available {
-        // Heads that were pruned before stay away when all of the others are kept.
-        let all = (0..available).map(|layer| model.config.kept_heads(layer).len()).min();
-        let heads = if section.heads > 0 { section.heads } else { all.unwrap_or(0) };
-        let pruning_seed = section.pruning_seed;
+        let (heads, pruning_seed) = (section.heads, section.pruning_seed);
         model = student::with_layers_and_pruned_heads(&model, layers, heads, pruning_seed, seed)?;
     } else if layers < available {
         model = student::select_layers(&model, &(0..layers).collect::<Vec<_>>())?;

@@ -94,3 +94,34 @@ fn what_cannot_be_learnt_from_a_teacher_is_refused() {
     let nothing = ["--alpha-soft", "0", "--alpha-hard", "0"];
     refused(&nothing, &["there is nothing to learn"]);
 }
+
+#[test]
+fn what_cannot_be_learnt_is_refused_before_an_earlier_run_goes() {
+    let folder = world();
+    let finetune = ["--model", "model", "--out", "teacher", "--epochs", "1"];
+    assert_eq!(train(&folder, "finetune", &finetune).code, 0);
+    let weights = folder.path().join("teacher/model.safetensors");
+    let before = std::fs::read(&weights).unwrap();
+    std::fs::rename(folder.path().join("teacher"), folder.path().join("kept")).unwrap();
+    let student = ["--teacher", "kept", "--student", "model", "--out", "student", "--epochs", "1"];
+    assert_eq!(train(&folder, "distill", &student).code, 0);
+    let weights = folder.path().join("student/model.safetensors");
+    let student_before = std::fs::read(&weights).unwrap();
+    let wrong = ["--alpha-hidden", "1", "--layer-map", "7,9", "--overwrite"];
+    train(&folder, "distill", &[&student[..], &wrong].concat()).refused(&["there is no layer 7"]);
+    assert_eq!(std::fs::read(&weights).unwrap(), student_before);
+
+    // The last model of a run lies in the run's folder, and would go with it.
+    let last = folder.path().join("student/last");
+    std::fs::create_dir(&last).unwrap();
+    for name in ["config.json", "model.safetensors", "vocab.txt", "tokenizer_config.json"] {
+        let from = folder.path().join("kept").join(name);
+        if from.is_file() {
+            std::fs::copy(from, last.join(name)).unwrap();
+        }
+    }
+    let own = ["--teacher", "student/last", "--student", "model", "--out", "student"];
+    let own = [&own[..], &["--overwrite"]].concat();
+    train(&folder, "distill", &own).refused(&["is the folder of `teacher`"]);
+    assert_eq!(std::fs::read(last.join("model.safetensors")).unwrap(), before);
+}
