@@ -22,7 +22,7 @@ fn texts() -> Folder {
         let label = ["entailment", "neutral", "contradiction"][i % 3];
         format!("{}\t{}\t{label}\n", text(i), text(i + 1))
     };
-    let files: [(&str, &str, usize, &dyn Fn(usize) -> String); 6] = [
+    let files: [(&str, &str, usize, Line<'_>); 6] = [
         ("sst2/train.tsv", "sentence\tlabel\n", 120, &sst2),
         ("sst2/dev.tsv", "sentence\tlabel\n", 24, &sst2),
         ("stsb/train.tsv", "sentence1\tsentence2\tscore\n", 120, &stsb),
@@ -51,6 +51,9 @@ fn config(folder: &Folder, model: &str) -> Value {
     let path = folder.path().join(model).join("config.json");
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
 }
+
+/// A line of a file, by its number.
+type Line<'a> = &'a dyn Fn(usize) -> String;
 
 #[test]
 fn a_classifier_is_trained_distilled_evaluated_and_asked() {
