@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use limbeck_data::glue::TextTask;
 use limbeck_data::{Batch, Examples, Purpose};
-use limbeck_model::Model;
 use limbeck_kernels::random::Key;
+use limbeck_model::Model;
 use limbeck_train::learner::Learner;
 use limbeck_train::losses::{HardLoss, Intermediate, Weighted};
 use limbeck_train::objective::Objective;
@@ -58,8 +58,12 @@ fn a_warm_step_allocates_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let tokenizer = support::tokenizer(folder.path());
     let questions = support::features(&support::questions(64), &tokenizer, Purpose::Train);
-    let of_task =
-        |task| (support::text_features(&support::texts(task, 64), &tokenizer), support::classifier(task, 1));
+    let of_task = |task| {
+        (
+            support::text_features(&support::texts(task, 64), &tokenizer),
+            support::classifier(task, 1),
+        )
+    };
     let (labelled, classifier) = of_task(TextTask::Classify);
     let (valued, regressor) = of_task(TextTask::Regress);
     let runs: [(&dyn Examples, Model, &str); 3] = [
@@ -78,7 +82,11 @@ fn a_warm_step_allocates_nothing() {
     }
 }
 
-fn allocations_of_warm_steps(learner: &mut Learner, features: &dyn Examples, parts: usize) -> usize {
+fn allocations_of_warm_steps(
+    learner: &mut Learner,
+    features: &dyn Examples,
+    parts: usize,
+) -> usize {
     let mut batch = Batch::default();
     let mut parts = vec![0.0; parts];
     let batches: Vec<Vec<usize>> = (0..4).map(|i| (i * 16..(i + 1) * 16).collect()).collect();

@@ -32,7 +32,9 @@ pub fn repeat(plan: &Plan, runs: usize) -> Plan {
         Stage { name: Some(name), config }
     };
     let stages = plan.stages.iter();
-    Plan { stages: stages.flat_map(|stage| (0..runs).map(move |run| repeated(stage, run))).collect() }
+    Plan {
+        stages: stages.flat_map(|stage| (0..runs).map(move |run| repeated(stage, run))).collect(),
+    }
 }
 
 /// How the metrics of runs lie; `results` are those of `limbeck finetune --json`. Runs in which a
@@ -105,9 +107,7 @@ mod tests {
 
     #[test]
     fn the_best_the_mean_and_the_deviation_are_over_the_runs_that_have_the_metric() {
-        let result = |out: &str, accuracy: f64, pearson: Option<f64>| {
-            json!({"out": out, "metrics": {"accuracy": accuracy, "pearson": pearson}})
-        };
+        let result = |out: &str, accuracy: f64, pearson: Option<f64>| json!({"out": out, "metrics": {"accuracy": accuracy, "pearson": pearson}});
         let results =
             [result("a", 0.5, None), result("b", 0.75, Some(0.5)), result("c", 0.25, None)];
         let spreads = spreads(&results);

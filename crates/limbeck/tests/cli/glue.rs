@@ -109,9 +109,24 @@ fn a_head_of_other_labels_is_drawn_anew_and_the_second_set_is_scored_too() {
     let first = ["--model", "model", "--epochs", "1", "--out", "first"];
     assert_eq!(train(&folder, "finetune", "sst2", &first).code, 0);
     let args = [
-        "finetune", "--task", "mnli", "--model", "first", "--train", "mnli/train.tsv", "--dev",
-        "mnli/dev.tsv", "--dev-mismatched", "mnli/dev.tsv", "--epochs", "1", "--max-length", "24",
-        "--out", "second", "--json",
+        "finetune",
+        "--task",
+        "mnli",
+        "--model",
+        "first",
+        "--train",
+        "mnli/train.tsv",
+        "--dev",
+        "mnli/dev.tsv",
+        "--dev-mismatched",
+        "mnli/dev.tsv",
+        "--epochs",
+        "1",
+        "--max-length",
+        "24",
+        "--out",
+        "second",
+        "--json",
     ];
     let outcome = folder.run(&args);
     let metrics = &outcome.json()["metrics"];
@@ -167,9 +182,25 @@ fn labels_and_texts_of_one_s_own_need_no_task_of_glue() {
     };
     folder.write("own.jsonl", (0..60).map(line).collect::<String>());
     let args = [
-        "finetune", "--task", "classify", "--model", "model", "--train", "own.jsonl", "--dev",
-        "own.jsonl", "--epochs", "10", "--max-length", "16", "--learning-rate", "3e-3", "--out",
-        "own", "--json", "--quiet",
+        "finetune",
+        "--task",
+        "classify",
+        "--model",
+        "model",
+        "--train",
+        "own.jsonl",
+        "--dev",
+        "own.jsonl",
+        "--epochs",
+        "10",
+        "--max-length",
+        "16",
+        "--learning-rate",
+        "3e-3",
+        "--out",
+        "own",
+        "--json",
+        "--quiet",
     ];
     let result = folder.run(&args).json();
     assert!(result["metrics"]["accuracy"].as_f64().unwrap() > 0.9, "{result}");
@@ -181,9 +212,8 @@ fn broken_rows_and_wrong_tasks_are_refused_on_one_line() {
     let folder = texts();
     let run = |name: &str, content: &str, parts: &[&str]| {
         folder.write("broken.tsv", content);
-        let args = [
-            "finetune", "--task", name, "--model", "model", "--train", "broken.tsv", "--out", "o",
-        ];
+        let args =
+            ["finetune", "--task", name, "--model", "model", "--train", "broken.tsv", "--out", "o"];
         folder.run(&args).refused(parts);
     };
     run("sst2", "sentence\tlabel\na\t1\nb\n", &["broken.tsv", "line 3", "1 columns, of 2"]);
