@@ -55,11 +55,11 @@ impl Places {
         let place = |wanted: &[&'static str]| {
             names.iter().position(|name| wanted.contains(name)).ok_or(wanted.first().copied())
         };
+        let text = place(columns.text).map_err(Option::unwrap_or_default)?;
         let pair = match place(columns.pair) {
             Err(Some(missing)) if columns.pair_is_needed => return Err(missing),
             found => found.ok(),
         };
-        let text = place(columns.text).map_err(Option::unwrap_or_default)?;
         Ok(Places { text, pair, label: place(columns.label).ok() })
     }
 
