@@ -29,7 +29,7 @@ const PASSES: usize = 3;
 pub type Metrics = BTreeMap<String, f64>;
 
 /// Of the model that a run left in `folder`: the scores of its evaluation, `parameters`,
-/// `macs` of a window and `latency`.
+/// `macs` of a window and, where it answers questions, `latency`.
 pub fn of_run(folder: &Path, config: &RunConfig, console: Console) -> Result<Metrics> {
     let path = folder.join("metrics.json");
     let text = std::fs::read_to_string(&path)
@@ -42,7 +42,7 @@ pub fn of_run(folder: &Path, config: &RunConfig, console: Console) -> Result<Met
     drop(model);
     metrics.insert("parameters".to_owned(), sizes.parameters as f64);
     metrics.insert("macs".to_owned(), sizes.macs as f64);
-    if let Some(dev) = &config.data.dev {
+    if let Some(dev) = config.data.dev.as_ref().filter(|_| config.task.texts().is_none()) {
         let data = questions(dev)?;
         let name = folder.to_string_lossy();
         let latency = latency(&name, &data, &LengthArgs::default(), console)?;
