@@ -85,16 +85,11 @@ pub fn soft_cross_entropy(
     weight: f64,
     gradient: &mut [f32],
 ) -> f64 {
-    let own_total = log_sum_exp(logits, temperature);
-    let teacher_total = log_sum_exp(teacher, temperature);
-    let mut loss = 0.0;
-    for ((gradient, &logit), &teacher) in gradient.iter_mut().zip(logits).zip(teacher) {
-        let own = f64::from(logit) / temperature - own_total;
-        let wanted = (f64::from(teacher) / temperature - teacher_total).exp();
-        loss -= wanted * own;
-        *gradient += (weight / temperature * (own.exp() - wanted)) as f32;
-    }
-    weight * loss
+    let total = log_sum_exp(teacher, temperature);
+    let logarithms = teacher.iter().map(|&logit| f64::from(logit) / temperature - total);
+    let entropy = -logarithms.map(|logarithm| logarithm.exp() * logarithm).sum::<f64>();
+    let without_square = weight / (temperature * temperature);
+    divergence(logits, teacher, temperature, without_square, gradient) + weight * entropy
 }
 
 /// `Σ (value - target)²` over the numbers of one regression, which is commonly one.
