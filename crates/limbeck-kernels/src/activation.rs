@@ -57,40 +57,44 @@ for_each_isa! {
 }
 
 for_each_isa! {
-    fn gelu_backward<FMA>(inputs: &[f32], outputs: &mut [f32], gradient: &mut [f32]) {
-        for ((gradient, output), &x) in gradient.iter_mut().zip(outputs).zip(inputs) {
+    fn gelu_backward<FMA>(values: &mut [f32], gradient: &mut [f32]) {
+        for (gradient, value) in gradient.iter_mut().zip(values) {
+            let x = *value;
             let (cumulative, density) = math::normal::<FMA>(x);
-            *output = x * cumulative;
+            *value = x * cumulative;
             *gradient *= math::mul_add::<FMA>(x, density, cumulative);
         }
     }
 }
 
 for_each_isa! {
-    fn gelu_tanh_backward<FMA>(inputs: &[f32], outputs: &mut [f32], gradient: &mut [f32]) {
-        for ((gradient, output), &x) in gradient.iter_mut().zip(outputs).zip(inputs) {
+    fn gelu_tanh_backward<FMA>(values: &mut [f32], gradient: &mut [f32]) {
+        for (gradient, value) in gradient.iter_mut().zip(values) {
+            let x = *value;
             let t = math::tanh::<FMA>(SQRT_2_OVER_PI * (x + CUBIC * x * x * x));
             let inner = SQRT_2_OVER_PI * (1.0 + 3.0 * CUBIC * x * x);
-            *output = 0.5 * x * (1.0 + t);
+            *value = 0.5 * x * (1.0 + t);
             *gradient *= 0.5 * (1.0 + t) + 0.5 * x * (1.0 - t * t) * inner;
         }
     }
 }
 
 for_each_isa! {
-    fn relu_backward<FMA>(inputs: &[f32], outputs: &mut [f32], gradient: &mut [f32]) {
-        for ((gradient, output), &x) in gradient.iter_mut().zip(outputs).zip(inputs) {
-            *output = if x < 0.0 { 0.0 } else { x };
+    fn relu_backward<FMA>(values: &mut [f32], gradient: &mut [f32]) {
+        for (gradient, value) in gradient.iter_mut().zip(values) {
+            let x = *value;
+            *value = if x < 0.0 { 0.0 } else { x };
             *gradient = if x <= 0.0 { 0.0 } else { *gradient };
         }
     }
 }
 
 for_each_isa! {
-    fn tanh_backward<FMA>(inputs: &[f32], outputs: &mut [f32], gradient: &mut [f32]) {
-        for ((gradient, output), &x) in gradient.iter_mut().zip(outputs).zip(inputs) {
+    fn tanh_backward<FMA>(values: &mut [f32], gradient: &mut [f32]) {
+        for (gradient, value) in gradient.iter_mut().zip(values) {
+            let x = *value;
             let t = math::tanh::<FMA>(x);
-            *output = t;
+            *value = t;
             *gradient *= 1.0 - t * t;
         }
     }
@@ -130,35 +134,33 @@ impl Activation {
 
     /// Turns the gradient of the outputs into that of the inputs, in place, and adds
     /// its sum over the rows to `bias_gradient` (`[columns]`): the inputs are a product
-    /// plus a bias, so both come in one pass. Writes the outputs once more, which costs
-    /// less than to have kept those of every layer.
+    /// plus a bias, so both come in one pass. Turns `values` from the inputs into the
+    /// outputs, which costs less than to have kept those of every layer.
     ///
-    /// `inputs`, `outputs` and `gradient` are `[rows, columns]`.
+    /// `values` and `gradient` are `[rows, columns]`.
     pub fn backward(
         self,
-        inputs: &[f32],
-        outputs: &mut [f32],
+        values: &mut [f32],
         gradient: &mut [f32],
         bias_gradient: &mut [f32],
         scratch: &mut Partials,
     ) {
         let _timer = profile::timer("activation backward", || 0.0);
         let columns = bias_gradient.len();
-        let rows = inputs.len() / columns;
-        assert!(outputs.len() == inputs.len() && gradient.len() == inputs.len());
-        let (outputs, gradient) = (Shared::new(outputs), Shared::new(gradient));
+        let rows = values.len() / columns;
+        assert!(gradient.len() == values.len());
+        let (values, gradient) = (Shared::new(values), Shared::new(gradient));
         scratch.fill(rows, columns, |block, partial| {
             for row in block {
                 let range = row * columns..(row + 1) * columns;
-                let inputs = &inputs[range.clone()];
                 // SAFETY: each row belongs to one block.
-                let (outputs, gradient) =
-                    unsafe { (outputs.range(range.clone()), gradient.range(range)) };
+                let (values, gradient) =
+                    unsafe { (values.range(range.clone()), gradient.range(range)) };
                 match self {
-                    Activation::Gelu => gelu_backward(inputs, outputs, gradient),
-                    Activation::GeluTanh => gelu_tanh_backward(inputs, outputs, gradient),
-                    Activation::Relu => relu_backward(inputs, outputs, gradient),
-                    Activation::Tanh => tanh_backward(inputs, outputs, gradient),
+                    Activation::Gelu => gelu_backward(values, gradient),
+                    Activation::GeluTanh => gelu_tanh_backward(values, gradient),
+                    Activation::Relu => relu_backward(values, gradient),
+                    Activation::Tanh => tanh_backward(values, gradient),
                 }
                 add_row(gradient, partial);
             }
@@ -182,11 +184,10 @@ mod tests {
         for activation in
             [Activation::Gelu, Activation::GeluTanh, Activation::Relu, Activation::Tanh]
         {
-            let mut outputs = vec![f32::NAN; inputs.len()];
+            let mut outputs = inputs.clone();
             let mut gradient = weights.clone();
             let mut bias_gradient = vec![0.0; columns];
             activation.backward(
-                &inputs,
                 &mut outputs,
                 &mut gradient,
                 &mut bias_gradient,

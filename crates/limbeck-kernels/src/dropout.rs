@@ -11,6 +11,17 @@ pub struct Dropout {
     key: Key,
     threshold: u32,
     scale: f32,
+    place: Place,
+}
+
+/// Where the rows of a part of a batch lie in the whole: there they drop what they would drop in
+/// the whole, so that a batch may be divided.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Place {
+    /// The rows before it.
+    pub first_row: usize,
+    /// The sequences before it.
+    pub first_sequence: usize,
 }
 
 impl Dropout {
@@ -22,7 +33,13 @@ impl Dropout {
         // zero takes the one value in 2^32 that would slip through.
         let threshold = (f64::from(rate) * 4_294_967_296.0) as u32;
         let scale = if rate < 1.0 { 1.0 / (1.0 - rate) } else { 0.0 };
-        Self { key, threshold, scale }
+        Self { key, threshold, scale, place: Place::default() }
+    }
+
+    /// The same for a part of a batch.
+    #[must_use]
+    pub fn at(self, place: Place) -> Self {
+        Self { place, ..self }
     }
 
     /// No dropout.
@@ -35,17 +52,17 @@ impl Dropout {
         self.threshold == 0
     }
 
-    /// The same rate under another key.
-    #[must_use]
-    pub(crate) fn child(self, name: u64) -> Self {
-        Self { key: self.key.child(name), ..self }
+    /// The mask over rows of `columns` values, ready for a loop.
+    pub(crate) fn mask_of_rows(self, columns: usize) -> Option<Mask> {
+        let first = (self.place.first_row * columns) as u32;
+        (!self.is_none()).then(|| Mask { first, ..Mask::new(self, self.key) })
     }
 
-    /// The mask, ready for a loop.
-    #[inline(always)]
-    pub(crate) fn mask(self) -> Mask {
-        let (low, high) = self.key.halves();
-        Mask { low, high, threshold: self.threshold, scale: self.scale }
+    /// The mask of one head of one sequence: its own stream, so that it does not depend on which
+    /// thread asks. `index` is `sequence * heads + head`.
+    pub(crate) fn mask_of_head(self, index: usize, heads: usize) -> Option<Mask> {
+        let index = self.place.first_sequence * heads + index;
+        (!self.is_none()).then(|| Mask::new(self, self.key.child(index as u64)))
     }
 }
 
@@ -58,6 +75,11 @@ for_each_isa! {
 }
 
 impl Mask {
+    fn new(dropout: Dropout, key: Key) -> Self {
+        let (low, high) = key.halves();
+        Mask { low, high, threshold: dropout.threshold, scale: dropout.scale, first: 0 }
+    }
+
     /// Multiplies `values` by the factors of `index..`, on this thread.
     pub fn apply_here(self, values: &mut [f32], index: u32) {
         apply_part(values, self, index);
@@ -65,14 +87,12 @@ impl Mask {
 }
 
 impl Dropout {
-    /// Multiplies `values` by the factors that belong to their places. Forward and
-    /// backward are the same.
-    pub fn apply(self, values: &mut [f32]) {
+    /// Multiplies rows of `columns` values by the factors that belong to their places. Forward
+    /// and backward are the same.
+    pub fn apply(self, values: &mut [f32], columns: usize) {
         const TASK_VALUES: usize = 1 << 15;
-        if self.is_none() {
-            return;
-        }
-        let (mask, len) = (self.mask(), values.len());
+        let Some(mask) = self.mask_of_rows(columns) else { return };
+        let len = values.len();
         let values = Shared::new(values);
         threads::run(len.div_ceil(TASK_VALUES), |task| {
             let range = task * TASK_VALUES..((task + 1) * TASK_VALUES).min(len);
@@ -89,6 +109,8 @@ pub(crate) struct Mask {
     high: u32,
     threshold: u32,
     scale: f32,
+    /// Added to every index.
+    first: u32,
 }
 
 impl Mask {
@@ -98,7 +120,7 @@ impl Mask {
     /// `lowbias32`), one word of the key before each, which vectorises.
     #[inline(always)]
     pub fn factor(self, index: u32) -> f32 {
-        let h = index ^ self.low;
+        let h = index.wrapping_add(self.first) ^ self.low;
         let h = (h ^ (h >> 16)).wrapping_mul(0x7feb_352d) ^ self.high;
         let h = (h ^ (h >> 15)).wrapping_mul(0x846c_a68b);
         let h = h ^ (h >> 16);
@@ -111,8 +133,8 @@ mod tests {
     use super::*;
 
     fn kept(rate: f32, key: Key, n: u32) -> Vec<bool> {
-        let mask = Dropout::new(rate, key).mask();
-        (0..n).map(|i| mask.factor(i) > 0.0).collect()
+        let mask = Dropout::new(rate, key).mask_of_rows(1);
+        (0..n).map(|i| mask.is_none_or(|mask| mask.factor(i) > 0.0)).collect()
     }
 
     #[test]
@@ -136,6 +158,17 @@ mod tests {
         for shift in [1, 2, 16, 384, 1536] {
             assert!((agree(&a, &a[shift..]) - 0.5).abs() < 0.01, "shift {shift}");
         }
+    }
+
+    #[test]
+    fn a_part_of_a_batch_drops_what_the_whole_drops_there() {
+        let (columns, first_row) = (7, 5);
+        let dropout = Dropout::new(0.5, Key::new(5));
+        let mut whole = vec![1.0; 20 * columns];
+        dropout.apply(&mut whole, columns);
+        let mut part = vec![1.0; 10 * columns];
+        dropout.at(Place { first_row, first_sequence: 0 }).apply(&mut part, columns);
+        assert_eq!(part, whole[first_row * columns..][..10 * columns]);
     }
 
     #[test]

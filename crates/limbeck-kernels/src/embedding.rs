@@ -86,7 +86,7 @@ pub fn forward(
 ) {
     let _timer = profile::timer("embedding forward", || 0.0);
     let hidden = norm.weight.len();
-    let mask = (!dropout.is_none()).then(|| dropout.mask());
+    let mask = dropout.mask_of_rows(hidden);
     let row_of = |index: usize| index * hidden..(index + 1) * hidden;
     let shared = (Shared::new(normalised), Shared::new(reciprocals), Shared::new(out));
     each_block(tokens.input_ids.len(), |row| {
@@ -132,7 +132,7 @@ pub fn backward(
     let _timer = profile::timer("embedding backward", || 0.0);
     let hidden = norm.weight.len();
     let rows = reciprocals.len();
-    let mask = (!dropout.is_none()).then(|| dropout.mask());
+    let mask = dropout.mask_of_rows(hidden);
     {
         let gradient = Shared::new(gradient);
         scratch.fill(rows, 3 * hidden, |block, partial| {

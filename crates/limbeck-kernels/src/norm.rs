@@ -115,7 +115,7 @@ pub fn residual_norm(
     let hidden = bias.len();
     let rows = reciprocals.len();
     assert!(product.len() == rows * hidden && residual.len() == rows * hidden);
-    let mask = (!dropout.is_none()).then(|| dropout.mask());
+    let mask = dropout.mask_of_rows(hidden);
     let (product, reciprocals, out) =
         (Shared::new(product), Shared::new(reciprocals), Shared::new(out));
     each_block(rows, |row| {
@@ -168,7 +168,7 @@ pub fn residual_norm_backward(
 ) {
     let _timer = profile::timer("norm backward", || 0.0);
     let hidden = norm.weight.len();
-    let mask = (!dropout.is_none()).then(|| dropout.mask());
+    let mask = dropout.mask_of_rows(hidden);
     let (d_residual, d_product) = (Shared::new(d_residual), Shared::new(d_product));
     scratch.fill(reciprocals.len(), 3 * hidden, |block, partial| {
         let (weight, rest) = partial.split_at_mut(hidden);

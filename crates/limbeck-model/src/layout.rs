@@ -99,6 +99,13 @@ pub struct LayerSlots {
 }
 
 impl LayerSlots {
+    /// All tensors of the layer, which lie together.
+    pub fn all(&self) -> Range<usize> {
+        self.qkv_weight.start..self.output_norm_bias.end
+    }
+}
+
+impl LayerSlots {
     /// The weights of the layer's products, each with its number of inputs: of queries, keys
     /// and values, of the attention's output, and both of the feed-forward part.
     pub fn weights(&self) -> [(Range<usize>, usize); 4] {

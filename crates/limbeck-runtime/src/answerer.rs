@@ -64,7 +64,9 @@ impl Answerer {
     pub fn answer_all(&mut self, asked: &[Asked<'_>]) -> Result<Vec<Answered>> {
         let prepared = Prepared::new(asked, &self.tokenizer, &self.features)?;
         let never = |_| ControlFlow::Continue(());
-        let logits = span_logits(&self.model, prepared.features(), &mut self.memory, never)?;
+        let features = prepared.features();
+        let all = 0..features.len();
+        let logits = span_logits(&self.model, features, all, &mut self.memory, never)?;
         let logits = logits.expect("nobody asks to stop");
         let decoded = prepared.decode(&logits, &self.decode).into_iter().enumerate();
         let answers = decoded.map(|(number, decoded)| Answered {

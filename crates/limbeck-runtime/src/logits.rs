@@ -101,7 +101,7 @@ fn fill(
     first..left.start
 }
 
-/// The logits of all features. `progress(features)` hears of each batch; `None` when it
+/// The logits of the features of a range; those of others are 0. `progress(features)` hears of each batch; `None` when it
 /// asked to stop.
 ///
 /// # Errors
@@ -109,12 +109,12 @@ fn fill(
 pub fn span_logits(
     model: &InferenceModel<'_>,
     features: &Features,
+    range: Range<usize>,
     memory: &mut Memory,
     mut progress: impl FnMut(usize) -> ControlFlow<()>,
 ) -> Result<Option<decode::SpanLogits>> {
     let mut all = decode::SpanLogits::new(features);
-    let every = 0..features.len();
-    let finished = each_batch(model, features, every, memory, |range, batch, logits| {
+    let finished = each_batch(model, features, range, memory, |range, batch, logits| {
         let done = range.len();
         for (feature, rows) in range.zip(batch.starts.windows(2)) {
             all.set(feature, &logits.start[rows[0]..rows[1]], &logits.end[rows[0]..rows[1]]);

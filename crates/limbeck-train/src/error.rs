@@ -6,6 +6,7 @@ use limbeck_data::DataError;
 use limbeck_model::ModelError;
 use limbeck_runtime::RuntimeError;
 
+use crate::ranks::RanksError;
 use crate::trackers::TrackerError;
 
 /// An error of this crate. Its text is one line and complete.
@@ -20,6 +21,9 @@ pub enum TrainError {
     /// From a model that runs.
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
+    /// Between the processes of a run.
+    #[error(transparent)]
+    Ranks(#[from] RanksError),
     /// From `train.jsonl` or TensorBoard.
     #[error(transparent)]
     Tracker(#[from] TrackerError),

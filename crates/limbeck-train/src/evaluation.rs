@@ -18,17 +18,19 @@ use limbeck_runtime::logits::{Memory, span_logits};
 use crate::error::Result;
 use crate::folder::write_json;
 use crate::observer::{Observer, advance};
+use crate::ranks::Ranks;
 pub use texts::{TextEvaluation, TextEvaluationSet};
 
 /// Data on which the models of a run are compared, whatever their head.
 pub trait DevelopmentSet {
-    /// Examines a model; `None` when the observer asked to stop.
+    /// Examines a model, each process a part of the data; `None` when an observer asked to stop.
     ///
     /// # Errors
     /// When the data does not fit the model.
     fn examine(
         &self,
         model: &InferenceModel<'_>,
+        ranks: &mut Ranks,
         observer: &mut dyn Observer,
     ) -> Result<Option<Examined<'_>>>;
 }
@@ -85,18 +87,29 @@ pub struct Evaluation {
 }
 
 impl EvaluationSet {
-    /// Evaluates a model; `None` when the observer asked to stop.
+    /// Evaluates a model, each process a part of the questions; `None` when an observer asked to
+    /// stop.
     ///
     /// # Errors
     /// When the features do not fit the model.
     pub fn evaluate(
         &self,
         model: &InferenceModel<'_>,
+        ranks: &mut Ranks,
         observer: &mut dyn Observer,
     ) -> Result<Option<Evaluation>> {
-        observer.stage("evaluating", Some(self.features.len() as u64));
-        let logits = span_logits(model, &self.features, &mut Memory::default(), advance(observer))?;
-        logits.map(|logits| self.score(&logits)).transpose()
+        let own = ranks.share_of(self.features.len());
+        observer.stage("evaluating", Some(own.len() as u64));
+        let memory = &mut Memory::default();
+        let logits = span_logits(model, &self.features, own, memory, advance(observer))?;
+        if ranks.any(logits.is_none())? {
+            return Ok(None);
+        }
+        let Some(mut logits) = logits else { return Ok(None) };
+        for values in logits.values_mut() {
+            ranks.sum(values)?;
+        }
+        self.score(&logits).map(Some)
     }
 
     /// Evaluates logits that are there already.
@@ -133,9 +146,10 @@ impl DevelopmentSet for EvaluationSet {
     fn examine(
         &self,
         model: &InferenceModel<'_>,
+        ranks: &mut Ranks,
         observer: &mut dyn Observer,
     ) -> Result<Option<Examined<'_>>> {
-        let Some(evaluation) = self.evaluate(model, observer)? else { return Ok(None) };
+        let Some(evaluation) = self.evaluate(model, ranks, observer)? else { return Ok(None) };
         let (score, threshold) = (evaluation.score(), evaluation.threshold);
         let Evaluation { metrics, decoded, .. } = evaluation;
         let predictions =

@@ -3,8 +3,11 @@
 
 use limbeck_data::Batch;
 use limbeck_kernels::random::Key;
-use limbeck_model::encoder::{self, Activations, BackwardBuffers, Mode, NoTaps, Route, Taps};
+use limbeck_model::encoder::{
+    self, Activations, BackwardBuffers, Mode, NoTaps, Place, Route, Taps,
+};
 use limbeck_model::heads::Outputs;
+use limbeck_model::layout::LayerSlots;
 use limbeck_model::{Classes, Head, Model, ProblemType};
 use limbeck_runtime::logits::tokens;
 
@@ -13,6 +16,8 @@ use crate::losses::{self, Weighted};
 use crate::objective::Objective;
 use crate::optimizer::{Optimizer, Trained};
 use crate::options::OptimizerOptions;
+use crate::ranks::division::Shares;
+use crate::ranks::{Exchange, Ranks};
 
 /// Names the streams of random bits of a step's shortened passes below its key; those of the
 /// encoder lie below 2^32.
@@ -28,10 +33,41 @@ pub struct Learner {
     pub objective: Objective,
     /// Whether values are dropped.
     pub dropout: bool,
+    /// The processes that train the same model.
+    pub exchange: Exchange,
     gradients: Vec<f32>,
     memory: Memory,
     /// What the head said in the whole pass, while shortened ones learn from it.
     whole: Outputs,
+}
+
+/// How a batch enters a step.
+#[derive(Debug, Clone, Copy)]
+pub struct Portion {
+    /// Of its random bits.
+    pub key: Key,
+    /// Where it lies in the batch that it is a part of.
+    pub place: Place,
+    /// Its weight in the step, by what a loss is a mean over.
+    pub shares: Shares,
+    /// Whether it is the last of the step, so that gradients may go to the other processes.
+    pub last: bool,
+}
+
+impl Portion {
+    /// A whole batch, with its share of the step.
+    pub fn whole(key: Key, share: f64) -> Portion {
+        let Shares { sequences, rows, pairs } = Shares::WHOLE;
+        let shares =
+            Shares { sequences: share * sequences, rows: share * rows, pairs: share * pairs };
+        Portion { key, place: Place::default(), shares, last: false }
+    }
+
+    /// The random bits of pass `pass`; those of the whole one are the portion's own.
+    fn mode(&self, pass: usize, dropout: bool) -> (Key, Mode) {
+        let key = if pass == 0 { self.key } else { self.key.child(PASSES + pass as u64) };
+        (key, if dropout { Mode::Train(key, self.place) } else { Mode::Evaluate })
+    }
 }
 
 /// The memory of one pass.
@@ -48,7 +84,9 @@ impl Learner {
     /// Prepares `model` for training, with dropout.
     pub fn new(model: Model, options: &OptimizerOptions, objective: impl Into<Objective>) -> Self {
         let objective = objective.into();
+        let layers = model.layout.slots.layers.iter().map(LayerSlots::all).collect();
         Learner {
+            exchange: Exchange::new(Ranks::alone(), layers),
             optimizer: Optimizer::new(options, &model.layout, objective.projection()),
             gradients: vec![0.0; model.layout.len],
             memory: Memory {
@@ -69,11 +107,9 @@ impl Learner {
         self.memory.activations.recompute = recompute;
     }
 
-    /// Adds `share` times the gradient of the objective over one batch to the gradients. Returns
-    /// the objective, whatever the share; each of its parts ([`Objective::names`]) is added to
-    /// `parts`.
-    ///
-    /// `key` is that of this batch's random bits.
+    /// Adds the gradient of the objective over one batch, times its share of the step, to the
+    /// gradients. Returns the objective times that share; each of its parts
+    /// ([`Objective::names`]) is added to `parts`.
     ///
     /// # Errors
     /// When a token, segment or length is beyond the model's tables, or the labels are not of
@@ -81,45 +117,48 @@ impl Learner {
     pub fn accumulate(
         &mut self,
         batch: &Batch,
-        key: Key,
-        share: f64,
+        portion: Portion,
         parts: &mut [f64],
     ) -> Result<f64> {
         self.model.check_tokens(tokens(batch))?;
         check_labels(&self.model.config.head, batch)?;
         let passes = self.objective.sandwich.as_ref().map_or(1, |sandwich| sandwich.passes());
-        let share_of_pass = share / passes as f64;
-        let mut total = self.whole_pass(batch, key, (share, share_of_pass), parts)?;
+        let mut total = self.whole_pass(batch, portion, passes, parts)?;
         if passes > 1 {
             std::mem::swap(&mut self.whole, &mut self.memory.outputs);
         }
         for pass in 1..passes {
-            let value = self.shortened_pass(pass, batch, key, share_of_pass)?;
+            let value = self.shortened_pass((pass, passes), batch, portion)?;
             total += value;
             if let Some(part) = parts.last_mut() {
-                *part += value * share / (passes - 1) as f64;
+                *part += value / (passes - 1) as f64;
             }
         }
         Ok(total / passes as f64)
     }
 
+    /// The pass with the run's own losses. Returns the objective times the portion's share.
     fn whole_pass(
         &mut self,
         batch: &Batch,
-        key: Key,
-        (share, share_of_pass): (f64, f64),
+        portion: Portion,
+        passes: usize,
         parts: &mut [f64],
     ) -> Result<f64> {
-        let mode = if self.dropout { Mode::Train(key) } else { Mode::Evaluate };
+        let (key, mode) = portion.mode(0, self.dropout);
+        let of_pass = |share: f64| share / passes as f64;
+        let Shares { sequences, rows, pairs } = portion.shares;
+        let shares =
+            Shares { sequences: of_pass(sequences), rows: of_pass(rows), pairs: of_pass(pairs) };
+        let exchange = (portion.last && passes == 1).then_some(&mut self.exchange);
         let Objective { losses, intermediate, sandwich, .. } = &mut self.objective;
         let longest = longest(batch);
-        let key = key.child(PASSES);
         let route = match sandwich {
-            Some(sandwich) => sandwich.draw(0, longest, key).route(),
+            Some(sandwich) => sandwich.draw(0, longest, key.child(PASSES)).route(),
             None => Route::default(),
         };
         let mut look = match intermediate {
-            Some(intermediate) => Some(intermediate.look(batch, share_of_pass)?),
+            Some(intermediate) => Some(intermediate.look(batch, shares)?),
             None => None,
         };
         let taps: &mut dyn Taps = match &mut look {
@@ -128,36 +167,82 @@ impl Learner {
         };
         let mut total = 0.0;
         let (of_losses, of_others) = parts.split_at_mut(losses.len());
-        let pass = (&self.model, &mut self.memory, self.gradients.as_mut_slice());
-        run(pass, batch, mode, route, taps, |outputs| {
+        let pass = Pass {
+            model: &self.model,
+            memory: &mut self.memory,
+            gradients: &mut self.gradients,
+            exchange,
+        };
+        pass.run(batch, mode, route, taps, |outputs| {
             for (Weighted { weight, loss }, part) in losses.iter().zip(of_losses) {
-                let value = losses::add(&**loss, batch, outputs, *weight * share_of_pass);
-                *part += value * share;
-                total += *weight * value;
+                let value = losses::add(&**loss, batch, outputs, *weight * shares.sequences);
+                *part += value * sequences;
+                total += *weight * value * sequences;
             }
         })?;
         if let Some(sums) = look.map(|look| look.sums) {
             let weights = intermediate.as_ref().map_or([0.0; 2], |losses| losses.weights());
-            for ((sum, weight), part) in sums.into_iter().zip(weights).zip(of_others) {
+            let terms = sums.into_iter().zip(weights).zip([rows, pairs]);
+            for (((sum, weight), share), part) in terms.zip(of_others) {
                 *part += sum * share;
-                total += weight * sum;
+                total += weight * sum * share;
             }
         }
         Ok(total)
     }
 
-    fn shortened_pass(&mut self, pass: usize, batch: &Batch, key: Key, share: f64) -> Result<f64> {
+    /// A pass on which tokens leave. Returns its divergence times the portion's share.
+    fn shortened_pass(
+        &mut self,
+        (pass, passes): (usize, usize),
+        batch: &Batch,
+        portion: Portion,
+    ) -> Result<f64> {
         let Some(sandwich) = &mut self.objective.sandwich else { return Ok(0.0) };
-        let key = key.child(PASSES + pass as u64);
-        let mode = if self.dropout { Mode::Train(key) } else { Mode::Evaluate };
+        let (key, mode) = portion.mode(pass, self.dropout);
         let drawn = sandwich.draw(pass, longest(batch), key.child(PASSES));
+        let share = portion.shares.sequences;
         let mut value = 0.0;
         let whole = &self.whole;
-        let pass = (&self.model, &mut self.memory, self.gradients.as_mut_slice());
-        run(pass, batch, mode, drawn.route(), &mut NoTaps, |outputs| {
-            value = drawn.add(batch, whole, outputs, share);
+        let exchange = (portion.last && pass + 1 == passes).then_some(&mut self.exchange);
+        let pass = Pass {
+            model: &self.model,
+            memory: &mut self.memory,
+            gradients: &mut self.gradients,
+            exchange,
+        };
+        pass.run(batch, mode, drawn.route(), &mut NoTaps, |outputs| {
+            value = drawn.add(batch, whole, outputs, share / passes as f64) * share;
         })?;
         Ok(value)
+    }
+
+    /// Adds up gradients, and some sums of a step, over all processes.
+    ///
+    /// # Errors
+    /// When another process cannot be reached.
+    pub fn exchange(&mut self, sums: &mut [f32]) -> Result<()> {
+        if self.exchange.ranks.count() > 1 {
+            self.exchange.finish(&mut self.gradients)?;
+            if let Some(projection) = self.objective.projection_mut() {
+                self.exchange.ranks.sum(&mut projection.gradients)?;
+            }
+            self.exchange.ranks.sum(sums)?;
+        }
+        Ok(())
+    }
+
+    /// Takes over the first process's state.
+    ///
+    /// # Errors
+    /// When another process cannot be reached.
+    pub fn copy_from_first(&mut self) -> Result<()> {
+        let mut ranks = std::mem::take(&mut self.exchange.ranks);
+        for (_, values) in self.state_mut() {
+            ranks.copy_from_first(values)?;
+        }
+        self.exchange.ranks = ranks;
+        Ok(())
     }
 
     /// What [`Learner::accumulate`] has added up, laid out as the parameters.
@@ -262,21 +347,41 @@ fn has_logit(classes: &Classes, label: f32) -> bool {
     }
 }
 
-/// One pass: forward along `route`, `losses(outputs)`, backward.
-fn run(
-    (model, memory, gradients): (&Model, &mut Memory, &mut [f32]),
-    batch: &Batch,
-    mode: Mode,
-    route: Route<'_>,
-    taps: &mut dyn Taps,
-    losses: impl FnOnce(&mut Outputs),
-) -> Result<()> {
-    let Memory { activations, outputs, buffers } = memory;
-    encoder::forward_along(model, tokens(batch), mode, route, activations);
-    let hidden = activations.last_hidden_state();
-    outputs.forward(model, &batch.starts, hidden, mode)?;
-    losses(outputs);
-    outputs.backward(model, &batch.starts, hidden, mode, buffers, gradients)?;
-    encoder::backward(model, tokens(batch), mode, activations, taps, buffers, gradients);
-    Ok(())
+/// What a pass works on.
+struct Pass<'a> {
+    model: &'a Model,
+    memory: &'a mut Memory,
+    gradients: &'a mut [f32],
+    /// In the last pass of a step: where gradients go.
+    exchange: Option<&'a mut Exchange>,
+}
+
+impl Pass<'_> {
+    /// Forward along `route`, `losses(outputs)`, backward.
+    fn run(
+        self,
+        batch: &Batch,
+        mode: Mode,
+        route: Route<'_>,
+        taps: &mut dyn Taps,
+        losses: impl FnOnce(&mut Outputs),
+    ) -> Result<()> {
+        let Pass { model, memory, gradients, exchange } = self;
+        let Memory { activations, outputs, buffers } = memory;
+        encoder::forward_along(model, tokens(batch), mode, route, activations);
+        let hidden = activations.last_hidden_state();
+        outputs.forward(model, &batch.starts, hidden, mode)?;
+        losses(outputs);
+        outputs.backward(model, &batch.starts, hidden, mode, buffers, gradients)?;
+        let mut departing;
+        let taps: &mut dyn Taps = match exchange {
+            Some(exchange) => {
+                departing = exchange.listening(taps);
+                &mut departing
+            }
+            None => taps,
+        };
+        encoder::backward(model, tokens(batch), mode, activations, taps, buffers, gradients);
+        Ok(())
+    }
 }

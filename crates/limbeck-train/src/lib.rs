@@ -16,6 +16,7 @@
 //! - [`importance`]: which heads, neurons and layers a model can spare
 //! - [`run`]: the loop over steps; [`observer`]: what it tells while it runs
 //! - [`folder`] and [`checkpoint`]: the output folder, exact resume
+//! - [`ranks`]: several processes that train one model together
 //! - [`trackers`]: `train.jsonl` and TensorBoard
 
 pub mod checkpoint;
@@ -29,6 +30,7 @@ pub mod objective;
 pub mod observer;
 pub mod optimizer;
 pub mod options;
+pub mod ranks;
 pub mod run;
 pub mod sandwich;
 pub mod schedule;

@@ -13,10 +13,12 @@ use crate::checkpoint::{self, Progress, Window};
 use crate::error::{Result, TrainError};
 use crate::evaluation::{DevelopmentSet, Examined};
 use crate::folder::RunFolder;
-use crate::learner::Learner;
+use crate::learner::{Learner, Portion};
 use crate::objective::Objective;
 use crate::observer::{Observer, StepReport};
 use crate::options::{OptimizerOptions, ScheduleOptions, TrainOptions};
+use crate::ranks::division::{self, Part, Shares};
+use crate::ranks::{Exchange, Ranks};
 use crate::schedule::Schedule;
 use crate::teacher;
 use crate::trackers::{
@@ -41,8 +43,10 @@ pub struct Run<'a> {
     pub optim: &'a OptimizerOptions,
     /// The learning rate over the steps.
     pub schedule: &'a ScheduleOptions,
-    /// Where everything is written.
-    pub folder: &'a mut RunFolder,
+    /// Where everything is written, by the first process.
+    pub folder: Option<&'a mut RunFolder>,
+    /// The processes that train together.
+    pub ranks: Ranks,
     /// What `limbeck.json` will say beside the metrics.
     pub notes: Limbeck,
 }
@@ -97,7 +101,7 @@ impl Run<'_> {
     /// # Errors
     /// When options make no sense, the loss diverges or the folder cannot be written.
     /// The last checkpoint is kept.
-    pub fn execute(self, observer: &mut dyn Observer) -> Result<Outcome> {
+    pub fn execute(mut self, observer: &mut dyn Observer) -> Result<Outcome> {
         self.train.validate()?;
         self.optim.validate()?;
         if self.features.is_empty() {
@@ -108,31 +112,39 @@ impl Run<'_> {
         }
         let total_steps = total_steps(self.train, self.features.len());
         let schedule = Schedule::new(self.schedule, self.optim.learning_rate, total_steps)?;
-        self.folder.begin()?;
         let inputs = fingerprint(&self.model, self.features, &self.objective);
         let mut learner = Learner::new(self.model, self.optim, self.objective);
+        learner.exchange.ranks = self.ranks;
         learner.dropout = self.train.dropout;
         learner.recompute(self.train.recompute);
-        let resumed = checkpoint::load(self.folder.path(), &mut learner)?;
-        if resumed.as_ref().is_some_and(|progress| progress.inputs != inputs) {
-            return Err(TrainError::Folder {
-                path: self.folder.path().to_owned(),
-                reason: "the data, the model or a teacher changed since this run was stopped; \
-                         give another --out, or --overwrite"
-                    .into(),
-            });
+        let mut resumed = None;
+        let mut trackers = Trackers(Vec::new());
+        if let Some(folder) = &mut self.folder {
+            folder.begin()?;
+            resumed = checkpoint::load(folder.path(), &mut learner)?;
+            if resumed.as_ref().is_some_and(|progress| progress.inputs != inputs) {
+                return Err(TrainError::Folder {
+                    path: folder.path().to_owned(),
+                    reason: "the data, the model or a teacher changed since this run was stopped; \
+                             give another --out, or --overwrite"
+                        .into(),
+                });
+            }
+            trackers = self::trackers(folder.path(), resumed.as_ref())?;
         }
-        let progress = resumed.clone().unwrap_or(Progress { inputs, ..Progress::default() });
+        let mut progress = resumed.unwrap_or(Progress { inputs, ..Progress::default() });
+        begin_together(&mut learner, &mut progress)?;
         if progress.step > 0 {
             let message = format!("resuming after step {} of {total_steps}", progress.step);
             observer.message(&message);
         }
         let mut loop_ = Loop {
-            trackers: trackers(self.folder.path(), resumed.as_ref())?,
+            trackers,
             batches: Batches::new(self.features, self.train),
             tokenizer: self.tokenizer,
             names: learner.objective.names().iter().map(|name| format!("loss_{name}")).collect(),
             parts: Vec::new(),
+            sums: Vec::new(),
             dev: self.dev,
             options: self.train,
             total_steps,
@@ -155,6 +167,24 @@ fn fingerprint(model: &Model, features: &dyn Examples, objective: &Objective) ->
     hash.finalize().to_hex().to_string()
 }
 
+/// Makes sure that all processes begin with the same: what they have read, and the first one's
+/// state.
+fn begin_together(learner: &mut Learner, progress: &mut Progress) -> Result<()> {
+    let Exchange { ranks, .. } = &mut learner.exchange;
+    let of_first: Progress = ranks.say_after_first(progress)?;
+    if ranks.any(of_first.inputs != progress.inputs)? {
+        return Err(TrainError::Option {
+            option: "train.ranks",
+            reason: "the processes have read different data, models or teachers; give all the \
+                     same files"
+                .into(),
+        });
+    }
+    *progress = of_first;
+    learner.optimizer.steps = progress.step;
+    learner.copy_from_first()
+}
+
 /// Opens the trackers of a run: anew, or after the step where it goes on.
 fn trackers(folder: &std::path::Path, resumed: Option<&Progress>) -> Result<Trackers> {
     let path = folder.join("train.jsonl");
@@ -173,6 +203,8 @@ struct Loop<'a> {
     names: Vec<String>,
     /// Those parts, of the present step.
     parts: Vec<f64>,
+    /// What is added up over processes beside gradients.
+    sums: Vec<f32>,
     batches: Batches<'a>,
     schedule: Schedule,
     options: &'a TrainOptions,
@@ -180,7 +212,7 @@ struct Loop<'a> {
     total_steps: usize,
     progress: Progress,
     trackers: Trackers,
-    folder: &'a mut RunFolder,
+    folder: Option<&'a mut RunFolder>,
     tokenizer: &'a Tokenizer,
     notes: Limbeck,
 }
@@ -201,7 +233,7 @@ impl Loop<'_> {
             if self.progress.step >= self.total_steps || self.out_of_patience() {
                 return self.finish();
             }
-            if observer.should_stop() {
+            if self.any(observer.should_stop())? {
                 return self.interrupt();
             }
             let Some(report) = self.step(observer)? else {
@@ -222,21 +254,37 @@ impl Loop<'_> {
     fn step(&mut self, observer: &dyn Observer) -> Result<Option<StepReport>> {
         let begun = Instant::now();
         let micro_batches = self.options.gradient_accumulation_steps;
-        let share = 1.0 / micro_batches as f64;
         let step = self.progress.step;
         let key = Key::new(self.options.seed).child(DROPOUT_STREAM).child(step as u64);
         self.parts.clear();
         self.parts.resize(self.names.len(), 0.0);
         let (mut loss, mut tokens) = (0.0, 0);
         for micro_batch in 0..micro_batches {
-            if micro_batch > 0 && observer.should_stop() {
+            if micro_batch > 0 && self.any(observer.should_stop())? {
                 return Ok(None);
             }
-            let batch = self.batches.get(step * micro_batches + micro_batch);
+            let Exchange { ranks, .. } = &self.learner.exchange;
+            let (batch, part) =
+                self.batches.get(step * micro_batches + micro_batch, ranks.rank(), ranks.count());
+            if part.sequences.is_empty() {
+                continue;
+            }
             tokens += batch.rows();
-            let key = key.child(micro_batch as u64);
-            loss += share * self.learner.accumulate(batch, key, share, &mut self.parts)?;
+            let of_step = |share: f64| share / micro_batches as f64;
+            let Shares { sequences, rows, pairs } = part.shares;
+            let portion = Portion {
+                key: key.child(micro_batch as u64),
+                place: part.place,
+                shares: Shares {
+                    sequences: of_step(sequences),
+                    rows: of_step(rows),
+                    pairs: of_step(pairs),
+                },
+                last: micro_batch + 1 == micro_batches && ranks.count() > 1,
+            };
+            loss += self.learner.accumulate(batch, portion, &mut self.parts)?;
         }
+        self.exchange(&mut loss, &mut tokens)?;
         let learning_rate = self.schedule.rate(step);
         let gradient_norm = self.learner.update(learning_rate);
         for (what, value) in [("loss", loss), ("gradient norm", gradient_norm)] {
@@ -264,6 +312,27 @@ impl Loop<'_> {
             tokens,
             seconds,
         }))
+    }
+
+    /// Adds up gradients, losses and tokens over all processes.
+    fn exchange(&mut self, loss: &mut f64, tokens: &mut usize) -> Result<()> {
+        if self.learner.exchange.ranks.count() == 1 {
+            return Ok(());
+        }
+        let numbers = [*loss, *tokens as f64].into_iter().chain(self.parts.iter().copied());
+        self.sums.clear();
+        self.sums.extend(numbers.map(|number| number as f32));
+        self.learner.exchange(&mut self.sums)?;
+        (*loss, *tokens) = (f64::from(self.sums[0]), self.sums[1] as usize);
+        for (part, &sum) in self.parts.iter_mut().zip(&self.sums[2..]) {
+            *part = f64::from(sum);
+        }
+        Ok(())
+    }
+
+    /// Whether any of the processes says so.
+    fn any(&mut self, says: bool) -> Result<bool> {
+        Ok(self.learner.exchange.ranks.any(says)?)
     }
 
     /// Reports the means since the last report.
@@ -307,8 +376,9 @@ impl Loop<'_> {
     /// asked to stop.
     fn evaluate(&mut self, observer: &mut dyn Observer) -> Result<bool> {
         let Some(dev) = self.dev else { return Ok(true) };
-        let Some(examined) = dev.examine(&InferenceModel::of(&self.learner.model), observer)?
-        else {
+        let Learner { model, exchange, .. } = &mut self.learner;
+        let model = InferenceModel::of(model);
+        let Some(examined) = dev.examine(&model, &mut exchange.ranks, observer)? else {
             return Ok(false);
         };
         let step = self.progress.step;
@@ -335,7 +405,9 @@ impl Loop<'_> {
     }
 
     fn keep_evaluated(&mut self, examined: &Examined<'_>) -> Result<()> {
-        let folder = self.folder.path().to_owned();
+        let Some(folder) = self.folder.as_deref().map(|folder| folder.path().to_owned()) else {
+            return Ok(());
+        };
         let metrics = serde_json::to_value(&examined.metrics).unwrap_or_default();
         // The model first: what speaks of it must not be newer than it.
         self.keep(&folder, metrics)?;
@@ -359,8 +431,9 @@ impl Loop<'_> {
     }
 
     fn save(&mut self) -> Result<()> {
+        let Some(folder) = &self.folder else { return Ok(()) };
         self.trackers.flush()?;
-        checkpoint::save(self.folder.path(), &self.learner, &self.progress)
+        checkpoint::save(folder.path(), &self.learner, &self.progress)
     }
 
     fn interrupt(&mut self) -> Result<Outcome> {
@@ -370,8 +443,12 @@ impl Loop<'_> {
 
     fn finish(&mut self) -> Result<Outcome> {
         self.trackers.flush()?;
-        let folder = self.folder.path().to_owned();
         let step = self.progress.step;
+        let Some(folder) = self.folder.as_deref().map(|folder| folder.path().to_owned()) else {
+            return Ok(Outcome::Finished {
+                summary: Summary { steps: step, best_step: self.progress.best_step, metrics: None },
+            });
+        };
         let (best_step, metrics) = if self.dev.is_some() {
             if self.progress.best_step != step {
                 self.keep(&folder.join("last"), serde_json::Value::Null)?;
@@ -385,7 +462,9 @@ impl Loop<'_> {
             self.keep(&folder, serde_json::Value::Null)?;
             (step, None)
         };
-        self.folder.finish()?;
+        if let Some(folder) = &mut self.folder {
+            folder.finish()?;
+        }
         checkpoint::remove(&folder)?;
         Ok(Outcome::Finished { summary: Summary { steps: step, best_step, metrics } })
     }
@@ -400,6 +479,8 @@ struct Batches<'a> {
     epoch: usize,
     order: BatchOrder,
     batch: Batch,
+    /// Rows of the sequences of a batch.
+    rows: Vec<usize>,
 }
 
 impl<'a> Batches<'a> {
@@ -413,6 +494,7 @@ impl<'a> Batches<'a> {
             seed: options.seed,
             epoch: 0,
             batch: Batch::default(),
+            rows: Vec::new(),
         }
     }
 
@@ -421,15 +503,18 @@ impl<'a> Batches<'a> {
         batches as f64 / self.order.len() as f64
     }
 
-    /// Batch `index` of the run.
-    fn get(&mut self, index: usize) -> &Batch {
+    /// Of batch `index` of the run the part that process `rank` of `count` takes.
+    fn get(&mut self, index: usize, rank: usize, count: usize) -> (&Batch, Part) {
         let epoch = index / self.order.len();
         if epoch != self.epoch {
             self.epoch = epoch;
             self.order = BatchOrder::new(&self.lengths, self.batch_size, self.seed, epoch as u64);
         }
         let indices = &self.order.batches()[index % self.order.len()];
-        self.features.batch(indices, &mut self.batch);
-        &self.batch
+        self.rows.clear();
+        self.rows.extend(indices.iter().map(|&index| self.lengths[index]));
+        let part = division::part(&self.rows, rank, count);
+        self.features.batch(&indices[part.sequences.clone()], &mut self.batch);
+        (&self.batch, part)
     }
 }

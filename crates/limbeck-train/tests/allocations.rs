@@ -11,7 +11,7 @@ use limbeck_data::glue::TextTask;
 use limbeck_data::{Batch, Examples, Purpose};
 use limbeck_kernels::random::Key;
 use limbeck_model::Model;
-use limbeck_train::learner::Learner;
+use limbeck_train::learner::{Learner, Portion};
 use limbeck_train::losses::{HardLoss, Intermediate, Weighted};
 use limbeck_train::objective::Objective;
 use limbeck_train::options::{DistillOptions, LengthOptions, OptimizerOptions, Projection};
@@ -94,7 +94,7 @@ fn allocations_of_warm_steps(
     let mut step = |key: u64| {
         for indices in &batches {
             features.batch(indices, &mut batch);
-            learner.accumulate(&batch, Key::new(key), 1.0, &mut parts).unwrap();
+            learner.accumulate(&batch, Portion::whole(Key::new(key), 1.0), &mut parts).unwrap();
             assert!(learner.update(1e-4).is_finite());
         }
     };

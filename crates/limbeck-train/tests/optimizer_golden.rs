@@ -7,7 +7,7 @@ use limbeck_data::Batch;
 use limbeck_kernels::random::Key;
 use limbeck_model::Model;
 use limbeck_model::folder::SafetensorsFile;
-use limbeck_train::learner::Learner;
+use limbeck_train::learner::{Learner, Portion};
 use limbeck_train::losses::{HardLoss, Weighted};
 use limbeck_train::options::{OptimizerOptions, ScheduleOptions};
 use limbeck_train::schedule::Schedule;
@@ -52,7 +52,7 @@ fn check(optim: &OptimizerOptions, schedule: &ScheduleOptions, prefix: &str) {
         let mut learner = Learner::new(Model::open(&folder).unwrap(), optim, losses);
         learner.dropout = false;
         for step in 0..5 {
-            learner.accumulate(&batch, Key::new(0), 1.0, &mut [0.0]).unwrap();
+            learner.accumulate(&batch, Portion::whole(Key::new(0), 1.0), &mut [0.0]).unwrap();
             learner.update(schedule.rate(step));
         }
         let expected = SafetensorsFile::open(&folder.join("expected.safetensors")).unwrap();

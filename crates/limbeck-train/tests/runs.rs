@@ -15,7 +15,7 @@ use limbeck_model::inference::InferenceModel;
 use limbeck_train::TrainError;
 use limbeck_train::evaluation::EvaluationSet;
 use limbeck_train::folder::RunFolder;
-use limbeck_train::learner::Learner;
+use limbeck_train::learner::{Learner, Portion};
 use limbeck_train::losses::{HardLoss, Intermediate, SoftLoss, Weighted};
 use limbeck_train::objective::Objective;
 use limbeck_train::observer::{Observer, Silent, StepReport};
@@ -23,6 +23,7 @@ use limbeck_train::options::{
     DistillOptions, LengthOptions, OptimizerOptions, Projection, ScheduleOptions, SoftKind,
     TrainOptions,
 };
+use limbeck_train::ranks::Ranks;
 use limbeck_train::run::{Outcome, Run};
 use limbeck_train::sandwich::Sandwich;
 use limbeck_train::teacher::TeacherLogits;
@@ -73,7 +74,8 @@ impl World {
             train,
             optim,
             schedule: &ScheduleOptions { warmup: 0.1, ..ScheduleOptions::default() },
-            folder: &mut folder,
+            folder: Some(&mut folder),
+            ranks: Ranks::alone(),
             notes: Default::default(),
         }
         .execute(observer)
@@ -251,7 +253,7 @@ fn accumulated_batches_make_the_step_of_one_large_batch() {
         for indices in batches {
             world.features.batch(indices, &mut batch);
             let share = 1.0 / batches.len() as f64;
-            learner.accumulate(&batch, Key::new(1), share, &mut [0.0]).unwrap();
+            learner.accumulate(&batch, Portion::whole(Key::new(1), share), &mut [0.0]).unwrap();
         }
         learner.update(1e-3)
     };
@@ -321,7 +323,8 @@ fn the_gradient_of_losses_inside_is_their_derivative() {
         let objective = Objective { sandwich: None, ..everything() };
         let mut learner = Learner::new(model, &fast(), objective);
         learner.dropout = false;
-        let loss = learner.accumulate(&batch, Key::new(1), 1.0, &mut [0.0; 3]).unwrap();
+        let loss =
+            learner.accumulate(&batch, Portion::whole(Key::new(1), 1.0), &mut [0.0; 3]).unwrap();
         (loss, learner)
     };
     let (_, whole) = learner(None);
@@ -353,7 +356,7 @@ fn a_student_trained_at_every_length_says_the_same_when_tokens_leave() {
         let mut learner = Learner::new(model, &fast(), objective);
         learner.dropout = false;
         let mut parts = [0.0; 2];
-        learner.accumulate(&batch, Key::new(1), 1.0, &mut parts).unwrap();
+        learner.accumulate(&batch, Portion::whole(Key::new(1), 1.0), &mut parts).unwrap();
         parts[1]
     };
     let plain = divergence(Objective::new(hard()));

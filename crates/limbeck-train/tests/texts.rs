@@ -17,13 +17,14 @@ use limbeck_model::heads::Part;
 use limbeck_train::TrainError;
 use limbeck_train::evaluation::TextEvaluationSet;
 use limbeck_train::folder::RunFolder;
-use limbeck_train::learner::Learner;
+use limbeck_train::learner::{Learner, Portion};
 use limbeck_train::losses::{HardLoss, Intermediate, SoftLoss, Weighted};
 use limbeck_train::objective::Objective;
 use limbeck_train::observer::{Observer, Silent};
 use limbeck_train::options::{
     DistillOptions, LengthOptions, OptimizerOptions, ScheduleOptions, SoftKind, TrainOptions,
 };
+use limbeck_train::ranks::Ranks;
 use limbeck_train::run::{Outcome, Run, Summary};
 use limbeck_train::sandwich::Sandwich;
 use limbeck_train::teacher::TeacherLogits;
@@ -71,7 +72,8 @@ impl World {
             train,
             optim: &fast(),
             schedule: &ScheduleOptions { warmup: 0.1, ..ScheduleOptions::default() },
-            folder: &mut folder,
+            folder: Some(&mut folder),
+            ranks: Ranks::alone(),
             notes: Default::default(),
         }
         .execute(observer)
@@ -165,7 +167,7 @@ fn a_teacher_s_logits_are_those_of_a_forward_pass() {
     model.save(folder.path()).unwrap();
     let logits = world.logits(folder.path());
     let model = limbeck_model::inference::InferenceModel::new(model);
-    let all = world.dev.logits(&model, &mut Silent).unwrap().unwrap();
+    let all = world.dev.logits(&model, &mut Ranks::alone(), &mut Silent).unwrap().unwrap();
     // The first development texts are the first training texts.
     for (index, wanted) in all.iter().enumerate() {
         let got = logits.part(index, Part::Class);
@@ -241,7 +243,9 @@ fn the_gradient_of_every_loss_is_its_derivative() {
             let objective = Objective { sandwich: None, ..everything(&world, teacher.path()) };
             let mut learner = Learner::new(model, &fast(), objective);
             learner.dropout = false;
-            let loss = learner.accumulate(&batch, Key::new(1), 1.0, &mut [0.0; 4]).unwrap();
+            let loss = learner
+                .accumulate(&batch, Portion::whole(Key::new(1), 1.0), &mut [0.0; 4])
+                .unwrap();
             (loss, learner)
         };
         let (_, whole) = learner(None);
@@ -276,7 +280,10 @@ fn labels_that_are_not_for_the_model_are_refused() {
     let world = World::new(TextTask::Classify);
     let refused = |model: Model, batch: &Batch| {
         let mut learner = Learner::new(model, &fast(), hard());
-        learner.accumulate(batch, Key::new(1), 1.0, &mut [0.0]).unwrap_err().to_string()
+        learner
+            .accumulate(batch, Portion::whole(Key::new(1), 1.0), &mut [0.0])
+            .unwrap_err()
+            .to_string()
     };
     let mut batch = world.batch();
     let message = refused(support::model(1), &batch);

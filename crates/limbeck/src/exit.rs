@@ -133,7 +133,7 @@ fn is_the_users(cause: &(dyn std::error::Error + 'static)) -> bool {
             TrainError::Model(error) => model(error),
             TrainError::Runtime(error) => runtime(error),
             TrainError::Io { action, .. } => *action == "read",
-            TrainError::Tracker(_) | TrainError::Diverged { .. } => false,
+            TrainError::Ranks(_) | TrainError::Tracker(_) | TrainError::Diverged { .. } => false,
             TrainError::File { .. } | TrainError::Option { .. } | TrainError::Folder { .. } => true,
         };
     }

@@ -7,6 +7,7 @@
 //! - [`commands`]: one file a command.
 //! - [`evolution`]: which length plans to try next.
 //! - [`progress`]: what is shown of a run while it goes on.
+//! - [`ranks`]: how the processes of one run come together.
 //! - [`report`]: a run as one page of HTML.
 //! - [`console`], [`exit`], [`interrupt`]: output, exit codes, Ctrl-C.
 
@@ -18,6 +19,7 @@ mod evolution;
 mod exit;
 mod interrupt;
 mod progress;
+mod ranks;
 mod report;
 
 use std::process::ExitCode;

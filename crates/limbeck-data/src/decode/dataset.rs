@@ -33,6 +33,11 @@ impl SpanLogits {
         (&self.start[rows.clone()], &self.end[rows])
     }
 
+    /// The start logits of all features, and the end logits, one a row.
+    pub fn values_mut(&mut self) -> [&mut [f32]; 2] {
+        [&mut self.start, &mut self.end]
+    }
+
     /// Sets the logits of a feature.
     ///
     /// # Panics

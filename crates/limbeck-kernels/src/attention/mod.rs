@@ -100,12 +100,6 @@ impl Task {
             .step_by(BLOCK_QUERIES)
             .map(move |start| start..(start + BLOCK_QUERIES).min(self.length))
     }
-
-    /// The dropout of this task: its own stream, so that it does not depend on which
-    /// thread runs it.
-    fn dropout(self, index: usize, dropout: Dropout) -> Option<Mask> {
-        (!dropout.is_none()).then(|| dropout.child(index as u64).mask())
-    }
 }
 
 /// What a thread needs for one task, kept between tasks.
@@ -200,7 +194,7 @@ fn forward_with(
     let (context, log_sums) = (Shared::new(context), Shared::new(log_sums));
     let attention = attention.map(Shared::new);
     run_tasks(starts, heads, |index, task, scratch| {
-        let mask = task.dropout(index, dropout);
+        let mask = dropout.mask_of_head(index, heads.count);
         let stride = row_stride(task.length);
         scratch.keys.refill_whole(task.part(qkv, 1, 0..task.length).transposed());
         scratch.values.refill(task.part(qkv, 2, 0..task.length));
@@ -260,7 +254,7 @@ pub fn backward(
     let _timer = timed("attention backward", 5, starts, heads);
     let d_qkv = Shared::new(d_qkv);
     run_tasks(starts, heads, |index, task, scratch| {
-        let mask = task.dropout(index, dropout);
+        let mask = dropout.mask_of_head(index, heads.count);
         let (length, size) = (task.length, heads.size);
         let stride = row_stride(length);
         let log_sums = &log_sums[task.sums()];

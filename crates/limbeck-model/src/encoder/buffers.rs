@@ -37,7 +37,7 @@ pub struct LayerActivations {
     pub(crate) attention_reciprocals: Vec<f32>,
     /// The attention block's output, `[rows, hidden]`.
     pub(crate) attention_output: Vec<f32>,
-    /// Before the activation, `[rows, intermediate]`.
+    /// Before the activation, `[rows, intermediate]`; backward puts in its place what comes after.
     pub(crate) before_activation: Vec<f32>,
     /// The layer's sum before gain and shift, `[rows, hidden]`.
     pub(crate) output_normalised: Vec<f32>,
@@ -45,17 +45,16 @@ pub struct LayerActivations {
     pub(crate) output_reciprocals: Vec<f32>,
 }
 
-/// What one layer's forward works in, used by one layer after the other.
+/// What forward and backward of a layer work in, used by one layer after the other.
 #[derive(Debug, Default)]
 pub(super) struct Work {
-    /// After the activation, `[rows, intermediate]`.
-    pub(super) inner: Vec<f32>,
+    /// In forward what comes out of the activation, `[rows, intermediate]`; in backward its
+    /// gradient, and then that of queries, keys and values, `[rows, 3 * heads * head_size]`.
+    pub(super) wide: Vec<f32>,
     /// How much each row was looked at, `[rows * heads]`, where rows may leave.
     pub(super) attention: Vec<f32>,
     /// The layer's input, of the rows that stay.
     pub(super) residual: Vec<f32>,
-    /// A layer's output that is there already.
-    pub(super) output: Vec<f32>,
     pub(super) choice: Choice,
 }
 
@@ -169,13 +168,7 @@ pub struct BackwardBuffers {
     pub(crate) middle: Vec<f32>,
     /// Of a product before its norm, `[rows, hidden]`.
     pub(crate) product: Vec<f32>,
-    /// Of the feed-forward part's inner rows, `[rows, intermediate]`.
-    pub(crate) intermediate: Vec<f32>,
-    /// Those rows themselves, made again.
-    pub(crate) inner: Vec<f32>,
     /// Of what attention read, `[rows, heads * head_size]`.
     pub(crate) context: Vec<f32>,
-    /// Of queries, keys and values, `[rows, 3 * heads * head_size]`.
-    pub(crate) qkv: Vec<f32>,
     pub(crate) partials: Partials,
 }

@@ -171,7 +171,7 @@ pub(super) fn finish(
         attention_output,
     );
 
-    let after = grown(&mut work.inner, rows * slots.intermediate_size);
+    let after = grown(&mut work.wide, rows * slots.intermediate_size);
     linear::forward_activation(
         attention_output,
         hidden,
@@ -198,12 +198,12 @@ pub(super) fn finish(
 
 /// Turns `buffers.hidden_gradient` from the gradient of the layer's output into that of
 /// its input `x`, and adds the gradients of its parameters to `gradients`. `index` is the
-/// layer's number, for `taps`.
+/// layer's number, for `taps`. `kept` is used up.
 pub(super) fn backward(
     (index, view, mode): (usize, View<'_>, Mode),
     (x, entered): (&[f32], &Rows),
     stayed: Option<&[usize]>,
-    kept: &LayerActivations,
+    (kept, work): (&mut LayerActivations, &mut Work),
     taps: &mut dyn Taps,
     buffers: &mut BackwardBuffers,
     gradients: &mut [f32],
@@ -232,14 +232,14 @@ pub(super) fn backward(
         NormGradients { weight, bias, product_bias },
         &mut buffers.partials,
     );
-    let d_inner = grown(&mut buffers.intermediate, rows * inner);
+    let d_inner = grown(&mut work.wide, rows * inner);
     let output_weight = view.get(&slots.output_weight);
     linear::backward_input(d_product, hidden, output_weight, inner, d_inner, Write::Replace);
 
-    let before = &kept.before_activation[..rows * inner];
-    let after = grown(&mut buffers.inner, rows * inner);
+    // From here on what came out of the activation.
+    let after = &mut kept.before_activation[..rows * inner];
     let inner_bias = &mut gradients[slots.intermediate_bias.clone()];
-    view.activation().backward(before, after, d_inner, inner_bias, &mut buffers.partials);
+    view.activation().backward(after, d_inner, inner_bias, &mut buffers.partials);
     let output_weight = &mut gradients[slots.output_weight.clone()];
     linear::backward_weight(d_product, hidden, after, inner, output_weight);
     let attention_output = &kept.attention_output[..size];
@@ -283,7 +283,7 @@ pub(super) fn backward(
         });
     }
 
-    let d_qkv = grown(&mut buffers.qkv, rows_entered * 3 * width);
+    let d_qkv = grown(&mut work.wide, rows_entered * 3 * width);
     let qkv = &kept.qkv[..rows_entered * 3 * width];
     let log_sums = &kept.log_sums[..rows_entered * slots.heads];
     let (starts, heads) = (&entered.starts, view.heads());

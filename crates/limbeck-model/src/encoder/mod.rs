@@ -35,6 +35,7 @@ use limbeck_kernels::random::Key;
 
 pub use buffers::{Activations, BackwardBuffers};
 pub use infer::{InferenceBuffers, infer};
+pub use limbeck_kernels::dropout::Place;
 pub use limbeck_kernels::embedding::Tokens;
 pub use route::Route;
 pub use states::{States, Wanted, observe};
@@ -58,15 +59,15 @@ pub enum Mode {
     /// Nothing is dropped.
     Evaluate,
     /// Dropout at the configuration's rates, from the streams of this key: one for
-    /// each step.
-    Train(Key),
+    /// each step. A part of a batch drops what the whole would drop in its place.
+    Train(Key, Place),
 }
 
 impl Mode {
     fn dropout(self, rate: f32, name: u64) -> Dropout {
         match self {
             Mode::Evaluate => Dropout::none(),
-            Mode::Train(key) => Dropout::new(rate, key.child(name)),
+            Mode::Train(key, place) => Dropout::new(rate, key.child(name)).at(place),
         }
     }
 
@@ -74,7 +75,19 @@ impl Mode {
     fn layer(self, layer: usize) -> Mode {
         match self {
             Mode::Evaluate => Mode::Evaluate,
-            Mode::Train(key) => Mode::Train(key.child(stream::FIRST_LAYER + layer as u64)),
+            Mode::Train(key, place) => {
+                Mode::Train(key.child(stream::FIRST_LAYER + layer as u64), place)
+            }
+        }
+    }
+
+    /// The same where each sequence is one row.
+    pub(crate) fn of_sequences(self) -> Mode {
+        match self {
+            Mode::Evaluate => Mode::Evaluate,
+            Mode::Train(key, Place { first_sequence, .. }) => {
+                Mode::Train(key, Place { first_row: first_sequence, first_sequence })
+            }
         }
     }
 
@@ -223,15 +236,15 @@ pub fn backward(
             let kept = &mut layers[if *recompute { 0 } else { index }];
             let stayed = stayed[index].rows();
             if *recompute && !is_there {
-                let mut output = std::mem::take(&mut work.output);
                 layer::attend(view, (x, rows), mode, None, kept);
-                layer::finish(view, x, stayed, mode, kept, work, &mut output);
-                work.output = output;
+                // The output itself is there; its place is one that backward overwrites.
+                layer::finish(view, x, stayed, mode, kept, work, &mut buffers.product);
             }
             is_there = false;
             let layer = (index, view, mode);
-            layer::backward(layer, (x, rows), stayed, kept, taps, buffers, gradients);
+            layer::backward(layer, (x, rows), stayed, (kept, work), taps, buffers, gradients);
         }
+        taps.layer_is_done(index, gradients);
         look(index, x, &mut buffers.hidden_gradient, taps);
     }
     let slots = &model.layout.slots;

@@ -12,6 +12,10 @@ pub trait Taps {
     /// The queries and keys of layer `layer`, with the gradient of queries, keys and values,
     /// `[rows, 3 * heads * head_size]`.
     fn attention(&mut self, layer: usize, queries: Queries<'_>, gradient: &mut [f32]);
+
+    /// Nothing more of this pass will be added to the gradients of layer `layer`; `gradients` are
+    /// those of all parameters.
+    fn layer_is_done(&mut self, _layer: usize, _gradients: &[f32]) {}
 }
 
 /// Looks at nothing.

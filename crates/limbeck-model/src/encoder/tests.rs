@@ -78,7 +78,7 @@ fn loss_with(
     let shorter = LengthPlan::Fractions(vec![0.5, 0.3, 0.2]);
     let other = Route { lengths: Some(&shorter), skipped: &[false, true], first_may_leave: true };
     forward_along(model, inputs.tokens(), Mode::Evaluate, other, &mut activations);
-    let mode = Mode::Train(Key::new(3));
+    let mode = Mode::Train(Key::new(3), Place::default());
     forward_along(model, inputs.tokens(), mode, route, &mut activations);
     let hidden = activations.last_hidden_state().to_vec();
     let weights: Vec<f32> =

@@ -34,8 +34,9 @@ fn activation(model: &Model) -> Activation {
     }
 }
 
+/// Of the one row that each sequence has here.
 fn dropout(model: &Model, mode: Mode) -> Dropout {
-    mode.head_dropout(model.config.head_dropout)
+    mode.of_sequences().head_dropout(model.config.head_dropout)
 }
 
 /// The logits of `hidden` (`[rows, hidden]`), whose sequences begin at `starts`
@@ -72,7 +73,7 @@ pub fn forward(
         &mut logits.before,
         &mut logits.pooled,
     );
-    dropout(model, mode).apply(&mut logits.pooled);
+    dropout(model, mode).apply(&mut logits.pooled, width);
     let weight = Weight::Plain(&model.parameters[slots.weight.clone()]);
     let bias = &model.parameters[slots.bias.clone()];
     linear::forward(&logits.pooled, width, weight, bias, &mut logits.values);
@@ -107,15 +108,15 @@ pub fn backward(
     let d_pooled = grown(product, size);
     let weight = &model.parameters[slots.weight.clone()];
     linear::backward_input(d_logits, labels, weight, width, d_pooled, Write::Replace);
-    dropout(model, mode).apply(d_pooled);
+    dropout(model, mode).apply(d_pooled, width);
 
-    // Gives the layer's outputs once more, which nobody needs here.
-    let outputs = grown(middle, size);
+    let values = grown(middle, size);
+    values.copy_from_slice(&logits.before);
     let bias = &mut gradients[slots.dense_bias.clone()];
-    activation(model).backward(&logits.before, outputs, d_pooled, bias, partials);
+    activation(model).backward(values, d_pooled, bias, partials);
     let weight = &mut gradients[slots.dense_weight.clone()];
     linear::backward_weight(d_pooled, width, &logits.first, width, weight);
-    let d_first = outputs;
+    let d_first = values;
     let weight = &model.parameters[slots.dense_weight.clone()];
     linear::backward_input(d_pooled, width, weight, width, d_first, Write::Replace);
 

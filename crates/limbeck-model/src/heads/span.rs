@@ -57,7 +57,7 @@ pub fn forward(model: &Model, hidden: &[f32], mode: Mode, logits: &mut SpanLogit
     } else {
         logits.dropped.clear();
         logits.dropped.extend_from_slice(hidden);
-        dropout.apply(&mut logits.dropped);
+        dropout.apply(&mut logits.dropped, width);
         &logits.dropped
     };
     logits.pairs.resize(hidden.len() / width * 2, 0.0);
@@ -104,6 +104,6 @@ pub fn backward(
     let weight = &model.parameters[slots.weight.clone()];
     let d_hidden = &mut buffers.hidden_gradient;
     linear::backward_input(&d_logits.pairs, 2, weight, width, d_hidden, Write::Replace);
-    dropout.apply(d_hidden);
+    dropout.apply(d_hidden, width);
     Ok(())
 }

@@ -15,7 +15,7 @@ use limbeck_kernels::random::Key;
 use limbeck_model::{LayerSlots, Model};
 
 use crate::error::Result;
-use crate::learner::Learner;
+use crate::learner::{Learner, Portion};
 use crate::losses::{HardLoss, Weighted};
 use crate::observer::Observer;
 use crate::options::OptimizerOptions;
@@ -57,7 +57,7 @@ impl Importance {
             }
             features.batch(&[window], &mut batch);
             learner.clear_gradients();
-            learner.accumulate(&batch, Key::new(0), 1.0, &mut [0.0])?;
+            learner.accumulate(&batch, Portion::whole(Key::new(0), 1.0), &mut [0.0])?;
             importance.add_window(&learner.model, learner.gradients());
             observer.advance(1);
         }

@@ -52,7 +52,7 @@ fn losses(features: &Features, gate: impl Fn(&mut Model)) -> Vec<f64> {
     let mut batch = Batch::default();
     let mut loss = |window: usize| {
         features.batch(&[window], &mut batch);
-        learner.accumulate(&batch, Key::new(0), 1.0, &mut [0.0]).unwrap()
+        learner.accumulate(&batch, Portion::whole(Key::new(0), 1.0), &mut [0.0]).unwrap()
     };
     (0..features.len()).map(&mut loss).collect()
 }

@@ -11,6 +11,7 @@ use limbeck_runtime::logits::tokens;
 use super::Projection;
 use crate::error::{Result, TrainError};
 use crate::options::{DistillOptions, HiddenStates, Projection as When};
+use crate::ranks::division::Shares;
 
 /// The distances between a student's and a teacher's states and attention. The teacher reads
 /// every batch anew: its states would not fit on a disk.
@@ -87,14 +88,14 @@ impl Intermediate {
     }
 
     /// Lets the teacher read a batch. What is returned compares the student with it on the way
-    /// back, adding `share` times the weighted gradients.
+    /// back, adding the weighted gradients times its share, of rows or of pairs of them.
     ///
     /// # Errors
     /// When a token, segment or length is beyond the teacher's tables.
-    pub(crate) fn look<'a>(&'a mut self, batch: &'a Batch, share: f64) -> Result<Look<'a>> {
+    pub(crate) fn look<'a>(&'a mut self, batch: &'a Batch, shares: Shares) -> Result<Look<'a>> {
         self.teacher.check_tokens(tokens(batch))?;
         observe(&self.teacher, tokens(batch), &self.wanted, &mut self.states);
-        Ok(Look { losses: self, starts: &batch.starts, share, sums: [0.0; 2] })
+        Ok(Look { losses: self, starts: &batch.starts, shares, sums: [0.0; 2] })
     }
 }
 
@@ -102,7 +103,7 @@ impl Intermediate {
 pub(crate) struct Look<'a> {
     losses: &'a mut Intermediate,
     starts: &'a [usize],
-    share: f64,
+    shares: Shares,
     /// The distances so far, of hidden states and of attention.
     pub sums: [f64; 2],
 }
@@ -112,7 +113,7 @@ impl Taps for Look<'_> {
         let Intermediate { states, sums, projection, distance, alpha_hidden, .. } = self.losses;
         let Some(layer) = self.losses.hidden[layers] else { return };
         let (wanted, width) = (states.hidden_state(layer), states.hidden_size());
-        let weight = *alpha_hidden * self.share;
+        let weight = *alpha_hidden * self.shares.rows;
         let mut compare = |own: &[f32], gradient: &mut [f32]| {
             distance.add(own, wanted, width, weight, gradient, sums)
         };
@@ -125,7 +126,7 @@ impl Taps for Look<'_> {
     fn attention(&mut self, layer: usize, queries: Queries<'_>, gradient: &mut [f32]) {
         let Intermediate { states, sums, map_loss, alpha_attention, .. } = self.losses;
         let Some(teachers) = self.losses.attention[layer] else { return };
-        let (wanted, weight) = (states.queries(teachers), *alpha_attention * self.share);
+        let (wanted, weight) = (states.queries(teachers), *alpha_attention * self.shares.pairs);
         self.sums[1] += map_loss.add(queries, wanted, self.starts, weight, gradient, sums);
     }
 }

@@ -3,6 +3,7 @@
 //! # Layout
 //! - [`training`], [`answering`], [`classify`], [`measuring`], [`mod@export`], [`quantize`],
 //!   [`mod@prune`], [`length_search`], [`serve`], [`demo`]: the arguments of the commands.
+//! - [`ranks`]: those of training by several processes, and of `join`.
 //! - [`search`]: those of `search`, `study` and `trial`.
 //! - [`lengths`]: flags that several of them share.
 //! - [`settings`]: flags made from the [table of settings](crate::config::settings).
@@ -19,6 +20,7 @@ pub mod lengths;
 pub mod measuring;
 pub mod prune;
 pub mod quantize;
+pub mod ranks;
 pub mod reference;
 pub mod search;
 pub mod serve;
@@ -69,6 +71,7 @@ pub enum Command {
     Run(training::RunArgs),
     Finetune(training::FinetuneArgs),
     Distill(training::DistillArgs),
+    Join(ranks::JoinArgs),
     Predict(answering::PredictArgs),
     Evaluate(answering::EvaluateArgs),
     Score(answering::ScoreArgs),
@@ -90,6 +93,18 @@ pub enum Command {
     /// Print this reference in Markdown
     #[command(hide = true)]
     Docs,
+}
+
+impl Command {
+    /// By how many processes it trains, where it does.
+    pub fn processes(&self) -> Option<&ranks::RanksArgs> {
+        match self {
+            Command::Run(args) => Some(&args.how.processes),
+            Command::Finetune(args) => Some(&args.how.processes),
+            Command::Distill(args) => Some(&args.how.processes),
+            _ => None,
+        }
+    }
 }
 
 /// The whole command line as clap sees it, with every spelling of every flag.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::ranks::RanksArgs;
 use super::settings::{Distilling, Finetuning, Settings};
 
 /// Run the experiments that recipes describe, one after another.
@@ -111,4 +112,7 @@ pub struct HowArgs {
     /// Remove what an earlier run left in the folder and start afresh
     #[arg(long)]
     pub overwrite: bool,
+    /// By how many processes.
+    #[command(flatten)]
+    pub processes: RanksArgs,
 }

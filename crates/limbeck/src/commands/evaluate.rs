@@ -12,6 +12,7 @@ use limbeck_runtime::logits::{Memory, span_logits};
 use limbeck_train::evaluation::EvaluationSet;
 use limbeck_train::folder::write_json;
 use limbeck_train::observer::{Observer, advance};
+use limbeck_train::ranks::Ranks;
 use serde_json::{Map, Value};
 
 use super::score;
@@ -46,7 +47,7 @@ pub fn evaluate(args: &EvaluateArgs, console: Console) -> Result<Ending> {
     let decode = subject.decode(subject.task_for(&data));
     let set = EvaluationSet { data, features, decode, tune_threshold: false };
     let mut progress = Progress::new(console);
-    let Some(evaluation) = set.evaluate(&subject.model, &mut progress)? else {
+    let Some(evaluation) = set.evaluate(&subject.model, &mut Ranks::alone(), &mut progress)? else {
         return Ok(Ending::Interrupted);
     };
     drop(progress);
@@ -70,7 +71,13 @@ pub fn predict(args: &PredictArgs, console: Console) -> Result<Ending> {
     let mut progress = Progress::new(console);
     progress.stage("answering", Some(features.len() as u64));
     let mut memory = Memory::default();
-    let logits = span_logits(&subject.model, &features, &mut memory, advance(&mut progress))?;
+    let logits = span_logits(
+        &subject.model,
+        &features,
+        0..features.len(),
+        &mut memory,
+        advance(&mut progress),
+    )?;
     let Some(logits) = logits else {
         return Ok(Ending::Interrupted);
     };

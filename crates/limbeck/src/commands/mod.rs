@@ -1,7 +1,7 @@
 //! One file a command, and what they share.
 //!
 //! # Layout
-//! - [`mod@run`]: `run`, `finetune`, `distill`, which differ in where their plan comes from;
+//! - [`mod@run`]: `run`, `finetune`, `distill`, `join`, which differ in where their plan comes from;
 //!   [`runs`] repeats it with other seeds; [`train`] carries out one stage of it, minimising its [`objective`], and [`train_report`]
 //!   writes its `report.html`.
 //! - [`evaluate`]: `evaluate` and `predict`; [`answer`], [`classify`], [`score`], [`inspect`],
@@ -40,22 +40,35 @@ use anyhow::Result;
 use crate::cli::{Cli, Command, reference};
 use crate::console::{self, Console};
 use crate::exit::Ending;
+use crate::ranks::Part;
 
 /// Does what the command line says.
 pub fn run(cli: Cli) -> Result<Ending> {
     let Cli { command, global } = cli;
-    let threads = global.threads.map_or(0, usize::from);
+    let part = command.processes().map_or(Ok(Part::Alone), Part::of)?;
+    let threads = global.threads.map_or_else(|| part.threads(), usize::from);
     limbeck_kernels::threads::configure(threads);
     limbeck_data::configure_threads(threads);
     let console = Console { json: global.json, quiet: global.quiet, reports: false };
     match command {
-        Command::Run(args) => run::recipes(&args, console),
-        Command::Finetune(args) => {
-            run::from_flags(args.settings.layer, &args.how, args.seeds.runs, "finetune", console)
-        }
-        Command::Distill(args) => {
-            run::from_flags(args.settings.layer, &args.how, args.seeds.runs, "distill", console)
-        }
+        Command::Run(args) => run::recipes(&args, &part, console),
+        Command::Finetune(args) => run::from_flags(
+            args.settings.layer,
+            &args.how,
+            args.seeds.runs,
+            "finetune",
+            &part,
+            console,
+        ),
+        Command::Distill(args) => run::from_flags(
+            args.settings.layer,
+            &args.how,
+            args.seeds.runs,
+            "distill",
+            &part,
+            console,
+        ),
+        Command::Join(args) => run::join(&args, console),
         Command::Predict(args) => evaluate::predict(&args, console),
         Command::Evaluate(args) => evaluate::evaluate(&args, console),
         Command::Score(args) => score::run(&args, console),

@@ -9,16 +9,18 @@ use serde_json::{Value, json};
 
 use super::runs;
 use super::train::{self, Trained};
+use crate::cli::ranks::JoinArgs;
 use crate::cli::training::{HowArgs, RunArgs};
-use crate::config::Layer;
 use crate::config::plan::{Assignment, Plan};
 use crate::config::recipe::Recipe;
+use crate::config::{Layer, RunConfig};
 use crate::console::{self, Console, scores};
 use crate::exit::{Ending, InputError};
 use crate::interrupt;
+use crate::ranks::Part;
 
 /// Runs `limbeck run`.
-pub fn recipes(args: &RunArgs, console: Console) -> Result<Ending> {
+pub fn recipes(args: &RunArgs, part: &Part, console: Console) -> Result<Ending> {
     let assignments = assignments(&args.how)?;
     let mut plans: Vec<Plan> = Vec::new();
     for path in &args.recipes {
@@ -34,7 +36,7 @@ pub fn recipes(args: &RunArgs, console: Console) -> Result<Ending> {
         plans.push(plan);
     }
     refuse_shared_folders(&plans)?;
-    execute(&plans, &args.how, console, |results| tell(results, console))
+    execute(&plans, &args.how, console, part, |results| tell(results, console))
 }
 
 /// Runs `limbeck finetune` and `limbeck distill`, with `runs` seeds if there is a number.
@@ -43,6 +45,7 @@ pub fn from_flags(
     how: &HowArgs,
     runs: Option<u16>,
     command: &str,
+    part: &Part,
     console: Console,
 ) -> Result<Ending> {
     let plan = Plan::of_flags(flags, &assignments(how)?, command)?;
@@ -54,9 +57,9 @@ pub fn from_flags(
     match runs {
         Some(runs) => {
             let plan = runs::repeat(&plan, runs.into());
-            execute(&[plan], how, console, |results| tell_spread(results, console))
+            execute(&[plan], how, console, part, |results| tell_spread(results, console))
         }
-        None => execute(&[plan], how, console, |results| tell(results, console)),
+        None => execute(&[plan], how, console, part, |results| tell(results, console)),
     }
 }
 
@@ -84,6 +87,7 @@ fn execute(
     plans: &[Plan],
     how: &HowArgs,
     console: Console,
+    part: &Part,
     report: impl FnOnce(&[Value]) -> Result<()>,
 ) -> Result<Ending> {
     if how.print_config {
@@ -97,8 +101,9 @@ fn execute(
         if let Some(name) = &stage.name {
             console.message(&format!("stage {name}"));
         }
-        match train::run(&stage.config, how.overwrite, console)? {
+        match train::run(&stage.config, how.overwrite, part, console)? {
             Trained::Interrupted => return Ok(Ending::Interrupted),
+            Trained::Helped => {}
             Trained::Finished(result) => {
                 let mut result = serde_json::to_value(result)?;
                 if let (Some(object), Some(name)) = (result.as_object_mut(), &stage.name) {
@@ -108,8 +113,25 @@ fn execute(
             }
         }
     }
-    report(&results)?;
+    if part.leads() {
+        report(&results)?;
+    }
     Ok(Ending::Done)
+}
+
+/// Runs `limbeck join`.
+pub fn join(args: &JoinArgs, console: Console) -> Result<Ending> {
+    let place = args.config.display().to_string();
+    let text = std::fs::read_to_string(&args.config)
+        .map_err(|error| InputError::new("cannot read the run", &place, error.to_string()))?;
+    let config: RunConfig = toml::from_str(&text)
+        .map_err(|error| InputError::new("not a `run.toml`", &place, error.message()))?;
+    interrupt::install_saying("the run is asked to stop after this step")?;
+    let part = Part::of_helper(args)?;
+    match train::run(&config, false, &part, console)? {
+        Trained::Interrupted => Ok(Ending::Interrupted),
+        Trained::Finished(_) | Trained::Helped => Ok(Ending::Done),
+    }
 }
 
 /// Tells of every stage.

@@ -29,6 +29,7 @@ use crate::config::{ModelSection, RunConfig};
 use crate::console::Console;
 use crate::exit::{self, InputError};
 use crate::progress::Progress;
+use crate::ranks::Part;
 
 /// How a run ended.
 pub enum Trained {
@@ -36,6 +37,8 @@ pub enum Trained {
     Finished(TrainResult),
     /// Stopped on request; the folder holds what the next start needs.
     Interrupted,
+    /// Another process led the run and has what came of it.
+    Helped,
 }
 
 /// What a finished run says.
@@ -61,10 +64,18 @@ struct Lesson {
 }
 
 /// Trains, goes on with an unfinished run, or leaves a finished one alone.
-pub fn run(config: &RunConfig, overwrite: bool, console: Console) -> Result<Trained> {
+pub fn run(config: &RunConfig, overwrite: bool, part: &Part, console: Console) -> Result<Trained> {
     let out = given(config.output.dir.as_ref(), "output.dir")?.clone();
     let configuration = identity(config)?;
-    let (mut folder, found) = RunFolder::open(&out, configuration.clone(), overwrite)?;
+    let console = Console { quiet: console.quiet || !part.leads(), ..console };
+    let (mut folder, found) = match part.leads() {
+        true => {
+            let (folder, found) = RunFolder::open(&out, configuration.clone(), overwrite)?;
+            (Some(folder), found)
+        }
+        false if folder::has_finished(&out) && !overwrite => return Ok(Trained::Helped),
+        false => (None, Found::Fresh),
+    };
     if found == Found::Finished {
         // What a kill right at the end may have left undone.
         limbeck_train::checkpoint::remove(&out)?;
@@ -100,9 +111,13 @@ pub fn run(config: &RunConfig, overwrite: bool, console: Console) -> Result<Trai
     }
     let student = Student { config: &model.config, tokenizer: &tokenizer, features: &*features };
     let teachers = Teachers::open(config, student, &mut progress)?;
-    // All input is there and fits: only now may what an earlier run left go.
-    folder.begin()?;
-    files::replace(&out.join("run.toml"), toml::to_string(config)?.as_bytes())?;
+    let run_toml = out.join("run.toml");
+    if let Some(folder) = &mut folder {
+        // All input is there and fits: only now may what an earlier run left go.
+        folder.begin()?;
+        files::replace(&run_toml, toml::to_string(config)?.as_bytes())?;
+    }
+    let together = part.join(&run_toml, &mut progress)?;
     let Some(objective) = objective::build(config, &out, student, teachers, &mut progress)? else {
         drop(progress);
         return Ok(interrupted(&out, "while the teacher answered", overwrite));
@@ -116,12 +131,14 @@ pub fn run(config: &RunConfig, overwrite: bool, console: Console) -> Result<Trai
         train: &config.train,
         optim: &config.optim,
         schedule: &config.schedule,
-        folder: &mut folder,
+        folder: folder.as_mut(),
+        ranks: together.ranks,
         notes: notes(config, configuration)?,
     };
     let outcome = run.execute(&mut progress)?;
     drop(progress);
     match outcome {
+        _ if !part.leads() => Ok(Trained::Helped),
         Outcome::Finished { summary } => {
             train_report::write(&out, config, summary.metrics.as_ref())?;
             Ok(Trained::Finished(TrainResult {

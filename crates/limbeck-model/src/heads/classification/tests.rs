@@ -2,6 +2,7 @@ use limbeck_kernels::random::Key;
 
 use super::*;
 use crate::config::ModelConfig;
+use crate::encoder::Place;
 use crate::heads::span::{self, SpanLogits};
 use crate::testing;
 
@@ -48,7 +49,7 @@ fn backward_is_the_derivative_of_forward_with_and_without_dropout() {
         let width = model.config.hidden_size;
         let hidden = numbers(ROWS * width, 3);
         let d_logits = numbers(3 * 3, 4);
-        for mode in [Mode::Evaluate, Mode::Train(Key::new(9))] {
+        for mode in [Mode::Evaluate, Mode::Train(Key::new(9), Place::default())] {
             let logits = logits_of(&model, &hidden, mode);
             let mut buffers = BackwardBuffers::default();
             let mut gradients = vec![0.0; model.layout.len];
@@ -84,7 +85,7 @@ fn dropout_comes_from_the_head_s_own_rate() {
     let mut model = model(testing::bert());
     let hidden = numbers(ROWS * model.config.hidden_size, 3);
     let values = |model: &Model, mode| logits_of(model, &hidden, mode).values;
-    let train = Mode::Train(Key::new(9));
+    let train = Mode::Train(Key::new(9), Place::default());
     assert_ne!(values(&model, train), values(&model, Mode::Evaluate));
     model.config.head_dropout = 0.0;
     assert_eq!(values(&model, train), values(&model, Mode::Evaluate));

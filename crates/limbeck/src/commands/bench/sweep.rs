@@ -9,7 +9,7 @@ use limbeck_kernels::random::Key;
 use limbeck_kernels::{matmul, profile};
 use limbeck_model::folder::resolve;
 use limbeck_model::{HeadKind, Model, ModelConfig};
-use limbeck_train::learner::Learner;
+use limbeck_train::learner::{Learner, Portion};
 use limbeck_train::losses::{HardLoss, Weighted};
 use limbeck_train::options::OptimizerOptions;
 use serde::Serialize;
@@ -86,7 +86,7 @@ pub fn run(args: &BenchSweepArgs, console: Console) -> Result<Ending> {
 fn measure(learner: &mut Learner, length: usize, batch_size: usize, steps: usize) -> Result<Size> {
     let batch = made_up(&learner.model.config, length, batch_size);
     let mut step = |key| -> Result<()> {
-        learner.accumulate(&batch, Key::new(key), 1.0, &mut [0.0])?;
+        learner.accumulate(&batch, Portion::whole(Key::new(key), 1.0), &mut [0.0])?;
         learner.update(LEARNING_RATE);
         Ok(())
     };

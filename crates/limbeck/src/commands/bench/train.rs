@@ -10,7 +10,7 @@ use limbeck_kernels::{matmul, profile};
 use limbeck_model::folder::resolve;
 use limbeck_model::{HeadKind, Model};
 use limbeck_runtime::folder::{check_vocabulary, fit};
-use limbeck_train::learner::Learner;
+use limbeck_train::learner::{Learner, Portion};
 use limbeck_train::losses::{HardLoss, SoftLoss, Weighted};
 use limbeck_train::objective::Objective;
 use limbeck_train::observer::Silent;
@@ -188,7 +188,7 @@ impl Bench {
         if let Some(other) = &mut other {
             std::mem::swap(&mut self.learner.objective, other);
         }
-        let done = self.learner.accumulate(&self.batch, key, 1.0, &mut self.parts);
+        let done = self.learner.accumulate(&self.batch, Portion::whole(key, 1.0), &mut self.parts);
         self.learner.update(LEARNING_RATE);
         if let Some(other) = other {
             std::mem::swap(&mut self.learner.objective, other);

@@ -28,6 +28,7 @@ use crate::console::Console;
 use crate::exit::Ending;
 use crate::interrupt;
 use crate::progress::duration;
+use crate::ranks::Part;
 use measure::Results;
 use plan::Plan;
 
@@ -55,8 +56,9 @@ pub fn run(args: &DemoArgs, console: Console) -> Result<Ending> {
     let mut scores = Vec::new();
     for (name, config) in plan.runs() {
         console.message(&format!("training: {name}"));
-        match train::run(&config, args.overwrite, console)? {
+        match train::run(&config, args.overwrite, &Part::Alone, console)? {
             Trained::Interrupted => return Ok(Ending::Interrupted),
+            Trained::Helped => {}
             Trained::Finished(result) => scores.push(result.metrics.unwrap_or_default()),
         }
     }

@@ -11,6 +11,7 @@ use limbeck_runtime::OpenClassifier;
 use limbeck_train::evaluation::TextEvaluationSet;
 use limbeck_train::folder::write_json;
 use limbeck_train::observer::Observer;
+use limbeck_train::ranks::Ranks;
 use serde_json::{Map, Value};
 
 use super::make_out;
@@ -32,7 +33,7 @@ pub(super) fn evaluate(
     let mut set = asked.read(&args.data, true)?;
     set.mismatched = mismatched.map(|path| asked.read(path, true)).transpose()?.map(Box::new);
     let mut progress = Progress::new(console);
-    let Some(evaluation) = set.evaluate(&asked.model, &mut progress)? else {
+    let Some(evaluation) = set.evaluate(&asked.model, &mut Ranks::alone(), &mut progress)? else {
         return Ok(Ending::Interrupted);
     };
     drop(progress);
@@ -50,7 +51,7 @@ pub(super) fn predict(args: &PredictArgs, console: Console) -> Result<Ending> {
     let set = asked.read(&args.data, false)?;
     let mut progress = Progress::new(console);
     progress.stage("classifying", Some(set.data.examples.len() as u64));
-    let Some(logits) = set.logits(&asked.model, &mut progress)? else {
+    let Some(logits) = set.logits(&asked.model, &mut Ranks::alone(), &mut progress)? else {
         return Ok(Ending::Interrupted);
     };
     drop(progress);

@@ -12,6 +12,7 @@ use limbeck_model::inspect::{self, Inspection};
 use limbeck_model::{LengthPlan, Model};
 use limbeck_runtime::Asked;
 use limbeck_train::evaluation::EvaluationSet;
+use limbeck_train::ranks::Ranks;
 
 use crate::cli::lengths::{LengthArgs, Lengths};
 use crate::commands::answer;
@@ -69,7 +70,9 @@ pub fn at_lengths(
     let length = subject.features.max_length;
     let set = EvaluationSet { data, features, decode, tune_threshold: false };
     let mut progress = Progress::new(console);
-    let Some(evaluation) = set.evaluate(&subject.model, &mut progress)? else { return Ok(None) };
+    let Some(evaluation) = set.evaluate(&subject.model, &mut Ranks::alone(), &mut progress)? else {
+        return Ok(None);
+    };
     drop(progress);
     let scores = serde_json::to_value(&evaluation.metrics)?;
     let scores: BTreeMap<String, serde_json::Value> = serde_json::from_value(scores)?;

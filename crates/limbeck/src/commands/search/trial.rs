@@ -17,6 +17,7 @@ use crate::config::recipe::Recipe;
 use crate::console::{self, Console};
 use crate::exit::{Ending, InputError};
 use crate::interrupt;
+use crate::ranks::Part;
 
 /// Complete trials with a learning curve that are needed before one is ended early.
 const LEAST_CURVES: usize = 5;
@@ -59,8 +60,9 @@ fn measured(plan: &Plan, console: Console) -> Result<Ending> {
     let console = Console { reports: true, ..console };
     let mut trained: Option<PathBuf> = None;
     for stage in &plan.stages {
-        match train::run(&stage.config, false, console)? {
+        match train::run(&stage.config, false, &Part::Alone, console)? {
             train::Trained::Interrupted => return Ok(Ending::Interrupted),
+            train::Trained::Helped => {}
             train::Trained::Finished(result) => trained = Some(result.out),
         }
     }
