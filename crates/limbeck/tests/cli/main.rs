@@ -13,6 +13,7 @@ mod length_search;
 mod lengths;
 mod prune;
 mod quantize;
+mod ranks;
 mod reference;
 mod score;
 mod search;
