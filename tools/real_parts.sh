@@ -72,6 +72,20 @@ onnx() {
     done
 }
 
+# MPI: two processes under mpirun must train the model that one trains. Builds a second binary, so it
+# is for whoever asks for it with LIMBECK_MPI=1.
+mpi() {
+    local data=("$work/demo/data/train.json" --dev "$work/demo/data/dev.json")
+    local train=(finetune --task squad_v2 --model "$work/demo/untrained/student" --train "${data[@]}"
+        --max-length 128 --doc-stride 32 --max-query-length 40 --learning-rate 2e-3 --epochs 8
+        --set optim.epsilon=1e-4 --threads 1 --overwrite --quiet --json)
+    cargo build --release --features mpi --target-dir "$work/mpi"
+    "$limbeck" "${train[@]}" --out "$work/one" >"$work/one.json"
+    mpirun --allow-run-as-root --oversubscribe -np 2 "$work/mpi/release/limbeck" "${train[@]}" \
+        --out "$work/two" >"$work/two.json"
+    "$work/venv/bin/python" tools/check_ranks.py "$work/one" "$work/two"
+}
+
 # Starts a server of the demo's models on a free port; `$address` is where.
 start_server() {
     rm -rf "$work/int8"
@@ -127,6 +141,7 @@ resident() {
 "$limbeck" demo --questions 600 --out "$work/demo" --overwrite --quiet >"$work/demo.txt"
 if has TensorBoard tensorboard; then tensorboard; fi
 if has "ONNX Runtime" onnx onnxruntime transformers; then onnx; fi
+if [[ ${LIMBECK_MPI:-} ]]; then mpi; fi
 
 start_server
 trap 'kill "$server" 2>/dev/null || true' EXIT

@@ -49,6 +49,8 @@ pub struct Window {
     pub tokens: usize,
     /// Of the steps' seconds.
     pub seconds: f64,
+    /// Of the seconds among them in which other processes were waited for.
+    pub waited: f64,
 }
 
 fn path(folder: &Path) -> PathBuf {

@@ -284,7 +284,9 @@ impl Loop<'_> {
             };
             loss += self.learner.accumulate(batch, portion, &mut self.parts)?;
         }
+        let waiting = Instant::now();
         self.exchange(&mut loss, &mut tokens)?;
+        let waited = waiting.elapsed().as_secs_f64();
         let learning_rate = self.schedule.rate(step);
         let gradient_norm = self.learner.update(learning_rate);
         for (what, value) in [("loss", loss), ("gradient norm", gradient_norm)] {
@@ -302,6 +304,7 @@ impl Loop<'_> {
         window.gradient_norm += gradient_norm;
         window.tokens += tokens;
         window.seconds += seconds;
+        window.waited += waited;
         Ok(Some(StepReport {
             step: self.progress.step,
             total_steps: self.total_steps,
@@ -350,6 +353,9 @@ impl Loop<'_> {
             ("gradient_norm", window.gradient_norm / steps),
             ("tokens_per_second", window.tokens as f64 / window.seconds),
         ];
+        if self.learner.exchange.ranks.count() > 1 {
+            values.push(("share_waiting_for_others", window.waited / window.seconds));
+        }
         values
             .extend(self.names.iter().zip(&window.parts).map(|(name, sum)| (&**name, sum / steps)));
         self.trackers.scalars(report.step as u64, now(), &values)?;
