@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 
 use super::lengths::LengthArgs;
 
@@ -126,7 +126,7 @@ pub struct BenchAnswerArgs {
 ///
 /// The questions come in random order. Every client keeps one connection and sends its next
 /// question when it has the answer. With
-/// --rate, questions are due at random times instead, so many a second, whether or not the
+/// --rate, questions are due at given times instead, so many a second, whether or not the
 /// ones before are answered, and the time counts from when a question was due.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
@@ -151,12 +151,24 @@ pub struct BenchServeArgs {
     /// Questions due in a second; without it as many as are answered
     #[arg(long, value_name = "N", value_parser = rate)]
     pub rate: Option<f64>,
+    /// When questions of a rate are due
+    #[arg(long, value_name = "HOW", value_enum, default_value_t = Arrivals::Poisson, requires = "rate")]
+    pub arrivals: Arrivals,
     /// The model to ask, by its name; without it the default
     #[arg(long, value_name = "NAME")]
     pub model: Option<String>,
     /// Key of the server
     #[arg(long, value_name = "KEY", env = "LIMBECK_API_KEY", hide_env_values = true)]
     pub api_key: Option<String>,
+}
+
+/// When the questions of a rate are due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Arrivals {
+    /// At random times, as many people ask who do not know of each other
+    Poisson,
+    /// One after the other at the same distance
+    Constant,
 }
 
 /// Slower than once in a hundred seconds is no load, and its times would overflow.

@@ -95,6 +95,11 @@ fn execute(
         console::print(&texts.join("\n"))?;
         return Ok(Ending::Done);
     }
+    let stages = plans.iter().map(|plan| plan.stages.len()).sum::<usize>();
+    if stages > 1 && matches!(part, Part::OfMpi { .. }) {
+        let what = format!("{stages} runs under one mpirun");
+        return Err(InputError::new(what, "", "start each by itself, or give --ranks").into());
+    }
     interrupt::install()?;
     let mut results = Vec::new();
     for stage in plans.iter().flat_map(|plan| &plan.stages) {

@@ -1,8 +1,8 @@
 //! `limbeck bench serve`: load on a running server.
 //!
 //! Clients are threads that each keep one connection. Without a rate, each sends its next
-//! request when it has its answer; with one, requests are due at random times that do not
-//! wait for answers (a Poisson process), and latency counts from when a request was due.
+//! request when it has its answer; with one, requests are due at times that do not wait for
+//! answers, and latency counts from when a request was due.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -16,7 +16,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::percentile;
-use crate::cli::measuring::BenchServeArgs;
+use crate::cli::measuring::{Arrivals, BenchServeArgs};
 use crate::console::{Console, columns};
 use crate::exit::{Ending, InputError};
 
@@ -70,7 +70,7 @@ pub fn run(args: &BenchServeArgs, console: Console) -> Result<Ending> {
         .map_err(|error| InputError::new("no server answers", health.clone(), error.to_string()))?;
 
     let requests = args.requests as usize;
-    let due = args.rate.map(|rate| arrivals(rate, requests));
+    let due = args.rate.map(|rate| due(args.arrivals, rate, requests));
     let next = AtomicUsize::new(0);
     let all = Mutex::new(Vec::with_capacity(requests));
     let begun = Instant::now();
@@ -136,14 +136,19 @@ fn agent() -> ureq::Agent {
     config.build().into()
 }
 
-/// When requests are due: the times of a Poisson process of so many a second.
-fn arrivals(rate: f64, count: usize) -> Vec<Duration> {
+/// When requests are due, so many a second.
+fn due(arrivals: Arrivals, rate: f64, count: usize) -> Vec<Duration> {
     let mut random = SplitMix64::new(1, 0);
     let mut time = 0.0;
     let arrival = |_| {
-        // Above 0 and at most 1.
-        let unit = ((random.next_u64() >> 11) + 1) as f64 / (1_u64 << 53) as f64;
-        time -= unit.ln() / rate;
+        time += match arrivals {
+            Arrivals::Constant => 1.0 / rate,
+            Arrivals::Poisson => {
+                // Above 0 and at most 1.
+                let unit = ((random.next_u64() >> 11) + 1) as f64 / (1_u64 << 53) as f64;
+                -unit.ln() / rate
+            }
+        };
         Duration::from_secs_f64(time)
     };
     (0..count).map(arrival).collect()
@@ -183,13 +188,15 @@ fn as_text(figures: &Figures) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::arrivals;
+    use super::*;
 
     #[test]
     fn requests_are_due_at_the_rate_that_was_asked() {
-        let due = arrivals(200.0, 20_000);
-        assert!(due.is_sorted());
-        let rate = 20_000.0 / due[19_999].as_secs_f64();
-        assert!((rate - 200.0).abs() < 6.0, "{rate}");
+        for (arrivals, tolerance) in [(Arrivals::Poisson, 6.0), (Arrivals::Constant, 1e-3)] {
+            let due = due(arrivals, 200.0, 20_000);
+            assert!(due.is_sorted());
+            let rate = 20_000.0 / due[19_999].as_secs_f64();
+            assert!((rate - 200.0).abs() < tolerance, "{rate}");
+        }
     }
 }
