@@ -18,6 +18,9 @@ use crate::model::Model;
 
 pub use neurons::keep_neurons;
 
+/// Names the streams that choose neurons below a pruning seed; those of heads are the layers.
+const NEURONS: u64 = 1 << 32;
+
 /// A model of the chosen layers of a teacher, in the given order, with the teacher's
 /// embeddings and head. A layer may be chosen more than once.
 ///
@@ -121,6 +124,25 @@ pub fn with_layers_and_pruned_heads(
     prune_heads(&student, &pruned)
 }
 
+/// The model with `count` feed-forward neurons left in every layer, drawn at random from
+/// `pruning_seed` for each layer anew.
+///
+/// # Errors
+/// If there are fewer, or none would be left.
+pub fn with_random_neurons(model: &Model, count: usize, pruning_seed: u64) -> Result<Model> {
+    let available = model.config.intermediate_size;
+    if count > available {
+        let reason = format!("cannot leave {count} neurons: a layer has {available}");
+        return Err(ModelError::Selection(reason));
+    }
+    let drawn = |layer: usize| {
+        let stream = Key::new(pruning_seed).child(NEURONS).child(layer as u64);
+        choose((0..available).collect(), count, stream)
+    };
+    let layers = 0..model.config.num_hidden_layers;
+    keep_neurons(model, &layers.map(drawn).collect::<Vec<_>>())
+}
+
 /// The model without some heads: their rows of the query, key and value weights and
 /// their columns of the attention output weight are taken out. Heads that are pruned
 /// already are passed over.
@@ -152,17 +174,17 @@ pub fn restore_pruned_heads(model: &Model) -> Model {
 }
 
 /// Takes `count` of the heads by chance, in rising order.
-fn choose(mut heads: Vec<usize>, count: usize, stream: Key) -> Vec<usize> {
+fn choose(mut numbers: Vec<usize>, count: usize, stream: Key) -> Vec<usize> {
     // The first steps of Fisher and Yates' shuffle.
     for i in 0..count {
-        let left = (heads.len() - i) as u64;
+        let left = (numbers.len() - i) as u64;
         // The remainder favours small numbers by less than one in 2^50.
         let pick = i + (stream.bits(i as u64) % left) as usize;
-        heads.swap(i, pick);
+        numbers.swap(i, pick);
     }
-    heads.truncate(count);
-    heads.sort_unstable();
-    heads
+    numbers.truncate(count);
+    numbers.sort_unstable();
+    numbers
 }
 
 /// Copies embeddings and head; they have the same shapes in both.

@@ -142,6 +142,21 @@ fn layers_past_the_last_are_new_and_the_rest_is_kept() {
 }
 
 #[test]
+fn the_pruning_seed_decides_the_neurons_of_every_layer() {
+    let whole = model();
+    let size = whole.config.intermediate_size;
+    let student = |count, seed| with_random_neurons(&whole, count, seed).unwrap();
+    assert_eq!(student(size, 3).parameters, whole.parameters);
+    let narrow = student(size / 2, 3);
+    assert_eq!(narrow.config.intermediate_size, size / 2);
+    assert_eq!(narrow.parameters, student(size / 2, 3).parameters);
+    assert_ne!(narrow.parameters, student(size / 2, 4).parameters);
+    let error = with_random_neurons(&whole, size + 1, 3).unwrap_err().to_string();
+    assert!(error.contains("a layer has"), "{error}");
+    assert!(with_random_neurons(&whole, 0, 3).is_err());
+}
+
+#[test]
 fn the_pruning_seed_decides_the_heads_of_every_layer() {
     let mut config = testing::bert();
     (config.hidden_size, config.num_attention_heads) = (24, 12);

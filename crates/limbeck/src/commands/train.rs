@@ -279,5 +279,9 @@ fn starting_model(
     } else if layers < available {
         model = student::select_layers(&model, &(0..layers).collect::<Vec<_>>())?;
     }
+    if section.intermediate_size > 0 {
+        let (neurons, pruning_seed) = (section.intermediate_size, section.pruning_seed);
+        model = student::with_random_neurons(&model, neurons, pruning_seed)?;
+    }
     Ok(model)
 }

@@ -75,7 +75,9 @@ pub struct ModelSection {
     pub num_layers: usize,
     /// Attention heads to keep in every layer; 0 keeps all.
     pub heads: usize,
-    /// Chooses which heads go.
+    /// Feed-forward neurons to keep in every layer; 0 keeps all.
+    pub intermediate_size: usize,
+    /// Chooses which heads and neurons go.
     pub pruning_seed: u64,
     /// Another activation than the one in `config.json`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -105,6 +107,7 @@ impl Default for ModelSection {
             layers: Vec::new(),
             num_layers: 0,
             heads: 0,
+            intermediate_size: 0,
             pruning_seed: 42,
             hidden_act: None,
             type_vocab_size: None,

@@ -261,8 +261,9 @@ fn resolve_references(config: &mut RunConfig, earlier: &[Stage], place: &str) ->
     };
     config.teacher.iter_mut().try_for_each(resolve)?;
     config.model.path.iter_mut().try_for_each(resolve)?;
-    let ModelSection { layers, num_layers, heads, .. } = &config.model;
-    let cut = !layers.is_empty() || *num_layers > 0 || *heads > 0;
+    let ModelSection { layers, num_layers, heads, intermediate_size, .. } = &config.model;
+    let cut =
+        !layers.is_empty() || [*num_layers, *heads, *intermediate_size].iter().any(|&n| n > 0);
     if config.model.path.is_none() && cut {
         config.model.path = config.teacher.first().cloned();
     }

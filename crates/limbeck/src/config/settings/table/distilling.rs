@@ -46,11 +46,18 @@ pub const TEACHER_AND_STUDENT: Group = Group {
             "Keep N attention heads in every layer; 0 keeps all",
         ),
         row(
+            "model.intermediate_size",
+            "student-intermediate-size",
+            Count,
+            "N",
+            "Keep N feed-forward neurons in every layer; 0 keeps all",
+        ),
+        row(
             "model.pruning_seed",
             "pruning-seed",
             Count,
             "SEED",
-            "Chooses which heads go with --student-heads",
+            "Chooses which heads and neurons go",
         ),
     ],
 };
