@@ -38,6 +38,18 @@ impl SplitMix64 {
     }
 }
 
+/// The stream of random numbers that draws samples.
+const SAMPLES: u64 = 0x5a3c_9d17;
+
+/// Draws `count` of `total` things: which of them are drawn.
+pub fn drawn(count: usize, total: usize, seed: u64) -> Vec<bool> {
+    let mut order: Vec<usize> = (0..total).collect();
+    SplitMix64::new(seed, SAMPLES).shuffle(&mut order);
+    let mut is_drawn = vec![false; total];
+    order.iter().take(count).for_each(|&thing| is_drawn[thing] = true);
+    is_drawn
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,10 +6,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use crate::DataError;
-use crate::random::SplitMix64;
-
-/// The stream of random numbers that draws samples.
-const SAMPLES: u64 = 0x5a3c_9d17;
+use crate::random;
 
 /// The questions of a file, flat and in the file's order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -98,11 +95,7 @@ impl SquadData {
         if questions >= self.questions.len() {
             return;
         }
-        let mut drawn: Vec<usize> = (0..self.questions.len()).collect();
-        SplitMix64::new(seed, SAMPLES).shuffle(&mut drawn);
-        let mut is_drawn = vec![false; self.questions.len()];
-        drawn[..questions].iter().for_each(|&question| is_drawn[question] = true);
-        let mut is_drawn = is_drawn.into_iter();
+        let mut is_drawn = random::drawn(questions, self.questions.len(), seed).into_iter();
         self.questions.retain(|_| is_drawn.next().unwrap_or(false));
         let mut places = vec![None; self.paragraphs.len()];
         let mut paragraphs = Vec::new();

@@ -135,8 +135,7 @@ pub struct OpenClassifier {
     pub load: LoadReport,
     /// Labels and how they belong to the logits.
     pub classes: Classes,
-    /// Tokens that are read of a text, special ones included: as many as in training, if the
-    /// notes say, else as many as the model has positions.
+    /// Tokens that are read of a text; see [`text_length`].
     pub max_length: usize,
     /// Length plans that can be asked for by name.
     pub plans: NamedPlans,
@@ -151,14 +150,20 @@ impl OpenClassifier {
     pub fn open(dir: &Path) -> Result<OpenClassifier> {
         let (model, load, tokenizer) = open_parts(dir, HeadKind::Classification)?;
         let notes = Limbeck::open(dir)?.unwrap_or_default();
-        let positions = model.config().max_position_embeddings;
-        let max_length = notes.max_length.map_or(positions, |length| length.min(positions));
+        let max_length = text_length(&notes, model.config());
         let Head::Classification(classes) = model.config().head.clone() else {
             return Err(wrong_head(dir, HeadKind::Classification));
         };
         let plans = notes.length_plans;
         Ok(OpenClassifier { model, tokenizer, load, classes, max_length, plans })
     }
+}
+
+/// Tokens that a classifier reads of a text, special ones included: as many as in training, if its
+/// notes say, else as many as it has positions.
+pub fn text_length(notes: &Limbeck, config: &ModelConfig) -> usize {
+    let positions = config.max_position_embeddings;
+    notes.max_length.map_or(positions, |length| length.min(positions))
 }
 
 /// Opens what every model folder has, once the head is known to be the one that is needed.

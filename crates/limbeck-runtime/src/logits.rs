@@ -55,7 +55,8 @@ pub fn each_batch<E: From<RuntimeError>>(
     Ok(true)
 }
 
-/// The same for a classifier: `take(examples, logits)` has one logit a label for each example.
+/// The same for a classifier: `take(examples, batch, logits)` has one logit a label for each
+/// example.
 ///
 /// # Errors
 /// When a token, segment or length is beyond the model's tables, the model has no
@@ -65,14 +66,14 @@ pub fn each_class_batch<E: From<RuntimeError>>(
     examples: &dyn Examples,
     range: Range<usize>,
     memory: &mut Memory,
-    mut take: impl FnMut(Range<usize>, &[f32]) -> Result<ControlFlow<()>, E>,
+    mut take: impl FnMut(Range<usize>, &Batch, &[f32]) -> Result<ControlFlow<()>, E>,
 ) -> Result<bool, E> {
     let Memory { inference, batch, indices } = memory;
     let mut left = range;
     while !left.is_empty() {
         let taken = fill(examples, &mut left, indices, batch);
         let logits = model.class_logits(tokens(batch), inference).map_err(RuntimeError::from)?;
-        if take(taken, logits)?.is_break() {
+        if take(taken, batch, logits)?.is_break() {
             return Ok(false);
         }
     }

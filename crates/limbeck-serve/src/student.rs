@@ -87,6 +87,12 @@ pub struct PlanInfo {
     /// Its F1 in per cent, where it was measured on this model.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub f1: Option<f64>,
+    /// Its score, where it was measured on this classifier.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub score: Option<f64>,
+    /// What the score is, for example `accuracy`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metric: Option<String>,
     /// Its multiply-adds as a share of what all tokens take.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub share_of_macs: Option<f64>,
@@ -94,12 +100,18 @@ pub struct PlanInfo {
 
 impl PlanInfo {
     fn new((name, plan): (&String, &NamedPlan)) -> PlanInfo {
-        let NamedPlan { lengths, f1, share_of_macs, .. } = plan;
-        let lengths = match lengths {
+        let lengths = match &plan.lengths {
             LengthPlan::Tokens(tokens) => tokens.iter().map(|&tokens| tokens as f64).collect(),
             LengthPlan::Fractions(shares) => shares.clone(),
         };
-        PlanInfo { name: name.clone(), lengths, f1: *f1, share_of_macs: *share_of_macs }
+        PlanInfo {
+            name: name.clone(),
+            lengths,
+            f1: plan.f1,
+            score: plan.score,
+            metric: plan.metric.clone(),
+            share_of_macs: plan.share_of_macs,
+        }
     }
 }
 

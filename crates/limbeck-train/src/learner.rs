@@ -315,7 +315,7 @@ fn longest(batch: &Batch) -> usize {
 }
 
 /// Refuses labels that are not for a model of this head, or that it has no logit for.
-fn check_labels(head: &Head, batch: &Batch) -> Result<()> {
+pub(crate) fn check_labels(head: &Head, batch: &Batch) -> Result<()> {
     let sequences = batch.sequences();
     let fit = match head {
         Head::Span => {

@@ -160,7 +160,7 @@ fn compute(
             keep(range.len(), &mut both)
         })?,
         Head::Classification(_) => {
-            each_class_batch(&model, features, left, memory, |range, logits| {
+            each_class_batch(&model, features, left, memory, |range, _, logits| {
                 keep(range.len(), &mut logits.iter().copied())
             })?
         }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::task::Labels;
 use super::{TextTask, lines, table};
-use crate::DataError;
+use crate::{DataError, random};
 
 /// A row as the file has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,6 +92,32 @@ impl TextData {
     /// Keeps the first `count` examples.
     pub fn limit(&mut self, count: usize) {
         self.examples.truncate(count);
+    }
+
+    /// Keeps `count` examples, drawn by `seed`, in their order.
+    pub fn sample(&mut self, count: usize, seed: u64) {
+        let mut is_drawn = random::drawn(count, self.examples.len(), seed).into_iter();
+        self.examples.retain(|_| is_drawn.next().unwrap_or(false));
+    }
+
+    /// A hash over what a model reads and is scored by: the examples with their labels.
+    pub fn fingerprint(&self) -> blake3::Hash {
+        let mut hasher = blake3::Hasher::new();
+        // Each text is preceded by its length, so no two data sets give the same bytes.
+        let text = |hasher: &mut blake3::Hasher, text: &str| {
+            hasher.update(&(text.len() as u64).to_le_bytes());
+            hasher.update(text.as_bytes());
+        };
+        text(&mut hasher, self.task.name());
+        hasher.update(&(self.labels.len() as u64).to_le_bytes());
+        self.labels.iter().for_each(|label| text(&mut hasher, label));
+        for example in &self.examples {
+            text(&mut hasher, &example.text);
+            hasher.update(&[u8::from(example.pair.is_some())]);
+            text(&mut hasher, example.pair.as_deref().unwrap_or_default());
+            hasher.update(&example.label.unwrap_or(f32::NAN).to_le_bytes());
+        }
+        hasher.finalize()
     }
 }
 

@@ -1,6 +1,6 @@
 //! The metrics of a model's logits, under the names of GLUE's scripts.
 
-use super::TextData;
+use super::{TextData, TextTask};
 use crate::metrics::Metrics;
 use crate::metrics::accuracy::accuracy;
 use crate::metrics::f1::f1;
@@ -63,6 +63,15 @@ pub fn main_score(metrics: &Metrics) -> f64 {
         (sum + if value.is_nan() { -1.0 } else { value }, count + 1.0)
     });
     if count > 0.0 { sum / count } else { 0.0 }
+}
+
+/// What the [main score](main_score) of a task is called: by its one metric, or, as Transformers'
+/// `run_glue.py` calls the mean of several, `combined_score`.
+pub fn main_metric(task: TextTask) -> &'static str {
+    match task.scores() {
+        [one] => one.key(),
+        _ => "combined_score",
+    }
 }
 
 /// The label of the largest logit, the first of equal ones.

@@ -13,9 +13,15 @@ use crate::lengths::LengthPlan;
 pub struct NamedPlan {
     /// The plan.
     pub lengths: LengthPlan,
-    /// Its F1 in per cent.
+    /// Its F1 in per cent, of a model that answers questions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub f1: Option<f64>,
+    /// Its score, of a classifier.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub score: Option<f64>,
+    /// What `score` is: `accuracy`, `matthews_correlation`, ...
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metric: Option<String>,
     /// Multiply-adds of a window under the plan, the mean over the data.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub macs: Option<f64>,
@@ -60,7 +66,7 @@ impl NamedPlans {
     /// Forgets what holds only for the weights that it was measured with: scores and times.
     pub fn forget_measurements(&mut self) {
         for plan in self.0.values_mut() {
-            (plan.f1, plan.milliseconds) = (None, None);
+            (plan.f1, plan.score, plan.metric, plan.milliseconds) = (None, None, None, None);
         }
     }
 }
@@ -99,10 +105,13 @@ mod tests {
 
     #[test]
     fn what_was_measured_can_be_forgotten() {
-        let mut plans =
-            plans(r#"{"a": {"lengths": [0.5], "f1": 80, "milliseconds": 3, "macs": 7}}"#);
-        plans.forget_measurements();
-        let plan = &plans.0["a"];
-        assert_eq!((plan.f1, plan.milliseconds, plan.macs), (None, None, Some(7.0)));
+        let mut measured = plans(
+            r#"{"a": {"lengths": [0.5], "f1": 80, "milliseconds": 3, "macs": 7},
+                "b": {"lengths": [0.5], "score": 0.8, "metric": "accuracy", "macs": 7}}"#,
+        );
+        measured.forget_measurements();
+        let left =
+            plans(r#"{"a": {"lengths": [0.5], "macs": 7}, "b": {"lengths": [0.5], "macs": 7}}"#);
+        assert_eq!(measured, left);
     }
 }

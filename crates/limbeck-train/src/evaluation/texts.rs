@@ -55,7 +55,7 @@ impl TextEvaluationSet {
         };
         let mut all = vec![0.0; count * labels];
         let own = ranks.share_of(count);
-        let finished = each_class_batch(model, features, own, &mut memory, |range, logits| {
+        let finished = each_class_batch(model, features, own, &mut memory, |range, _, logits| {
             let first = range.start * labels;
             all[first..first + logits.len()].copy_from_slice(logits);
             Ok::<_, TrainError>(progress(range.len()))

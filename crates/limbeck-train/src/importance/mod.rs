@@ -10,7 +10,7 @@ pub mod layers;
 pub mod select;
 
 use limbeck_data::random::SplitMix64;
-use limbeck_data::{Batch, Features};
+use limbeck_data::{Batch, Examples};
 use limbeck_kernels::random::Key;
 use limbeck_model::{LayerSlots, Model};
 
@@ -33,36 +33,36 @@ impl Importance {
     /// By the loss against the labels (the head importance score of Michel, Levy and Neubig,
     /// 2019; for neurons the first-order term of Molchanov et al., 2017): a gate of 1 is thought
     /// on what a part gives, and the size of the loss's gradient to the gate is averaged over
-    /// the windows. The absolute value is taken window by window. There is no dropout.
+    /// the examples. The absolute value is taken example by example. There is no dropout.
     ///
     /// `None` when the observer asked to stop. `model` is given back unchanged.
     ///
     /// # Errors
-    /// When the features do not fit the model, or it has no span head.
+    /// When the examples do not fit the model, or their labels its head.
     pub fn by_gradient(
         model: Model,
-        features: &Features,
+        examples: &dyn Examples,
         observer: &mut dyn Observer,
     ) -> Result<Option<(Importance, Model)>> {
-        observer.stage("weighing heads and neurons", Some(features.len() as u64));
+        observer.stage("weighing heads and neurons", Some(examples.len() as u64));
         let mut importance = Importance::of_each(&model, |_| 0.0);
         // The optimiser of the learner is never used.
         let losses = vec![Weighted::new(1.0, HardLoss)];
         let mut learner = Learner::new(model, &OptimizerOptions::default(), losses);
         learner.dropout = false;
         let mut batch = Batch::default();
-        for window in 0..features.len() {
+        for example in 0..examples.len() {
             if observer.should_stop() {
                 return Ok(None);
             }
-            features.batch(&[window], &mut batch);
+            examples.batch(&[example], &mut batch);
             learner.clear_gradients();
             learner.accumulate(&batch, Portion::whole(Key::new(0), 1.0), &mut [0.0])?;
-            importance.add_window(&learner.model, learner.gradients());
+            importance.add_example(&learner.model, learner.gradients());
             observer.advance(1);
         }
-        let windows = features.len().max(1) as f64;
-        importance.parts_mut().for_each(|part| *part /= windows);
+        let count = examples.len().max(1) as f64;
+        importance.parts_mut().for_each(|part| *part /= count);
         Ok(Some((importance, learner.model)))
     }
 
@@ -114,7 +114,7 @@ impl Importance {
     /// Adds the sizes of the gates' gradients. A gate scales what a part gives, which enters
     /// the network through the part's columns of one weight and nowhere else; so its gradient
     /// is the sum over those columns of weight times gradient of the weight.
-    fn add_window(&mut self, model: &Model, gradients: &[f32]) {
+    fn add_example(&mut self, model: &Model, gradients: &[f32]) {
         let add = |sums: &mut [f64], gates: Vec<f64>| {
             sums.iter_mut().zip(gates).for_each(|(sum, gate)| *sum += gate.abs());
         };

@@ -2,19 +2,26 @@
 
 use std::collections::BTreeMap;
 
+use limbeck_data::glue::{Example, TextData, TextFeatures, TextTask};
 use limbeck_data::squad::{Answer, Paragraph, Question};
-use limbeck_data::{FeatureOptions, Purpose, SquadData, Tokenizer};
+use limbeck_data::{FeatureOptions, Features, Purpose, SquadData, Tokenizer};
 use limbeck_model::{ModelConfig, student};
 
 use super::*;
 use crate::observer::Silent;
 
-/// Windows of two questions over a vocabulary of ten words.
-fn features() -> Features {
+/// What a model learns, and the model.
+type Case = (Model, Box<dyn Examples>);
+
+fn tokenizer() -> Tokenizer {
     let folder = tempfile::tempdir().unwrap();
     let words = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nwho\nada\nbob\nsat\nhere\n";
     std::fs::write(folder.path().join("vocab.txt"), words).unwrap();
-    let tokenizer = Tokenizer::from_folder(folder.path()).unwrap();
+    Tokenizer::from_folder(folder.path()).unwrap()
+}
+
+/// Windows of two questions over a vocabulary of ten words.
+fn features() -> Features {
     let mut data = SquadData::default();
     for (i, (context, name)) in
         [("ada sat here bob", "ada"), ("here sat bob", "bob")].into_iter().enumerate()
@@ -30,31 +37,62 @@ fn features() -> Features {
     }
     let options =
         FeatureOptions { max_length: 16, doc_stride: 4, max_query_length: 4, ..Default::default() };
-    Features::build(&data, &tokenizer, &options, Purpose::Train).unwrap().0
+    Features::build(&data, &tokenizer(), &options, Purpose::Train).unwrap().0
+}
+
+/// Three texts of the same words.
+fn texts(task: TextTask, labels: [f32; 3]) -> Box<dyn Examples> {
+    let example =
+        |text: &str, label: f32| Example { text: text.to_owned(), pair: None, label: Some(label) };
+    let texts = ["ada sat here bob", "who sat", "here here bob"];
+    let examples = texts.into_iter().zip(labels).map(|(text, label)| example(text, label));
+    let examples = examples.collect();
+    let data = TextData { task, labels: vec![], examples, left_out: vec![] };
+    Box::new(TextFeatures::build(&data, &tokenizer(), 16).unwrap())
 }
 
 fn model() -> Model {
-    let json = serde_json::json!({
+    model_with(&serde_json::json!({}))
+}
+
+fn model_with(head: &serde_json::Value) -> Model {
+    let mut json = serde_json::json!({
         "model_type": "bert", "vocab_size": 10, "hidden_size": 12, "num_hidden_layers": 2,
         "num_attention_heads": 3, "intermediate_size": 10, "max_position_embeddings": 16,
         "initializer_range": 0.4,
     });
+    for (key, value) in head.as_object().unwrap() {
+        json[key] = value.clone();
+    }
     Model::initialise(ModelConfig::from_json(&json).unwrap(), 3)
 }
 
-/// Sums of the loss of single windows, each with some columns of a weight scaled by `gate`.
-fn losses(features: &Features, gate: impl Fn(&mut Model)) -> Vec<f64> {
-    let mut gated = model();
+/// A model of each kind of head and loss, with what it learns.
+fn cases() -> [Case; 3] {
+    let classifier = |labels: usize| {
+        let architectures = ["BertForSequenceClassification"];
+        model_with(&serde_json::json!({ "architectures": architectures, "num_labels": labels }))
+    };
+    [
+        (model(), Box::new(features())),
+        (classifier(3), texts(TextTask::Mnli, [2.0, 0.0, 1.0])),
+        (classifier(1), texts(TextTask::Stsb, [0.5, -1.0, 3.0])),
+    ]
+}
+
+/// Sums of the loss of single examples, each with some columns of a weight scaled by `gate`.
+fn losses((model, examples): &Case, gate: impl Fn(&mut Model)) -> Vec<f64> {
+    let mut gated = model.clone();
     gate(&mut gated);
     let losses = vec![Weighted::new(1.0, HardLoss)];
     let mut learner = Learner::new(gated, &OptimizerOptions::default(), losses);
     learner.dropout = false;
     let mut batch = Batch::default();
-    let mut loss = |window: usize| {
-        features.batch(&[window], &mut batch);
+    let mut loss = |example: usize| {
+        examples.batch(&[example], &mut batch);
         learner.accumulate(&batch, Portion::whole(Key::new(0), 1.0), &mut [0.0]).unwrap()
     };
-    (0..features.len()).map(&mut loss).collect()
+    (0..examples.len()).map(&mut loss).collect()
 }
 
 fn scale_columns(
@@ -69,44 +107,57 @@ fn scale_columns(
     }
 }
 
-fn assert_is_slope(found: f64, features: &Features, gate: impl Fn(&mut Model, f32)) {
+fn assert_is_slope(found: f64, case: &Case, gate: impl Fn(&mut Model, f32)) {
     const STEP: f32 = 0.02;
-    let at = |by: f32| losses(features, |model| gate(model, by));
+    let at = |by: f32| losses(case, |model| gate(model, by));
     let slopes = at(1.0 + STEP).into_iter().zip(at(1.0 - STEP));
     let sizes: f64 = slopes.map(|(up, down)| ((up - down) / (2.0 * f64::from(STEP))).abs()).sum();
-    let expected = sizes / features.len() as f64;
+    let expected = sizes / case.1.len() as f64;
     assert!((found - expected).abs() < 2e-3 * expected.max(0.05), "{found} {expected}");
+}
+
+fn by_gradient((model, examples): &Case) -> Importance {
+    Importance::by_gradient(model.clone(), &**examples, &mut Silent).unwrap().unwrap().0
 }
 
 #[test]
 fn the_importance_of_a_head_is_the_slope_of_the_loss_when_it_is_turned_down() {
-    let features = features();
-    let (importance, _) =
-        Importance::by_gradient(model(), &features, &mut Silent).unwrap().unwrap();
-    for (layer, heads) in importance.heads.iter().enumerate() {
-        for (head, &found) in heads.iter().enumerate() {
-            assert_is_slope(found, &features, |model, by| {
-                let slots = model.layout.slots.layers[layer].clone();
-                let columns = head * slots.head_size..(head + 1) * slots.head_size;
-                scale_columns(model, slots.attention_output_weight, 12, columns, by);
-            });
+    for case in cases() {
+        for (layer, heads) in by_gradient(&case).heads.iter().enumerate() {
+            for (head, &found) in heads.iter().enumerate() {
+                assert_is_slope(found, &case, |model, by| {
+                    let slots = model.layout.slots.layers[layer].clone();
+                    let columns = head * slots.head_size..(head + 1) * slots.head_size;
+                    scale_columns(model, slots.attention_output_weight, 12, columns, by);
+                });
+            }
         }
     }
 }
 
 #[test]
 fn the_importance_of_a_neuron_is_the_slope_of_the_loss_when_it_is_turned_down() {
-    let features = features();
-    let (importance, _) =
-        Importance::by_gradient(model(), &features, &mut Silent).unwrap().unwrap();
-    for (layer, neurons) in importance.neurons.iter().enumerate() {
-        for (neuron, &found) in neurons.iter().enumerate() {
-            assert_is_slope(found, &features, |model, by| {
-                let slots = model.layout.slots.layers[layer].clone();
-                scale_columns(model, slots.output_weight, 10, neuron..neuron + 1, by);
-            });
+    for case in cases() {
+        for (layer, neurons) in by_gradient(&case).neurons.iter().enumerate() {
+            for (neuron, &found) in neurons.iter().enumerate() {
+                assert_is_slope(found, &case, |model, by| {
+                    let slots = model.layout.slots.layers[layer].clone();
+                    scale_columns(model, slots.output_weight, 10, neuron..neuron + 1, by);
+                });
+            }
         }
     }
+}
+
+#[test]
+fn the_loss_over_all_examples_is_the_mean_of_the_loss_of_each() {
+    for case in cases() {
+        let found = layers::loss(&case.0, &*case.1, &mut Silent).unwrap().unwrap();
+        let expected = losses(&case, |_| {}).iter().sum::<f64>() / case.1.len() as f64;
+        assert!((found - expected).abs() < 1e-5, "{found} {expected}");
+    }
+    let [(span, _), (_, texts), _] = cases();
+    assert!(layers::loss(&span, &*texts, &mut Silent).is_err(), "labels of another head");
 }
 
 #[test]

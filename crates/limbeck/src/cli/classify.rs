@@ -2,6 +2,8 @@
 
 use clap::Args;
 
+use super::lengths::LengthArgs;
+
 /// Label one text, or a stream of texts from standard input.
 ///
 /// For models with a classification head, such as Transformers' ...ForSequenceClassification.
@@ -15,6 +17,7 @@ use clap::Args;
 #[command(after_help = "Examples:
   limbeck classify --model sentiment --text 'A film that stays with you.'
   limbeck classify --model nli --text 'Two dogs run.' --pair 'Animals are moving.' --json
+  limbeck classify --model sentiment --text 'A film that stays with you.' --budget 0.5
   limbeck classify --model sentiment < texts.jsonl > labels.jsonl")]
 pub struct ClassifyArgs {
     /// Model folder, or model id in the Hugging Face cache
@@ -32,4 +35,7 @@ pub struct ClassifyArgs {
     /// Add the logits to the JSON, one a label, by the labels' numbers
     #[arg(long)]
     pub logits: bool,
+    /// How many tokens go on from layer to layer.
+    #[command(flatten)]
+    pub length: LengthArgs,
 }

@@ -9,11 +9,13 @@ use super::settings::{Predicting, Settings};
 /// Search the length plans of a model: how many tokens should go on from layer to layer.
 ///
 /// Plans evolve as in the Length-Adaptive Transformer: each generation keeps the plans that no
-/// other beats in both F1 and cost, and adds mutations and means of them. Plans are scored on a
-/// sample of the questions; those on the front at the end, on all of them. What is found is
+/// other beats in both score and cost, and adds mutations and means of them. The score is F1 of a
+/// model that answers questions; of a classifier the metric of its task, or the mean where it has
+/// two (combined_score). Plans are scored on a
+/// sample of the data; those on the front at the end, on all of it. What is found is
 /// written to --out (front.json, lengths.csv, report.html), and plans worth a name into the
 /// model's limbeck.json, where `--lengths NAME` finds them: `within-1-percent` (the cheapest
-/// that keeps 99 % of the F1 of the teacher, or of the model itself when no teacher is named),
+/// that keeps 99 % of the score of the teacher, or of the model itself when no teacher is named),
 /// `half` (the best at half the cost), `fastest` and `best`. Every plan is scored once:
 /// plans.jsonl remembers it, so the same command goes on after a stop, also with more or
 /// fewer --generations.
@@ -21,23 +23,24 @@ use super::settings::{Predicting, Settings};
 #[command(after_help = "Examples:
   limbeck lengths --model student --data dev.json --out student-lengths
   limbeck lengths --model student --data dev.json --teacher teacher --out student-lengths
-  limbeck lengths --model student-int8 --data dev.json --teacher-f1 88.5 --objective time \\
+  limbeck lengths --model sentiment --data dev.tsv --out sentiment-lengths
+  limbeck lengths --model student-int8 --data dev.json --teacher-score 88.5 --objective time \\
       --sample 200 --generations 10 --out int8-lengths
   limbeck evaluate --model student --data dev.json --lengths within-1-percent")]
 pub struct LengthSearchArgs {
-    /// Model folder with a span head, of floats or of one byte a weight
+    /// Model folder, of floats or of one byte a weight
     #[arg(long, value_name = "DIR")]
     pub model: PathBuf,
-    /// Questions with answers, in SQuAD form
+    /// Questions with answers in SQuAD form, or labelled texts in the form of the task
     #[arg(long, value_name = "FILE")]
     pub data: PathBuf,
     /// Folder of the search
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
-    /// Only the first N questions; 0 takes all
+    /// Only the first N questions or texts; 0 takes all
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
     pub limit: usize,
-    /// Questions that every plan is scored on, drawn by the seed; 0 takes all
+    /// Questions or texts that every plan is scored on, drawn by the seed; 0 takes all
     #[arg(long, value_name = "N", default_value_t = 500)]
     pub sample: usize,
     /// Take away what an earlier search left in --out
@@ -62,11 +65,12 @@ pub struct LengthSearchArgs {
 #[command(next_help_heading = "Teacher")]
 pub struct ReferenceArgs {
     /// Model to score and show beside the plans; folder, or id in the Hugging Face cache
-    #[arg(long, value_name = "MODEL", conflicts_with = "teacher_f1")]
+    #[arg(long, value_name = "MODEL", conflicts_with = "teacher_score")]
     pub teacher: Option<String>,
-    /// The teacher's F1 in per cent, where it is known
-    #[arg(long, value_name = "F1", value_parser = percentage)]
-    pub teacher_f1: Option<f64>,
+    /// The teacher's score, where it is known: F1 in per cent, or the metric of a task of texts
+    #[arg(long, value_name = "SCORE", aliases = ["teacher-f1", "teacher_f1"], value_parser = score)]
+    #[arg(allow_negative_numbers = true)]
+    pub teacher_score: Option<f64>,
 }
 
 /// How plans evolve; the numbers are those of the paper's own code.
@@ -106,7 +110,7 @@ pub struct CostArgs {
     /// Multiply-adds at the data's own lengths, or the time that the model takes
     #[arg(long, value_enum, default_value_t = Objective::Macs)]
     pub objective: Objective,
-    /// Windows in one forward pass
+    /// Windows or texts in one forward pass
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=4096))]
     pub batch_size: u16,
     /// With --objective time, passes of which each batch gives the median
@@ -117,9 +121,9 @@ pub struct CostArgs {
 /// What a plan costs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Objective {
-    /// Multiply-adds of a window, the mean over the data.
+    /// Multiply-adds of a window or text, the mean over the data.
     Macs,
-    /// Milliseconds of a window.
+    /// Milliseconds of a window or text.
     Time,
 }
 
@@ -137,9 +141,9 @@ fn share(text: &str) -> Result<f64, String> {
     share.ok_or_else(|| "expected a number from 0 to 1".to_owned())
 }
 
-fn percentage(text: &str) -> Result<f64, String> {
-    let percentage = text.parse().ok().filter(|n| (0.0..=100.0).contains(n));
-    percentage.ok_or_else(|| "expected per cent, from 0 to 100".to_owned())
+fn score(text: &str) -> Result<f64, String> {
+    let score = text.parse().ok().filter(|n| (-1.0..=100.0).contains(n));
+    score.ok_or_else(|| "expected a score, from -1 to 100".to_owned())
 }
 
 fn up_to_ten_thousand(text: &str) -> Result<usize, String> {

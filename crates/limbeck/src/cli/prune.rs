@@ -8,8 +8,9 @@ use super::settings::{Pruning, Settings};
 
 /// Write a smaller model: fewer layers, attention heads, feed-forward neurons.
 ///
-/// What matters least goes. By default that is measured on questions: a head or a neuron is
-/// worth the size of the loss's gradient to a gate on it, taken window by window and averaged.
+/// What matters least goes. By default that is measured on questions, or with a classifier on
+/// labelled texts: a head or a neuron is worth the size of the loss's gradient to a gate on it,
+/// taken window by window, or text by text, and averaged.
 /// Layers go evenly, or, with --layer-choice loss, one after the other those without which the
 /// loss is least; heads and neurons are weighed after that. The result is an ordinary, dense
 /// model; `distill --student OUT --teacher MODEL` is the way to win back what was lost.
@@ -18,6 +19,7 @@ use super::settings::{Pruning, Settings};
 #[command(after_help = "Examples:
   limbeck prune --model teacher --data train.json --heads 8 --ffn 768 --out pruned
   limbeck prune --model teacher --data train.json --drop-layers 2 --layer-choice loss --out pruned
+  limbeck prune --model sentiment --data train.tsv --heads 8 --ffn 768 --out pruned
   limbeck prune --model teacher --layers 0,2,5 --heads 6 --importance random --seed 7 --out pruned
   limbeck distill --task squad --student pruned --teacher teacher --train train.json \\
       --dev dev.json --out student")]
@@ -71,10 +73,11 @@ pub struct HowArgs {
     /// Which layers go with --drop-layers
     #[arg(long, value_enum, default_value_t = LayerChoice::Uniform)]
     pub layer_choice: LayerChoice,
-    /// Questions with answers to measure on, in SQuAD form
+    /// Questions with answers to measure on, in SQuAD form, or labelled texts in the form of the
+    /// task
     #[arg(long, value_name = "FILE")]
     pub data: Option<PathBuf>,
-    /// Questions to measure on, drawn by the seed; 0 takes all
+    /// Questions or texts to measure on, drawn by the seed; 0 takes all
     #[arg(long, value_name = "N", default_value_t = 256)]
     pub sample: usize,
     /// Draws the sample, and what stays with --importance random

@@ -9,9 +9,10 @@ use serde_json::Value;
 
 use super::stream::answer_lines;
 use super::subject::report_missing;
+use super::subject::texts::{check_text_length, with_lengths};
 use crate::cli::classify::ClassifyArgs;
 use crate::console::{Console, columns};
-use crate::exit::{Ending, InputError, one_line};
+use crate::exit::{Ending, one_line};
 
 /// Labels that are shown to a person; JSON has them all.
 const MOST_SHOWN: usize = 5;
@@ -72,15 +73,11 @@ fn open(args: &ClassifyArgs, console: Console) -> Result<(Classifier, usize)> {
     let mut opened = OpenClassifier::open(&dir)?;
     report_missing(&opened.load, console);
     if let Some(length) = args.max_length {
-        let positions = opened.model.config().max_position_embeddings;
-        if length > positions {
-            let what = format!("--max-length {length}: the model reaches {positions} tokens");
-            let advice = format!("give {positions} or less");
-            return Err(InputError::new(what, dir.display().to_string(), advice).into());
-        }
+        check_text_length(length, opened.model.config(), &dir)?;
         opened.max_length = length;
     }
     let max_length = opened.max_length;
+    opened.model = with_lengths(opened.model, &args.length, max_length, &opened.plans)?;
     Ok((Classifier::new(opened), max_length))
 }
 

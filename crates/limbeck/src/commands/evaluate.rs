@@ -6,8 +6,6 @@ mod texts;
 use anyhow::{Context, Result};
 use limbeck_data::decode;
 use limbeck_data::{Features, Purpose, SquadData, error_report, predictions};
-use limbeck_model::folder::resolve;
-use limbeck_model::{HeadKind, ModelConfig};
 use limbeck_runtime::logits::{Memory, span_logits};
 use limbeck_train::evaluation::EvaluationSet;
 use limbeck_train::folder::write_json;
@@ -16,7 +14,7 @@ use limbeck_train::ranks::Ranks;
 use serde_json::{Map, Value};
 
 use super::score;
-use super::subject::Subject;
+use super::subject::{Subject, is_classifier};
 use crate::cli::answering::{EvaluateArgs, PredictArgs};
 use crate::console::Console;
 use crate::exit::{Ending, InputError};
@@ -108,10 +106,6 @@ pub fn predict(args: &PredictArgs, console: Console) -> Result<Ending> {
 fn make_out(args: &PredictArgs) -> Result<()> {
     let Some(out) = &args.out else { return Ok(()) };
     std::fs::create_dir_all(out).with_context(|| format!("cannot create {}", out.display()))
-}
-
-fn is_classifier(model: &str) -> Result<bool> {
-    Ok(ModelConfig::open(&resolve(model)?)?.head.kind() == HeadKind::Classification)
 }
 
 /// A model and the questions that are put to it.

@@ -1,13 +1,17 @@
 //! `limbeck prune`: a smaller model of what matters most in a larger one.
+//!
+//! What matters is measured on a [`lesson`]: questions, or texts with labels.
+
+mod lesson;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use limbeck_data::{FeatureOptions, Features, Purpose, SquadData, Tokenizer};
+use limbeck_data::{Examples, Tokenizer};
 use limbeck_model::folder::{Limbeck, NamedPlans, resolve};
-use limbeck_model::{HeadKind, Model, inspect, student};
-use limbeck_runtime::folder::{Habits, check_vocabulary};
+use limbeck_model::{Model, inspect, student};
+use limbeck_runtime::folder::check_vocabulary;
 use limbeck_train::importance::select::{evenly, largest, largest_of_all};
 use limbeck_train::importance::{Importance, layers};
 use serde::Serialize;
@@ -15,13 +19,13 @@ use serde_json::{Value, json};
 
 use super::export::make_room;
 use super::inspect::grouped;
-use super::subject::{READ_AS_FLOATS, check_length, report_missing, task_of};
+use super::subject::{READ_AS_FLOATS, report_missing};
 use crate::cli::prune::{LayerChoice, Measure, PruneArgs};
-use crate::config::{Layer, RunConfig, Task};
 use crate::console::{Console, columns};
 use crate::exit::{Ending, InputError};
 use crate::interrupt;
 use crate::progress::Progress;
+use lesson::Lesson;
 
 /// What was written.
 #[derive(Debug, Serialize)]
@@ -59,21 +63,22 @@ pub fn run(args: &PruneArgs, console: Console) -> Result<Ending> {
     }
     let tokenizer = Tokenizer::from_folder(&dir)?;
     check_vocabulary(&tokenizer, &model.config, &dir)?;
-    let (task, options) = habits(&args.settings.layer, &model, &dir)?;
+    let lesson = Lesson::of(&args.settings.layer, &model.config, &dir)?;
     let sample = match is_measured(args) {
-        true => Some(sample(args, &model, &tokenizer, task, &options)?),
+        true => Some(lesson.sample(&args.how, &tokenizer)?),
         false => None,
     };
     make_room(&args.out)?;
     interrupt::install()?;
-    let before = Size::of(&model, options.max_length);
+    let length = lesson.max_length();
+    let before = Size::of(&model, length);
     let mut progress = Progress::new(console);
-    let Some(kept) = layers_to_keep(args, &model, sample.as_ref(), &mut progress)? else {
+    let Some(kept) = layers_to_keep(args, &model, sample.as_deref(), &mut progress)? else {
         return Ok(Ending::Interrupted);
     };
     let model = student::select_layers(&model, &kept)?;
     refuse_excess(args, &model)?;
-    let Some(model) = cut(args, model, sample.as_ref(), &mut progress)? else {
+    let Some(model) = cut(args, model, sample.as_deref(), &mut progress)? else {
         return Ok(Ending::Interrupted);
     };
     drop(progress);
@@ -82,24 +87,12 @@ pub fn run(args: &PruneArgs, console: Console) -> Result<Ending> {
         out: args.out.clone(),
         heads: (0..kept.len()).map(|layer| model.config.kept_heads(layer)).collect(),
         layers: kept,
-        length: options.max_length,
+        length,
         before,
-        after: Size::of(&model, options.max_length),
+        after: Size::of(&model, length),
     };
     console.result(&result, || as_text(&result))?;
     Ok(Ending::Done)
-}
-
-/// The task and the windows of the model, as flags or its notes say.
-fn habits(flags: &Layer, model: &Model, dir: &Path) -> Result<(Option<Task>, FeatureOptions)> {
-    let notes = Limbeck::open(dir)?.unwrap_or_default();
-    let Habits { task, features, .. } = Habits::of(&notes, &model.config, dir)?;
-    let base = RunConfig { features, ..RunConfig::default() };
-    let config: RunConfig = Layer::of(&base)?.under(flags).into_table().try_into()?;
-    check_length(&config.features, &model.config, dir)?;
-    config.features.validate()?;
-    let task = if flags.get("task").is_some() { Some(config.task) } else { task };
-    Ok((task, config.features))
 }
 
 /// Whether something is chosen by what the loss says.
@@ -110,44 +103,11 @@ fn is_measured(args: &PruneArgs) -> bool {
         || (what.drop_layers.is_some() && how.layer_choice == LayerChoice::Loss)
 }
 
-/// The windows of the questions to measure on.
-fn sample(
-    args: &PruneArgs,
-    model: &Model,
-    tokenizer: &Tokenizer,
-    task: Option<Task>,
-    options: &FeatureOptions,
-) -> Result<Features> {
-    let instead = "choose by --importance magnitude or random and --layer-choice uniform";
-    if model.config.head.kind() != HeadKind::Span {
-        let what = "importance is measured on questions, and the model answers none";
-        return Err(InputError::new(what, &args.model, instead).into());
-    }
-    let Some(path) = &args.how.data else {
-        let advice = format!("give --data FILE, or {instead}");
-        return Err(InputError::new("importance is measured on questions", "prune", advice).into());
-    };
-    let mut data = SquadData::read(path)?;
-    if task.unwrap_or_else(|| task_of(&data)) == Task::Squad {
-        // A model that always answers has nothing to say of them.
-        data.questions.retain(|question| !question.is_impossible);
-    }
-    if args.how.sample > 0 {
-        data.sample(args.how.sample, args.how.seed);
-    }
-    let (features, _) = Features::build(&data, tokenizer, options, Purpose::Train)?;
-    if features.is_empty() {
-        let what = "there is no question with an answer to measure on";
-        return Err(InputError::new(what, path.display().to_string(), "").into());
-    }
-    Ok(features)
-}
-
 /// The layers that stay. `None` when a stop was asked for.
 fn layers_to_keep(
     args: &PruneArgs,
     model: &Model,
-    sample: Option<&Features>,
+    sample: Option<&dyn Examples>,
     progress: &mut Progress,
 ) -> Result<Option<Vec<usize>>> {
     let available = model.config.num_hidden_layers;
@@ -161,8 +121,8 @@ fn layers_to_keep(
     }
     let left = available - dropped;
     match (args.how.layer_choice, sample) {
-        (LayerChoice::Loss, Some(features)) if dropped > 0 => {
-            Ok(layers::spared(model, left, features, progress)?)
+        (LayerChoice::Loss, Some(examples)) if dropped > 0 => {
+            Ok(layers::spared(model, left, examples, progress)?)
         }
         _ => Ok(Some(evenly(available, left))),
     }
@@ -201,7 +161,7 @@ fn refuse_excess(args: &PruneArgs, model: &Model) -> Result<()> {
 fn cut(
     args: &PruneArgs,
     model: Model,
-    sample: Option<&Features>,
+    sample: Option<&dyn Examples>,
     progress: &mut Progress,
 ) -> Result<Option<Model>> {
     let what = &args.what;
@@ -209,8 +169,8 @@ fn cut(
         return Ok(Some(model));
     }
     let (importance, mut model) = match (args.how.importance, sample) {
-        (Measure::Gradient, Some(features)) => {
-            let measured = Importance::by_gradient(model, features, progress)?;
+        (Measure::Gradient, Some(examples)) => {
+            let measured = Importance::by_gradient(model, examples, progress)?;
             let Some(measured) = measured else { return Ok(None) };
             measured
         }

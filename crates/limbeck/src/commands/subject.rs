@@ -1,4 +1,10 @@
 //! The model that a command runs, with the options that belong to it.
+//!
+//! # Layout
+//! - here: a model that answers questions, and what both kinds need
+//! - [`texts`]: a classifier
+
+pub mod texts;
 
 use std::path::Path;
 
@@ -6,7 +12,7 @@ use anyhow::Result;
 use limbeck_data::{DecodeOptions, FeatureOptions, SquadData, Tokenizer};
 use limbeck_model::folder::{NamedPlans, resolve};
 use limbeck_model::inference::InferenceModel;
-use limbeck_model::{LoadReport, ModelConfig};
+use limbeck_model::{HeadKind, LoadReport, ModelConfig};
 use limbeck_runtime::OpenModel;
 
 use crate::cli::lengths::LengthArgs;
@@ -77,6 +83,11 @@ impl Subject {
     pub fn decode(&self, task: Task) -> DecodeOptions {
         decode_options(&self.eval, task)
     }
+}
+
+/// Whether a model labels texts instead of answering questions.
+pub fn is_classifier(model: &str) -> Result<bool> {
+    Ok(ModelConfig::open(&resolve(model)?)?.head.kind() == HeadKind::Classification)
 }
 
 /// The task that data looks like.

@@ -7,7 +7,7 @@ use crate::world::{PEOPLE, TOWNS, world};
 
 /// A folder with an untrained encoder and the files of a few tasks: of sst2 whether a person is
 /// one of the first three, of stsb the number of a town.
-fn texts() -> Folder {
+pub fn texts() -> Folder {
     let folder = world();
     let rows = |count: usize, row: &dyn Fn(usize) -> String| -> String {
         (0..count).map(row).collect::<Vec<_>>().concat()
@@ -39,7 +39,7 @@ fn texts() -> Folder {
 }
 
 /// `limbeck COMMAND --task TASK` on the files of that task.
-fn train(folder: &Folder, command: &str, task: &str, more: &[&str]) -> Outcome {
+pub fn train(folder: &Folder, command: &str, task: &str, more: &[&str]) -> Outcome {
     let (train, dev) = (format!("{task}/train.tsv"), format!("{task}/dev.tsv"));
     let mut args = vec![command, "--task", task, "--train", &train, "--dev", &dev, "--quiet"];
     args.extend(["--max-length", "24", "--learning-rate", "3e-3", "--batch-size", "8", "--json"]);

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::glue;
 use crate::support::Folder;
 use crate::world::{train, world};
 
@@ -141,6 +142,55 @@ fn int8_tokens_and_time_are_searched_too() {
         page.contains("milliseconds a window") && page.contains("teacher&#39;s F1"),
         "no times"
     );
+}
+
+#[test]
+fn plans_of_a_classifier_are_scored_by_the_metric_of_its_task() {
+    let folder = glue::texts();
+    let run = ["--model", "model", "--epochs", "20", "--out", "labels"];
+    glue::train(&folder, "finetune", "sst2", &run).json();
+    let search = |model: &str, more: &[&str]| {
+        let flags = ["lengths", "--model", model, "--population", "3", "--mutations", "4"];
+        let rest = ["--crossovers", "3", "--generations", "1", "--drop-bound", "0.6", "--quiet"];
+        folder.run(&[&flags[..], &rest, more].concat())
+    };
+    let on = ["--data", "sst2/dev.tsv", "--sample", "12", "--out", "found", "--json"];
+    let told = search("labels", &[&on[..], &["--teacher", "labels"]].concat()).json();
+    assert_eq!((&told["tried"], &told["texts"]), (&json!(12), &json!(24)));
+    let csv = std::fs::read_to_string(folder.path().join("found/lengths.csv")).unwrap();
+    assert!(csv.starts_with("x0,x1,accuracy,evalTime,macs\n"), "{csv}");
+    let page = std::fs::read_to_string(folder.path().join("found/report.html")).unwrap();
+    assert!(page.contains("million multiply-adds a text") && !page.contains("F1"), "words");
+
+    let plans = read_json(&folder, "labels/limbeck.json")["length_plans"].clone();
+    let on_dev = ["--data", "sst2/dev.tsv", "--json", "--quiet", "--lengths"];
+    for name in ["within-1-percent", "fastest", "best"] {
+        assert_eq!(plans[name]["lengths"], told["plans"][name]["lengths"], "{name}");
+        assert_eq!(plans[name]["metric"], "accuracy");
+        let evaluate = ["evaluate", "--model", "labels"];
+        let metrics = folder.run(&[&evaluate[..], &on_dev, &[name]].concat()).json();
+        assert_eq!(metrics["accuracy"], plans[name]["score"], "{name}");
+    }
+    let cheapest = plans["fastest"]["lengths"].to_string();
+    let cheapest = cheapest.trim_matches(['[', ']']);
+    let asked = ["--model", "labels", "--text", "ana lives in rome.", "--json", "--logits"];
+    let logits = |lengths: &[&str]| {
+        folder.run(&[&["classify"], &asked[..], lengths].concat()).json()["logits"].clone()
+    };
+    assert_eq!(logits(&["--lengths", "fastest"]), logits(&["--lengths", cheapest]));
+    assert_ne!(logits(&["--lengths", "fastest"]), logits(&[]));
+    assert_ne!(logits(&["--budget", "0.6"]), logits(&[]));
+    let predict = ["predict", "--model", "labels", "--data", "sst2/test.tsv", "--quiet", "--json"];
+    folder.run(&[&predict[..], &["--lengths", "fastest"]].concat()).json();
+
+    // A correlation that is the mean of two, and a teacher that speaks of something else.
+    let run = ["--model", "model", "--epochs", "4", "--out", "similar"];
+    glue::train(&folder, "finetune", "stsb", &run).json();
+    let on = ["--data", "stsb/dev.tsv", "--out", "similar-plans", "--json"];
+    let told = search("similar", &[&on[..], &["--teacher-score", "-0.5"]].concat()).json();
+    assert_eq!(told["reference_combined_score"], -0.5);
+    let on = ["--data", "stsb/dev.tsv", "--out", "o", "--teacher", "model"];
+    search("similar", &on).refused(&["model", "the teacher is for questions", "for stsb"]);
 }
 
 #[test]

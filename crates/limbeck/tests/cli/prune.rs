@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::glue;
 use crate::support::Folder;
 use crate::world::{train, world};
 
@@ -85,6 +86,34 @@ fn keeping_all_changes_nothing_and_what_goes_follows_importance_or_the_seed() {
     let inspection = folder.run(&["inspect", "--model", "h1", "--json"]).json();
     let heads = inspection["layers"].as_array().unwrap().iter().map(|l| l["heads"].as_u64());
     assert_eq!(heads.map(Option::unwrap).sum::<u64>(), 3);
+}
+
+#[test]
+fn the_parts_of_a_classifier_are_weighed_on_its_texts() {
+    let folder = glue::texts();
+    let run = ["--model", "model", "--epochs", "20", "--out", "labels"];
+    glue::train(&folder, "finetune", "sst2", &run).json();
+    let prune = |more: &[&str]| folder.run(&[&["prune", "--model", "labels"], more].concat());
+    let accuracy = |model: &str| {
+        let evaluate = ["evaluate", "--model", model, "--data", "sst2/dev.tsv", "--json"];
+        folder.run(&evaluate).json()["accuracy"].as_f64().unwrap()
+    };
+    let measured = ["--data", "sst2/train.tsv", "--sample", "40", "--ffn", "16", "--heads", "1"];
+    let told = prune(&[&measured[..], &["--out", "small", "--json"]].concat()).json();
+    assert_eq!((&told["after"]["intermediate_size"], &told["length"]), (&16.into(), &24.into()));
+    let weakest = ["--data", "sst2/train.tsv", "--drop-layers", "1", "--layer-choice", "loss"];
+    let told = prune(&[&weakest[..], &["--out", "one", "--json"]].concat()).json();
+    let kept = told["layers"][0].as_u64().unwrap().to_string();
+    let other = if kept == "0" { "1" } else { "0" };
+    prune(&["--layers", other, "--out", "other", "--json"]).json();
+    assert!(accuracy("one") >= accuracy("other"));
+    let student = ["--student", "small", "--teacher", "labels", "--epochs", "10", "--out", "again"];
+    let learnt = glue::train(&folder, "distill", "sst2", &student).json();
+    assert!(learnt["metrics"]["accuracy"].as_f64().unwrap() > 0.9, "{learnt}");
+
+    prune(&["--ffn", "16", "--out", "o"]).refused(&["measured on labelled texts", "--data"]);
+    let other = ["--ffn", "16", "--out", "o", "--data", "mnli/train.tsv"];
+    prune(&other).refused(&["mnli/train.tsv", "sentence"]);
 }
 
 #[test]

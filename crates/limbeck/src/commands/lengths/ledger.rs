@@ -18,14 +18,16 @@ pub const LEDGER_FILE: &str = "plans.jsonl";
 /// What came of a plan.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Measured {
-    /// Mean F1 in per cent; where questions may have no answer, at the best threshold.
-    pub f1: f64,
-    /// Multiply-adds of a window, the mean.
+    /// By the metric of the search.
+    #[serde(alias = "f1")]
+    pub score: f64,
+    /// Multiply-adds of a window or text, the mean.
     pub macs: f64,
-    /// The time that the model took for all windows.
+    /// The time that the model took for all of them.
     pub seconds: f64,
-    /// How many windows there were.
-    pub windows: usize,
+    /// How many windows or texts there were.
+    #[serde(alias = "windows")]
+    pub pieces: usize,
 }
 
 /// How a plan came about.
@@ -40,7 +42,7 @@ pub struct Birth {
 /// One line.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Entry {
-    /// What was tried on which questions: `sample`, `all`, or the teacher on all.
+    /// What was tried on which data: `sample`, `all`, or the teacher on all.
     pub trial: String,
     /// The plan; empty for a teacher, which keeps all tokens.
     pub lengths: Gene,
@@ -112,7 +114,7 @@ mod tests {
     use super::*;
 
     fn entry(lengths: &[u32]) -> Entry {
-        let measured = Measured { f1: 1.0 / 3.0, macs: 1e9, seconds: 0.5, windows: 7 };
+        let measured = Measured { score: 1.0 / 3.0, macs: 1e9, seconds: 0.5, pieces: 7 };
         let (trial, lengths) = ("sample".to_owned(), lengths.to_vec());
         let birth = Some(Birth { generation: 2, origin: Origin::Mutation });
         Entry { trial, lengths, birth, measured }

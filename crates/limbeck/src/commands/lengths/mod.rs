@@ -1,8 +1,8 @@
 //! `limbeck lengths`: the search for the length plans of a model.
 //!
 //! # Layout
-//! - `search`: generation after generation on a sample, then the front on all questions.
-//! - `trial`: a plan tried on questions; `ledger`: all that were, on disk.
+//! - `search`: generation after generation on a sample, then the front on all data.
+//! - `reader`: what plans are tried on, questions or texts; `trial`: a plan tried; `ledger`: all that were, on disk.
 //! - `named`: the plans worth a name.
 //! - `results`: `lengths.csv` and `front.json`; `page`: `report.html`.
 //!
@@ -11,6 +11,7 @@
 mod ledger;
 mod named;
 mod page;
+mod reader;
 mod results;
 mod search;
 mod trial;
@@ -19,50 +20,47 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use limbeck_data::{Question, SquadData};
 use limbeck_model::folder::resolve;
 use limbeck_train::folder::RunFolder;
 use limbeck_train::observer::Observer;
 use serde_json::{Value, json};
 
-use super::subject::Subject;
 use crate::cli::length_search::{LengthSearchArgs, Objective};
-use crate::cli::lengths::LengthArgs;
 use crate::console::Console;
 use crate::evolution::Gene;
 use crate::exit::{self, Ending, InputError};
 use crate::interrupt;
 use crate::progress::Progress;
 use ledger::{Ledger, Measured};
+use reader::{Data, Reader};
 use results::Results;
 use search::Search;
-use trial::{Tester, Timing, Trial};
+use trial::{Tester, Timing};
 
 /// Runs the command.
 pub fn run(args: &LengthSearchArgs, console: Console) -> Result<Ending> {
-    let data = read(args)?;
     if !args.model.is_dir() {
         let what = "not a folder: found plans could not be kept in it";
         let advice = "give the folder of a trained model";
         return Err(InputError::new(what, args.model.display().to_string(), advice).into());
     }
     let name = args.model.display().to_string();
-    let none = LengthArgs::default();
-    let subject = Subject::open(&name, &args.settings.layer, &none, console)?;
-    let identity = identity(args, &data, &subject)?;
+    let reader = Reader::open(&name, &args.settings.layer, console)?;
+    let data = reader.read(&args.data, args.limit)?;
+    let identity = identity(args, &data, &reader)?;
     let (mut folder, _) = RunFolder::open(&args.out, identity, args.overwrite)?;
     folder.begin()?;
     interrupt::install()?;
     let mut ledger = Ledger::open(&args.out)?;
     let mut progress = Progress::new(console);
     // First, so that a teacher that cannot be used costs no search.
-    let Some(teacher) = teacher(args, data.clone(), &mut ledger, &mut progress, console)? else {
+    let Some(teacher) = teacher(args, &reader, &mut ledger, &mut progress, console)? else {
         return Ok(interrupted(&args.out));
     };
-    let searched = Search::new(args, data, &subject)?.run(&mut ledger, &mut progress)?;
+    let searched = Search::new(args, data, &reader)?.run(&mut ledger, &mut progress)?;
     let Some(found) = searched else { return Ok(interrupted(&args.out)) };
     drop(progress);
-    let results = Results::new(args, found, teacher);
+    let results = Results::new(args, reader.metric(), found, teacher);
     results.write(&args.out)?;
     page::write(&args.out, args, &results)?;
     named::store(&args.model, &results)?;
@@ -71,28 +69,12 @@ pub fn run(args: &LengthSearchArgs, console: Console) -> Result<Ending> {
     Ok(Ending::Done)
 }
 
-/// The questions of the search.
-fn read(args: &LengthSearchArgs) -> Result<SquadData> {
-    let mut data = SquadData::read(&args.data)?;
-    if args.limit > 0 {
-        data.limit(args.limit);
-    }
-    let has_gold = |question: &Question| question.is_impossible || !question.answers.is_empty();
-    if !data.questions.iter().any(has_gold) {
-        let what = "no question has an answer to score against";
-        return Err(InputError::new(what, args.data.display().to_string(), "").into());
-    }
-    Ok(data)
-}
-
 /// What makes two searches the same. The number of generations is not part of it: a search
 /// may be prolonged.
-fn identity(args: &LengthSearchArgs, data: &SquadData, subject: &Subject) -> Result<Value> {
+fn identity(args: &LengthSearchArgs, data: &Data, reader: &Reader) -> Result<Value> {
     let evolution = &args.evolution;
-    let task = subject.task_for(data);
     let mut identity = json!({
         "model": fingerprint(&args.model)?,
-        "data": data.fingerprint().to_hex().as_str(),
         "sample": args.sample,
         "population": evolution.population,
         "mutations": evolution.mutations,
@@ -102,9 +84,12 @@ fn identity(args: &LengthSearchArgs, data: &SquadData, subject: &Subject) -> Res
         "unit": format!("{:?}", evolution.unit).to_lowercase(),
         "seed": evolution.seed,
         "objective": format!("{:?}", args.cost.objective).to_lowercase(),
-        "features": subject.features,
-        "decode": subject.decode(task),
     });
+    if let (Some(identity), Value::Object(of_reader)) =
+        (identity.as_object_mut(), reader.identity(data))
+    {
+        identity.extend(of_reader);
+    }
     if args.cost.objective == Objective::Time {
         identity["batch_size"] = json!(args.cost.batch_size);
         identity["rounds"] = json!(args.cost.rounds);
@@ -140,42 +125,48 @@ pub enum Teacher {
     /// Nothing but the model itself.
     None,
     /// A number.
-    F1(f64),
+    Score(f64),
     /// Another model, under the name it was given.
     Model(String, Measured),
 }
 
 impl Teacher {
-    /// Its F1 in per cent.
-    pub fn f1(&self) -> Option<f64> {
+    /// Its score, by the metric of the search.
+    pub fn score(&self) -> Option<f64> {
         match self {
             Teacher::None => None,
-            Teacher::F1(f1) => Some(*f1),
-            Teacher::Model(_, measured) => Some(measured.f1),
+            Teacher::Score(score) => Some(*score),
+            Teacher::Model(_, measured) => Some(measured.score),
         }
     }
 }
 
-/// Scores the teacher on all questions, where there is one. `None` when a stop was asked for.
+/// Scores the teacher on all data, where there is one. `None` when a stop was asked for.
 fn teacher(
     args: &LengthSearchArgs,
-    data: SquadData,
+    reader: &Reader,
     ledger: &mut Ledger,
     progress: &mut Progress,
     console: Console,
 ) -> Result<Option<Teacher>> {
     let Some(name) = &args.reference.teacher else {
-        return Ok(Some(args.reference.teacher_f1.map_or(Teacher::None, Teacher::F1)));
+        return Ok(Some(args.reference.teacher_score.map_or(Teacher::None, Teacher::Score)));
     };
     let trial_name = format!("teacher {}", fingerprint(&resolve(name)?)?);
     let whole = Gene::new();
     if let Some(known) = ledger.get(&trial_name, &whole) {
         return Ok(Some(Teacher::Model(name.clone(), known)));
     }
-    let subject = Subject::open(name, &args.settings.layer, &LengthArgs::default(), console)?;
+    let theirs = Reader::open(name, &args.settings.layer, console)?;
+    if theirs.metric() != reader.metric() {
+        let (theirs, ours) = (theirs.metric(), reader.metric());
+        let what = format!("the teacher is for {}, the model for {}", theirs.task(), ours.task());
+        return Err(InputError::new(what, name, "give a teacher of the model's task").into());
+    }
     progress.stage("scoring the teacher", None);
-    let trial = Trial::new(data, &subject)?;
-    let mut tester = Tester::new(&subject.model, timing(args), ledger);
+    // Read anew: its labels may have another order.
+    let trial = theirs.trial(theirs.read(&args.data, args.limit)?)?;
+    let mut tester = Tester::new(theirs.model(), timing(args), ledger);
     let measured = tester.test((&trial_name, &trial), &whole, None, None)?;
     Ok(measured.map(|measured| Teacher::Model(name.clone(), measured)))
 }

@@ -6,18 +6,19 @@ use anyhow::Result;
 use limbeck_model::folder::{Limbeck, NamedPlan};
 use serde_json::json;
 
+use super::reader::Metric;
 use super::results::Results;
 use super::search::Candidate;
 use crate::cli::length_search::Objective;
 
-/// The cheapest plan whose F1 is within one per cent, relative, of the teacher's, or of the
+/// The cheapest plan whose score is within one per cent, relative, of the teacher's, or of the
 /// whole model's when there is none.
 pub const WITHIN_1_PERCENT: &str = "within-1-percent";
 /// The best plan at half the whole model's cost.
 pub const HALF: &str = "half";
 /// The cheapest plan of the front.
 pub const FASTEST: &str = "fastest";
-/// The plan of the highest F1.
+/// The plan of the highest score.
 pub const BEST: &str = "best";
 
 /// All names, in the order in which they are told.
@@ -30,10 +31,13 @@ pub fn choose<'a>(
     front: &'a [Candidate],
     cost: impl Fn(&Candidate) -> f64,
     whole_cost: f64,
-    reference_f1: f64,
+    reference: f64,
 ) -> Option<&'a Candidate> {
     match name {
-        WITHIN_1_PERCENT => front.iter().find(|plan| plan.measured.f1 >= 0.99 * reference_f1),
+        WITHIN_1_PERCENT => {
+            let least = reference - 0.01 * reference.abs();
+            front.iter().find(|plan| plan.measured.score >= least)
+        }
         HALF => front.iter().rfind(|plan| cost(plan) <= 0.5 * whole_cost),
         FASTEST => front.first(),
         _ => front.last(),
@@ -52,13 +56,18 @@ pub fn store(model: &Path, results: &Results) -> Result<()> {
         let Some(plan) = results.named(name) else { continue };
         let measured = &plan.measured;
         let timed = results.objective == Objective::Time;
+        let of_texts = matches!(results.metric, Metric::OfTexts(_));
         let named = NamedPlan {
             lengths: plan.plan.clone(),
-            f1: Some(measured.f1),
+            f1: (!of_texts).then_some(measured.score),
+            score: of_texts.then_some(measured.score),
+            metric: of_texts.then(|| results.metric.key().to_owned()),
             macs: Some(measured.macs),
             share_of_macs: Some(measured.macs / results.found.whole.measured.macs),
             milliseconds: timed.then(|| measured.milliseconds()),
-            extra: [("questions".to_owned(), json!(results.found.questions))].into_iter().collect(),
+            extra: [(results.metric.things().to_owned(), json!(results.found.count))]
+                .into_iter()
+                .collect(),
         };
         notes.length_plans.0.insert(name.to_owned(), named);
     }
@@ -74,10 +83,10 @@ mod tests {
 
     #[test]
     fn each_name_means_the_plan_that_its_words_say() {
-        let plan = |macs: f64, f1: f64| Candidate {
+        let plan = |macs: f64, score: f64| Candidate {
             gene: vec![],
             plan: LengthPlan::Fractions(vec![1.0]),
-            measured: Measured { f1, macs, seconds: 1.0, windows: 1 },
+            measured: Measured { score, macs, seconds: 1.0, pieces: 1 },
         };
         let front = [plan(3.0, 70.0), plan(4.0, 79.0), plan(6.0, 79.3), plan(9.0, 80.5)];
         let cost = |plan: &Candidate| plan.measured.macs;
@@ -86,6 +95,8 @@ mod tests {
         };
         assert_eq!(chosen(WITHIN_1_PERCENT, 80.0), Some(6.0));
         assert_eq!(chosen(WITHIN_1_PERCENT, 90.0), None);
+        // Correlations may be below zero.
+        assert_eq!(chosen(WITHIN_1_PERCENT, -80.0), Some(3.0));
         assert_eq!(chosen(HALF, 80.0), Some(4.0));
         assert_eq!(choose(HALF, &front, cost, 5.0, 80.0).map(cost), None);
         assert_eq!((chosen(FASTEST, 80.0), chosen(BEST, 80.0)), (Some(3.0), Some(9.0)));

@@ -32,27 +32,32 @@ pub fn write(out: &Path, args: &LengthSearchArgs, results: &Results) -> Result<(
 }
 
 /// What a cost counts, and its size in that unit.
-fn unit(objective: Objective) -> (&'static str, f64) {
-    match objective {
-        Objective::Macs => ("million multiply-adds a window", 1e-6),
-        Objective::Time => ("milliseconds a window", 1.0),
-    }
+fn unit(results: &Results) -> (String, f64) {
+    let (unit, scale) = match results.objective {
+        Objective::Macs => ("million multiply-adds", 1e-6),
+        Objective::Time => ("milliseconds", 1.0),
+    };
+    (format!("{unit} a {}", results.metric.piece()), scale)
 }
 
 fn summary(results: &Results) -> String {
     let found = &results.found;
     let tried = found.generations.last().map_or(0, |last| last.tried);
-    let scored = if found.sampled < found.questions {
+    let (things, count) = (results.metric.things(), found.count);
+    let scored = if found.sampled < count {
+        let sampled = found.sampled;
         format!(
-            "{tried} plans were scored on {} questions, those of the front on all {}.",
-            found.sampled, found.questions
+            "{tried} plans were scored on {sampled} {things}, those of the front on all {count}."
         )
     } else {
-        format!("{tried} plans were scored on {} questions.", found.questions)
+        format!("{tried} plans were scored on {count} {things}.")
     };
     let reference = match &results.teacher {
         Teacher::None => "the model with all its tokens".to_owned(),
-        _ => format!("the teacher's F1 of {:.2}", results.reference_f1()),
+        _ => {
+            let (name, score) = (results.metric.name(), results.reference());
+            format!("the teacher's {name} of {}", results.metric.text(score))
+        }
     };
     let verdict = match results.named(super::named::WITHIN_1_PERCENT) {
         Some(plan) => format!(
@@ -67,15 +72,16 @@ fn summary(results: &Results) -> String {
 
 fn figures(results: &Results) -> Vec<Figure> {
     let figure = |value: String, label: &str| Figure { value, label: label.to_owned() };
-    let mut figures =
-        vec![figure(format!("{:.2}", results.found.whole.measured.f1), "F1, all tokens")];
-    if let Some(f1) = results.teacher.f1() {
-        figures.push(figure(format!("{f1:.2}"), "F1, teacher"));
+    let (name_of_score, text) = (results.metric.name(), |score| results.metric.text(score));
+    let whole = results.found.whole.measured.score;
+    let mut figures = vec![figure(text(whole), &format!("{name_of_score}, all tokens"))];
+    if let Some(score) = results.teacher.score() {
+        figures.push(figure(text(score), &format!("{name_of_score}, teacher")));
     }
     for name in NAMES {
         if let Some(plan) = results.named(name) {
             let speed_up = 1.0 / results.share(plan);
-            let label = format!("{name}: F1 {:.2}", plan.measured.f1);
+            let label = format!("{name}: {name_of_score} {}", text(plan.measured.score));
             figures.push(figure(format!("{speed_up:.2}×"), &label));
         }
     }
@@ -84,8 +90,8 @@ fn figures(results: &Results) -> Vec<Figure> {
 
 fn trade_off(results: &Results) -> Plot {
     let found = &results.found;
-    let (x_label, scale) = unit(results.objective);
-    let point = |plan: &Candidate| (results.cost(plan) * scale, plan.measured.f1);
+    let (x_label, scale) = unit(results);
+    let point = |plan: &Candidate| (results.cost(plan) * scale, plan.measured.score);
     let mut series = vec![
         Series { name: "front".to_owned(), points: found.front.iter().map(point).collect() },
         Series {
@@ -96,20 +102,20 @@ fn trade_off(results: &Results) -> Plot {
     ];
     match &results.teacher {
         Teacher::None => {}
-        Teacher::F1(f1) => {
+        Teacher::Score(score) => {
             let ends = [found.front.first(), Some(&found.whole)].into_iter().flatten();
-            let points = ends.map(|plan| (point(plan).0, *f1)).collect();
-            series.push(Series { name: "teacher's F1".to_owned(), points });
+            let points = ends.map(|plan| (point(plan).0, *score)).collect();
+            series.push(Series { name: format!("teacher's {}", results.metric.name()), points });
         }
         Teacher::Model(_, measured) => {
-            let points = vec![(results.objective.cost(measured) * scale, measured.f1)];
+            let points = vec![(results.objective.cost(measured) * scale, measured.score)];
             series.push(Series { name: "teacher".to_owned(), points });
         }
     }
     Plot {
         heading: "What a plan costs and what it is worth".to_owned(),
-        x_label: x_label.to_owned(),
-        y_label: "F1 in per cent".to_owned(),
+        x_label,
+        y_label: results.metric.axis(),
         series,
     }
 }
@@ -120,25 +126,25 @@ fn progress(results: &Results) -> Plot {
     Plot {
         heading: "How the search went, on the sample".to_owned(),
         x_label: "generation".to_owned(),
-        y_label: "best F1 within a cost, mean over costs".to_owned(),
+        y_label: format!("best {} within a cost, mean over costs", results.metric.name()),
         series: vec![Series { name: "front".to_owned(), points }],
     }
 }
 
 fn columns(results: &Results, first: &str) -> Vec<Column> {
-    let numeric = [unit(results.objective).0, "share of the cost", "F1"];
-    let numeric = numeric.map(|name| Column { name: name.to_owned(), numeric: true });
+    let numeric = [unit(results).0, "share of the cost".to_owned(), results.metric.name()];
+    let numeric = numeric.map(|name| Column { name, numeric: true });
     let text = |name: &str| Column { name: name.to_owned(), numeric: false };
     [text(first)].into_iter().chain(numeric).chain([text("lengths")]).collect()
 }
 
 fn row(results: &Results, name: String, plan: &Candidate) -> Vec<String> {
-    let (_, scale) = unit(results.objective);
+    let (_, scale) = unit(results);
     vec![
         name,
         format!("{:.2}", results.cost(plan) * scale),
         format!("{:.1} %", 100.0 * results.share(plan)),
-        format!("{:.2}", plan.measured.f1),
+        results.metric.text(plan.measured.score),
         as_text(&plan.plan),
     ]
 }
@@ -160,7 +166,10 @@ fn front(results: &Results) -> Table {
     let plans = results.found.front.iter().enumerate();
     Table {
         heading: "The front".to_owned(),
-        note: "No plan that was tried beats one of these in both F1 and cost.".to_owned(),
+        note: format!(
+            "No plan that was tried beats one of these in both {} and cost.",
+            results.metric.name()
+        ),
         columns: columns(results, "plan"),
         rows: plans.map(|(place, plan)| row(results, (place + 1).to_string(), plan)).collect(),
     }
@@ -169,14 +178,16 @@ fn front(results: &Results) -> Table {
 fn how(args: &LengthSearchArgs, results: &Results) -> Section {
     let evolution = &args.evolution;
     let times = match results.objective {
-        Objective::Macs => "Multiply-adds are counted at the lengths of the data's own windows; \
-             times in lengths.csv are of one pass and show what the machine did then."
-            .to_owned(),
+        Objective::Macs => format!(
+            "Multiply-adds are counted at the lengths of the data's own {}s; times in \
+             lengths.csv are of one pass and show what the machine did then.",
+            results.metric.piece()
+        ),
         Objective::Time => format!(
-            "Times are the sums of each batch's median of {} passes, {} windows a batch, {} \
-             threads.",
+            "Times are the sums of each batch's median of {} passes, {} {}s a batch, {} threads.",
             args.cost.rounds,
             args.cost.batch_size,
+            results.metric.piece(),
             limbeck_kernels::threads::count()
         ),
     };

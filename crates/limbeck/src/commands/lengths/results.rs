@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::Teacher;
 use super::named::{self, NAMES};
+use super::reader::Metric;
 use super::search::{Candidate, Found};
 use crate::cli::length_search::{LengthSearchArgs, Objective};
 use crate::console::columns;
@@ -23,15 +24,17 @@ pub struct Results {
     pub teacher: Teacher,
     /// What a plan costs.
     pub objective: Objective,
+    /// By what plans are compared.
+    pub metric: Metric,
 }
 
 impl Results {
     /// Brings together what was found.
-    pub fn new(args: &LengthSearchArgs, found: Found, teacher: Teacher) -> Self {
-        Results { found, teacher, objective: args.cost.objective }
+    pub fn new(args: &LengthSearchArgs, metric: Metric, found: Found, teacher: Teacher) -> Self {
+        Results { found, teacher, objective: args.cost.objective, metric }
     }
 
-    /// What a plan costs: multiply-adds, or milliseconds, of a window.
+    /// What a plan costs: multiply-adds, or milliseconds, of a window or text.
     pub fn cost(&self, plan: &Candidate) -> f64 {
         self.objective.cost(&plan.measured)
     }
@@ -41,22 +44,23 @@ impl Results {
         self.cost(plan) / self.cost(&self.found.whole)
     }
 
-    /// The F1 that a plan is to come near: the teacher's, or the whole model's.
-    pub fn reference_f1(&self) -> f64 {
-        self.teacher.f1().unwrap_or(self.found.whole.measured.f1)
+    /// The score that a plan is to come near: the teacher's, or the whole model's.
+    pub fn reference(&self) -> f64 {
+        self.teacher.score().unwrap_or(self.found.whole.measured.score)
     }
 
     /// The plan that a name means, if there is one.
     pub fn named(&self, name: &str) -> Option<&Candidate> {
         let whole_cost = self.cost(&self.found.whole);
         let cost = |plan: &Candidate| self.cost(plan);
-        named::choose(name, &self.found.front, cost, whole_cost, self.reference_f1())
+        named::choose(name, &self.found.front, cost, whole_cost, self.reference())
     }
 
     /// Writes both files.
     pub fn write(&self, out: &Path) -> Result<()> {
         files::replace(&out.join("lengths.csv"), self.as_csv().as_bytes())?;
-        let Found { front, hull, generations, questions, sampled, .. } = &self.found;
+        let Found { front, hull, generations, count, sampled, .. } = &self.found;
+        let (key, things) = (self.metric.key(), self.metric.things());
         let front: Vec<Value> = front
             .iter()
             .enumerate()
@@ -68,12 +72,12 @@ impl Results {
             .collect();
         let teacher = match &self.teacher {
             Teacher::None => Value::Null,
-            Teacher::F1(f1) => json!({ "f1": f1 }),
+            Teacher::Score(score) => json!({ key: score }),
             Teacher::Model(name, measured) => json!({ "model": name, "measured": measured }),
         };
         let value = json!({
-            "questions": questions,
-            "sampled_questions": sampled,
+            things: count,
+            format!("sampled_{things}"): sampled,
             "teacher": teacher,
             "whole": self.plan_as_json(&self.found.whole),
             "front": front,
@@ -86,13 +90,13 @@ impl Results {
 
     /// What the command says with `--json`.
     pub fn summary(&self, out: &Path) -> Value {
-        let Found { front, generations, questions, .. } = &self.found;
+        let Found { front, generations, count, .. } = &self.found;
         json!({
             "out": out,
-            "questions": questions,
+            self.metric.things(): count,
             "tried": generations.last().map_or(0, |last| last.tried),
             "on_front": front.len(),
-            "reference_f1": self.reference_f1(),
+            format!("reference_{}", self.metric.key()): self.reference(),
             "whole": self.plan_as_json(&self.found.whole),
             "plans": self.plans_as_json(),
         })
@@ -100,16 +104,17 @@ impl Results {
 
     /// The named plans and where the rest is.
     pub fn as_text(&self, out: &Path) -> String {
+        let scored = |score| format!("{} {}", self.metric.name(), self.metric.text(score));
         let row = |plan: Option<&Candidate>| match plan {
             None => "none is good or cheap enough".to_owned(),
             Some(plan) => {
-                let (f1, share) = (plan.measured.f1, 100.0 * self.share(plan));
-                format!("F1 {f1:.2} at {share:.1} % of the cost: {}", as_text(&plan.plan))
+                let (score, share) = (scored(plan.measured.score), 100.0 * self.share(plan));
+                format!("{score} at {share:.1} % of the cost: {}", as_text(&plan.plan))
             }
         };
-        let mut rows = vec![("all tokens", format!("F1 {:.2}", self.found.whole.measured.f1))];
-        if let Some(f1) = self.teacher.f1() {
-            rows.push(("teacher", format!("F1 {f1:.2}")));
+        let mut rows = vec![("all tokens", scored(self.found.whole.measured.score))];
+        if let Some(score) = self.teacher.score() {
+            rows.push(("teacher", scored(score)));
         }
         rows.extend(NAMES.map(|name| (name, row(self.named(name)))));
         let front = self.found.front.len();
@@ -121,14 +126,14 @@ impl Results {
     fn as_csv(&self) -> String {
         let layers = self.found.whole.gene.len();
         let mut csv: String = (0..layers).map(|layer| format!("x{layer},")).collect();
-        csv += "f1,evalTime,macs\n";
+        csv += &format!("{},evalTime,macs\n", self.metric.key());
         for Candidate { plan, measured, .. } in &self.found.front {
             // Writing to a string cannot fail.
             let _ = writeln!(
                 csv,
                 "{},{},{},{}",
                 as_text(plan),
-                measured.f1,
+                measured.score,
                 measured.seconds,
                 measured.macs
             );
@@ -139,7 +144,7 @@ impl Results {
     fn plan_as_json(&self, plan: &Candidate) -> Value {
         let mut value = json!({
             "lengths": plan.plan,
-            "f1": plan.measured.f1,
+            self.metric.key(): plan.measured.score,
             "macs": plan.measured.macs,
             "share_of_macs": plan.measured.macs / self.found.whole.measured.macs,
             "seconds": plan.measured.seconds,

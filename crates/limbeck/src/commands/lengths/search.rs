@@ -3,15 +3,14 @@
 use std::collections::HashSet;
 
 use anyhow::Result;
-use limbeck_data::SquadData;
 use limbeck_data::random::SplitMix64;
 use limbeck_model::LengthPlan;
 use limbeck_train::observer::Observer;
 
 use super::ledger::{Birth, Ledger, Measured};
+use super::reader::{Data, Reader};
 use super::trial::{Tester, Timing, Trial};
 use crate::cli::length_search::{EvolutionArgs, LengthSearchArgs, Objective, Unit};
-use crate::commands::subject::Subject;
 use crate::evolution::front::{Point, area, front, hull};
 use crate::evolution::{Breeding, Gene, Origin, Space};
 use crate::progress::Progress;
@@ -22,20 +21,20 @@ const PARTS: u32 = 1000;
 /// The fewest tokens that go on, as everywhere.
 const FEWEST_TOKENS: u32 = 2;
 
-/// Names of the questions in the ledger.
+/// Names of the data in the ledger.
 const SAMPLE: &str = "sample";
 const ALL: &str = "all";
 
 /// A search, ready to run.
 pub struct Search<'a> {
-    subject: &'a Subject,
+    reader: &'a Reader,
     evolution: &'a EvolutionArgs,
     breeding: Breeding,
     objective: Objective,
     timing: Timing,
     space: Space,
     sample: Trial,
-    /// All questions, where the sample is a part of them only.
+    /// All data, where the sample is a part of it only.
     all: Option<Trial>,
 }
 
@@ -61,29 +60,29 @@ pub struct Generation {
     pub on_front: usize,
     /// Corners of the front's hull.
     pub on_hull: usize,
-    /// The best F1 within a cost, averaged over costs.
+    /// The best score within a cost, averaged over costs.
     pub area: f64,
 }
 
 /// What a search has found.
 #[derive(Debug)]
 pub struct Found {
-    /// The model with all its tokens, on all questions.
+    /// The model with all its tokens, on all data.
     pub whole: Candidate,
-    /// The front on all questions, cheapest first.
+    /// The front on all data, cheapest first.
     pub front: Vec<Candidate>,
     /// Places of the hull's corners in the front.
     pub hull: Vec<usize>,
     /// How the search went.
     pub generations: Vec<Generation>,
-    /// How many questions there are.
-    pub questions: usize,
+    /// How many questions or texts there are.
+    pub count: usize,
     /// How many of them made the sample.
     pub sampled: usize,
 }
 
 impl Objective {
-    /// What a plan costs: multiply-adds of a window, or milliseconds.
+    /// What a plan costs: multiply-adds of a window or text, or milliseconds.
     pub fn cost(self, measured: &Measured) -> f64 {
         match self {
             Objective::Macs => measured.macs,
@@ -93,28 +92,28 @@ impl Objective {
 }
 
 impl Measured {
-    /// Milliseconds of a window.
+    /// Milliseconds of a window or text.
     pub fn milliseconds(&self) -> f64 {
-        1e3 * self.seconds / self.windows.max(1) as f64
+        1e3 * self.seconds / self.pieces.max(1) as f64
     }
 }
 
 impl<'a> Search<'a> {
     /// Prepares a search.
-    pub fn new(args: &'a LengthSearchArgs, data: SquadData, subject: &'a Subject) -> Result<Self> {
-        let longest = subject.features.max_length.try_into().unwrap_or(u32::MAX);
+    pub fn new(args: &'a LengthSearchArgs, data: Data, reader: &'a Reader) -> Result<Self> {
+        let longest = reader.max_length().try_into().unwrap_or(u32::MAX);
         let (whole, fewest) = match args.evolution.unit {
             Unit::Shares => (PARTS, (FEWEST_TOKENS * PARTS).div_ceil(longest).min(PARTS)),
             Unit::Tokens => (longest, FEWEST_TOKENS.min(longest)),
         };
-        let layers = subject.model.config().num_hidden_layers;
-        let is_part = args.sample > 0 && args.sample < data.questions.len();
+        let layers = reader.model().config().num_hidden_layers;
+        let is_part = args.sample > 0 && args.sample < data.len();
         let mut sample = data.clone();
         if is_part {
             sample.sample(args.sample, args.evolution.seed);
         }
         Ok(Search {
-            subject,
+            reader,
             evolution: &args.evolution,
             breeding: Breeding {
                 mutations: args.evolution.mutations,
@@ -124,17 +123,17 @@ impl<'a> Search<'a> {
             objective: args.cost.objective,
             timing: super::timing(args),
             space: Space { layers, whole, fewest },
-            sample: Trial::new(sample, subject)?,
-            all: is_part.then(|| Trial::new(data, subject)).transpose()?,
+            sample: reader.trial(sample)?,
+            all: is_part.then(|| reader.trial(data)).transpose()?,
         })
     }
 
     /// Searches. `None` when a stop was asked for.
     ///
     /// # Errors
-    /// When the questions do not fit the model, or the ledger cannot be written.
+    /// When the data does not fit the model, or the ledger cannot be written.
     pub fn run(&self, ledger: &mut Ledger, progress: &mut Progress) -> Result<Option<Found>> {
-        let mut tester = Tester::new(&self.subject.model, self.timing, ledger);
+        let mut tester = Tester::new(self.reader.model(), self.timing, ledger);
         let Some((front, generations)) = self.evolve(&mut tester, progress)? else {
             return Ok(None);
         };
@@ -150,7 +149,7 @@ impl<'a> Search<'a> {
     ) -> Result<Option<(Vec<Gene>, Vec<Generation>)>> {
         let EvolutionArgs { population, drop_bound, seed, generations, .. } = *self.evolution;
         let cost =
-            |gene: &Gene| self.sample.macs(self.subject.model.config(), Some(&self.plan(gene)));
+            |gene: &Gene| self.sample.macs(self.reader.model().config(), Some(&self.plan(gene)));
         let (shortest, whole) = (self.space.falling(drop_bound), self.space.whole());
         let range = cost(&shortest)..=cost(&whole);
         let seeds = self.space.seeds(population, drop_bound, cost);
@@ -188,7 +187,7 @@ impl<'a> Search<'a> {
         Ok(Some((best.collect(), history)))
     }
 
-    /// Tries the genes of a front, and the whole one, on all questions.
+    /// Tries the genes of a front, and the whole one, on all data.
     fn confirm(
         &self,
         mut genes: Vec<Gene>,
@@ -198,7 +197,8 @@ impl<'a> Search<'a> {
     ) -> Result<Option<Found>> {
         let whole = self.space.whole();
         genes.retain(|gene| *gene != whole);
-        progress.stage("the front on all questions", Some(genes.len() as u64 + 1));
+        let stage = format!("the front on all {}", self.reader.metric().things());
+        progress.stage(&stage, Some(genes.len() as u64 + 1));
         let on = match &self.all {
             Some(all) => (ALL, all),
             None => (SAMPLE, &self.sample),
@@ -214,8 +214,8 @@ impl<'a> Search<'a> {
         let on_front = self.front(&candidates).into_iter();
         let front: Vec<_> = on_front.map(|place| candidates[place].clone()).collect();
         let hull = hull(&self.points(&front));
-        let (questions, sampled) = (on.1.questions(), self.sample.questions());
-        Ok(Some(Found { whole, front, hull, generations, questions, sampled }))
+        let (count, sampled) = (on.1.len(), self.sample.len());
+        Ok(Some(Found { whole, front, hull, generations, count, sampled }))
     }
 
     fn test(
@@ -245,7 +245,7 @@ impl<'a> Search<'a> {
     fn points(&self, candidates: &[Candidate]) -> Vec<Point> {
         let of = |Candidate { measured, .. }: &Candidate| Point {
             cost: self.objective.cost(measured),
-            score: measured.f1,
+            score: measured.score,
         };
         candidates.iter().map(of).collect()
     }

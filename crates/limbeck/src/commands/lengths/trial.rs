@@ -1,65 +1,96 @@
-//! Trying a plan: what a model answers under it, how well, how fast.
+//! Trying a plan: what a model says under it, how well, how fast.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
 
 use anyhow::Result;
 use limbeck_data::decode::SpanLogits;
-use limbeck_data::{Batch, Features, Purpose, SquadData};
+use limbeck_data::glue::score::{main_score, score};
+use limbeck_data::{Batch, Examples};
 use limbeck_model::inference::{InferenceMemory, InferenceModel};
 use limbeck_model::{LengthPlan, ModelConfig, inspect};
 use limbeck_runtime::logits::tokens;
-use limbeck_train::evaluation::EvaluationSet;
+use limbeck_train::evaluation::{EvaluationSet, TextEvaluationSet};
 
 use super::ledger::{Birth, Entry, Ledger, Measured};
 use crate::commands::bench::median;
-use crate::commands::subject::Subject;
 use crate::interrupt;
 
 /// How the model's time is taken.
 #[derive(Debug, Clone, Copy)]
 pub struct Timing {
-    /// Windows in one forward pass.
+    /// Windows or texts in one forward pass.
     pub batch_size: usize,
     /// Passes over each batch; the median counts.
     pub rounds: usize,
 }
 
-/// Questions that plans are tried on.
+/// Data that plans are tried on.
 pub struct Trial {
-    set: EvaluationSet,
-    /// How many windows have so many tokens.
-    windows_of: BTreeMap<usize, u64>,
+    set: Set,
+    /// How many windows or texts have so many tokens.
+    pieces_of: BTreeMap<usize, u64>,
+}
+
+/// Data and what it takes to score it.
+pub enum Set {
+    /// Questions.
+    Questions(EvaluationSet),
+    /// Texts.
+    Texts(TextEvaluationSet),
+}
+
+impl From<EvaluationSet> for Set {
+    fn from(set: EvaluationSet) -> Set {
+        Set::Questions(set)
+    }
+}
+
+impl From<TextEvaluationSet> for Set {
+    fn from(set: TextEvaluationSet) -> Set {
+        Set::Texts(set)
+    }
+}
+
+impl Set {
+    /// What goes through the model.
+    fn examples(&self) -> &dyn Examples {
+        match self {
+            Set::Questions(set) => &set.features,
+            Set::Texts(set) => &set.features,
+        }
+    }
 }
 
 impl Trial {
-    /// Cuts questions into the windows that the subject reads.
-    pub fn new(data: SquadData, subject: &Subject) -> Result<Trial> {
-        let (tokenizer, options) = (&subject.tokenizer, &subject.features);
-        let (features, _) = Features::build(&data, tokenizer, options, Purpose::Predict)?;
-        let mut windows_of = BTreeMap::new();
-        for window in 0..features.len() {
-            *windows_of.entry(features.rows_of(window)).or_default() += 1;
+    /// Takes what is scored.
+    pub fn of(set: impl Into<Set>) -> Trial {
+        let set = set.into();
+        let mut pieces_of = BTreeMap::new();
+        let examples = set.examples();
+        for example in 0..examples.len() {
+            *pieces_of.entry(examples.rows_of(example)).or_default() += 1;
         }
-        let decode = subject.decode(subject.task_for(&data));
-        let set = EvaluationSet { data, features, decode, tune_threshold: false };
-        Ok(Trial { set, windows_of })
+        Trial { set, pieces_of }
     }
 
-    /// How many questions there are.
-    pub fn questions(&self) -> usize {
-        self.set.data.questions.len()
+    /// How many questions or texts there are.
+    pub fn len(&self) -> usize {
+        match &self.set {
+            Set::Questions(set) => set.data.questions.len(),
+            Set::Texts(set) => set.data.examples.len(),
+        }
     }
 
-    /// Multiply-adds of a window under a plan, the mean over all windows.
+    /// Multiply-adds of a window or text under a plan, the mean over all.
     pub fn macs(&self, config: &ModelConfig, plan: Option<&LengthPlan>) -> f64 {
         let of = |length| match plan {
             Some(plan) => plan.macs(config, length),
             None => inspect::macs(config, length),
         };
-        let counted = self.windows_of.iter();
+        let counted = self.pieces_of.iter();
         let sum: f64 = counted.map(|(&length, &count)| of(length) as f64 * count as f64).sum();
-        sum / self.set.features.len().max(1) as f64
+        sum / self.set.examples().len().max(1) as f64
     }
 }
 
@@ -104,35 +135,84 @@ impl<'a> Tester<'a> {
         Ok(Some(measured))
     }
 
-    /// Answers all questions under a plan.
+    /// Puts all data through the model under a plan.
     fn answer(&mut self, trial: &Trial, plan: Option<&LengthPlan>) -> Result<Option<Measured>> {
-        let features = &trial.set.features;
-        let mut logits = SpanLogits::new(features);
+        let examples = trial.set.examples();
+        let mut logits = Logits::of(&trial.set);
         let mut seconds = 0.0;
-        let windows: Vec<usize> = (0..features.len()).collect();
-        for together in windows.chunks(self.timing.batch_size) {
+        let all: Vec<usize> = (0..examples.len()).collect();
+        for together in all.chunks(self.timing.batch_size) {
             if interrupt::requested() {
                 return Ok(None);
             }
-            features.batch(together, &mut self.batch);
+            examples.batch(together, &mut self.batch);
             let mut times = Vec::with_capacity(self.timing.rounds);
             for _ in 0..self.timing.rounds {
-                let begun = Instant::now();
-                let tokens = tokens(&self.batch);
-                let found = self.model.span_logits_within(tokens, plan, &mut self.memory)?;
-                times.push(begun.elapsed().as_secs_f64());
-                for (&window, rows) in together.iter().zip(self.batch.starts.windows(2)) {
-                    let rows = rows[0]..rows[1];
-                    logits.set(window, &found.start[rows.clone()], &found.end[rows]);
-                }
+                times.push(self.pass(together, plan, &mut logits)?);
             }
             seconds += median(&times);
         }
         Ok(Some(Measured {
-            f1: trial.set.score(&logits)?.score(),
+            score: logits.score(&trial.set)?,
             macs: trial.macs(self.model.config(), plan),
             seconds,
-            windows: features.len(),
+            pieces: examples.len(),
         }))
+    }
+
+    /// One pass over a batch; the seconds that the model took.
+    fn pass(
+        &mut self,
+        together: &[usize],
+        plan: Option<&LengthPlan>,
+        logits: &mut Logits,
+    ) -> Result<f64> {
+        let begun = Instant::now();
+        let tokens = tokens(&self.batch);
+        Ok(match logits {
+            Logits::Spans(all) => {
+                let found = self.model.span_logits_within(tokens, plan, &mut self.memory)?;
+                let seconds = begun.elapsed().as_secs_f64();
+                for (&window, rows) in together.iter().zip(self.batch.starts.windows(2)) {
+                    let rows = rows[0]..rows[1];
+                    all.set(window, &found.start[rows.clone()], &found.end[rows]);
+                }
+                seconds
+            }
+            Logits::Classes(all) => {
+                let found = self.model.class_logits_within(tokens, plan, &mut self.memory)?;
+                let seconds = begun.elapsed().as_secs_f64();
+                let labels = (found.len() / together.len()).max(1);
+                for (&text, logits) in together.iter().zip(found.chunks_exact(labels)) {
+                    all[text] = logits.to_vec();
+                }
+                seconds
+            }
+        })
+    }
+}
+
+/// What a model says of all data.
+enum Logits {
+    Spans(SpanLogits),
+    /// For each text one a label.
+    Classes(Vec<Vec<f32>>),
+}
+
+impl Logits {
+    /// Room for those of a set.
+    fn of(set: &Set) -> Logits {
+        match set {
+            Set::Questions(set) => Logits::Spans(SpanLogits::new(&set.features)),
+            Set::Texts(set) => Logits::Classes(vec![Vec::new(); set.features.len()]),
+        }
+    }
+
+    fn score(&self, set: &Set) -> Result<f64> {
+        Ok(match (self, set) {
+            (Logits::Spans(logits), Set::Questions(set)) => set.score(logits)?.score(),
+            (Logits::Classes(logits), Set::Texts(set)) => main_score(&score(&set.data, logits)),
+            _ => f64::NAN,
+        })
     }
 }
