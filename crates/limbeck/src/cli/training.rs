@@ -14,6 +14,11 @@ use super::settings::{Distilling, Finetuning, Settings};
 /// (`teacher = "stage:NAME"`; `stage:NAME/last` is its last model where it was evaluated and the
 /// best one kept). Each stage that was finished before is left as it is, an
 /// unfinished one goes on where it was. Relative paths start from the current folder.
+///
+/// `extends = "other.toml"` (its path starts from the recipe's own folder) takes everything from
+/// another recipe but where its results go: keys of this one win, stages of the same name are
+/// merged, new ones come behind. A key of a stage wins over the same key outside of stages,
+/// whichever of the files it stands in.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   limbeck run recipes/distilbert-squared-small.toml

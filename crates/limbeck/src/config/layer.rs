@@ -50,6 +50,12 @@ impl Layer {
         self
     }
 
+    /// This layer without a key, or a section, at its top.
+    pub fn without(mut self, key: &str) -> Layer {
+        self.0.remove(key);
+        self
+    }
+
     /// The table itself.
     pub fn into_table(self) -> Table {
         self.0

@@ -7,7 +7,7 @@
 //! # Layout
 //! - [`settings`]: every key with its flag, its kind of value and its meaning.
 //! - [`layer`]: partial configurations and how they are laid over one another.
-//! - [`recipe`]: reads recipe files, with the line of every error.
+//! - [`recipe`]: reads recipe files and what they extend, with the line of every error.
 //! - [`plan`]: recipes, `--set` and flags to the stages that will run.
 //! - [`check`]: what the values must keep to; [`defaults`]: those that depend on the task.
 //! - [`suggest`]: the nearest known key.

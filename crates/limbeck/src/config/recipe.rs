@@ -1,8 +1,8 @@
-//! Recipe files: the keys that all stages share, and the stages.
+//! Recipe files: the keys that all stages share, the stages, and the file that they extend.
 
 use std::fs;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use serde::Deserialize;
@@ -16,7 +16,10 @@ use crate::exit::InputError;
 /// Keys of the same file that belong to `limbeck search`.
 pub const SEARCH: [&str; 4] = ["constraints", "metrics", "parameters", "search"];
 
-/// What a recipe file says.
+/// The key under which a recipe names the one that it extends.
+const EXTENDS: &str = "extends";
+
+/// What a recipe file says, those that it extends included.
 #[derive(Debug, Clone, Default)]
 pub struct Recipe {
     /// The keys outside the stages; they hold for every stage.
@@ -35,45 +38,54 @@ pub struct RecipeStage {
 }
 
 impl Recipe {
-    /// Reads a recipe file.
+    /// Reads a recipe file, over the one that it extends if there is any.
     pub fn read(path: &Path) -> Result<Recipe> {
-        let place = path.display().to_string();
         let text = fs::read_to_string(path).map_err(|error| {
-            InputError::new("cannot read the recipe", &place, error.to_string())
+            let place = path.display().to_string();
+            InputError::new("cannot read the recipe", place, error.to_string())
         })?;
-        Recipe::parse(&text, &place)
+        Recipe::read_over(path, &text, &mut Vec::new())
     }
 
-    /// Reads the text of a recipe; `place` names it in errors.
-    pub fn parse(text: &str, place: &str) -> Result<Recipe> {
-        let source = Source { text, place };
-        let mut root = DeTable::parse(text).map_err(|e| source.toml_error(&e))?.into_inner();
-        for key in SEARCH {
-            root.remove(key);
-        }
-        let stages = root.remove("stage");
-        let shared = source.layer(root, 0..0)?;
-        let mut recipe = Recipe { shared, stages: Vec::new() };
-        let Some(stages) = stages else { return Ok(recipe) };
-        let span = stages.span();
-        let DeValue::Array(stages) = stages.into_inner() else {
-            let advice = "write each stage as `[[stage]]`";
-            return Err(source.error(&span, "`stage` is no list of tables", advice).into());
+    /// The recipe of a file with this text, over those that it extends; `above` are the files that
+    /// extend it.
+    fn read_over(path: &Path, text: &str, above: &mut Vec<PathBuf>) -> Result<Recipe> {
+        let place = path.display().to_string();
+        let source = Source { text, place: &place };
+        let (own, extended) = source.recipe()?;
+        let Some((name, span)) = extended else { return Ok(own) };
+        above.push(path.canonicalize().unwrap_or_else(|_| path.to_owned()));
+        let base = path.with_file_name(&name);
+        let cannot = |error: std::io::Error| {
+            let advice = format!("{}: {error}", base.display());
+            source.error(&span, "cannot read the recipe that this one extends", advice)
         };
-        for stage in stages {
-            let span = stage.span();
-            let DeValue::Table(table) = stage.into_inner() else {
-                let advice = "write each stage as `[[stage]]`";
-                return Err(source.error(&span, "a stage is no table", advice).into());
-            };
-            let stage = source.stage(table, span.clone())?;
-            if recipe.stages.iter().any(|earlier| earlier.name == stage.name) {
-                let what = format!("two stages are named `{}`", stage.name);
-                return Err(source.error(&span, what, "give each its own name").into());
-            }
-            recipe.stages.push(stage);
+        if above.contains(&base.canonicalize().map_err(cannot)?) {
+            let what =
+                format!("`extends = \"{name}\"` comes back to a recipe that extends this one");
+            return Err(source.error(&span, what, "let the last one extend none").into());
         }
-        Ok(recipe)
+        let text = fs::read_to_string(&base).map_err(cannot)?;
+        let base = Recipe::read_over(&base, &text, above)?;
+        Ok(own.over(base))
+    }
+
+    /// This recipe with what it does not say itself taken from `base`: stages are merged by their
+    /// names, new ones come behind. Where results go is not taken over, so that each recipe has a
+    /// folder of its own.
+    fn over(self, base: Recipe) -> Recipe {
+        const OUTPUT: &str = "output";
+        let mut stages = base.stages;
+        for stage in &mut stages {
+            stage.layer = std::mem::take(&mut stage.layer).without(OUTPUT);
+        }
+        for own in self.stages {
+            match stages.iter_mut().find(|stage| stage.name == own.name) {
+                Some(stage) => stage.layer = std::mem::take(&mut stage.layer).under(&own.layer),
+                None => stages.push(own),
+            }
+        }
+        Recipe { shared: base.shared.without(OUTPUT).under(&self.shared), stages }
     }
 }
 
@@ -84,6 +96,45 @@ struct Source<'a> {
 }
 
 impl<'a> Source<'a> {
+    /// What the text itself says, and which file it extends, as it is written and where.
+    fn recipe(&self) -> Result<(Recipe, Option<(String, Range<usize>)>)> {
+        let mut root = DeTable::parse(self.text).map_err(|e| self.toml_error(&e))?.into_inner();
+        for key in SEARCH {
+            root.remove(key);
+        }
+        let extended = root.remove(EXTENDS).map(|name| {
+            let span = name.span();
+            match name.get_ref().as_str().filter(|name| !name.is_empty()) {
+                Some(name) => Ok((name.to_owned(), span)),
+                None => Err(self.error(&span, "`extends` is no path", "name one recipe file")),
+            }
+        });
+        let extended = extended.transpose()?;
+        let stages = root.remove("stage");
+        let shared = self.layer(root, 0..0)?;
+        let mut recipe = Recipe { shared, stages: Vec::new() };
+        let Some(stages) = stages else { return Ok((recipe, extended)) };
+        let span = stages.span();
+        let DeValue::Array(stages) = stages.into_inner() else {
+            let advice = "write each stage as `[[stage]]`";
+            return Err(self.error(&span, "`stage` is no list of tables", advice).into());
+        };
+        for stage in stages {
+            let span = stage.span();
+            let DeValue::Table(table) = stage.into_inner() else {
+                let advice = "write each stage as `[[stage]]`";
+                return Err(self.error(&span, "a stage is no table", advice).into());
+            };
+            let stage = self.stage(table, span.clone())?;
+            if recipe.stages.iter().any(|earlier| earlier.name == stage.name) {
+                let what = format!("two stages are named `{}`", stage.name);
+                return Err(self.error(&span, what, "give each its own name").into());
+            }
+            recipe.stages.push(stage);
+        }
+        Ok((recipe, extended))
+    }
+
     fn stage(&self, mut table: DeTable<'a>, span: Range<usize>) -> Result<RecipeStage> {
         let Some(name) = table.remove("name") else {
             return Err(self.error(&span, "a stage has no name", "add `name = \"...\"`").into());
@@ -149,7 +200,7 @@ pub fn unknown(key: &str) -> String {
 
 /// What to say to somebody who used an unknown key.
 pub fn advice_for(key: &str) -> String {
-    match nearest(key, settings::keys()) {
+    match nearest(key, settings::keys().chain([EXTENDS])) {
         Some(known) => format!("did you mean `{known}`?"),
         None => "`limbeck run --help` tells where all keys are listed".to_owned(),
     }
@@ -159,8 +210,87 @@ pub fn advice_for(key: &str) -> String {
 mod tests {
     use super::*;
 
+    impl Recipe {
+        /// Reads the text of a recipe that extends none.
+        pub fn parse(text: &str, place: &str) -> Result<Recipe> {
+            Ok(Source { text, place }.recipe()?.0)
+        }
+    }
+
     fn refusal(text: &str) -> String {
         Recipe::parse(text, "r.toml").unwrap_err().to_string()
+    }
+
+    /// Reads the first of these files, which lie in one folder.
+    fn read(files: &[(&str, &str)]) -> Result<Recipe> {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            let path = folder.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        Recipe::read(&folder.path().join(files[0].0))
+    }
+
+    #[test]
+    fn a_recipe_wins_over_what_it_extends_key_by_key_and_stage_by_stage() {
+        let recipe = read(&[
+            (
+                "small/a.toml",
+                "extends = '../b.toml'\noptim.beta_1 = 0.5\n[[stage]]\nname = 'two'\n\
+                 train.epochs = 2\n[[stage]]\nname = 'three'",
+            ),
+            (
+                "b.toml",
+                "extends = 'c.toml'\noptim.beta_1 = 0.7\ntrain.batch_size = 8\n\
+                 [[stage]]\nname = 'two'\ntrain.epochs = 9\ntrain.seed = 5",
+            ),
+            (
+                "c.toml",
+                "train.batch_size = 4\noptim.beta_2 = 0.9\n[[stage]]\nname = 'one'\n\
+                 train.epochs = 1\n[[stage]]\nname = 'two'\noptim.epsilon = 1e-9",
+            ),
+        ])
+        .unwrap();
+        let number = |layer: &Layer, key| {
+            layer.get(key).and_then(|v| v.as_float().or(v.as_integer().map(|n| n as f64)))
+        };
+        let names: Vec<_> = recipe.stages.iter().map(|stage| stage.name.as_str()).collect();
+        assert_eq!(names, ["one", "two", "three"]);
+        let shared = ["optim.beta_1", "optim.beta_2", "train.batch_size"];
+        assert_eq!(
+            shared.map(|key| number(&recipe.shared, key)),
+            [Some(0.5), Some(0.9), Some(8.0)]
+        );
+        let two = ["train.epochs", "train.seed", "optim.epsilon"];
+        let two = two.map(|key| number(&recipe.stages[1].layer, key));
+        assert_eq!(two, [Some(2.0), Some(5.0), Some(1e-9)]);
+    }
+
+    #[test]
+    fn where_results_go_is_not_taken_over() {
+        let base = "output.dir = 'o'\n[[stage]]\nname = 'one'\noutput.dir = 'p'\ntrain.seed = 1";
+        let recipe = read(&[("a.toml", "extends = 'b.toml'"), ("b.toml", base)]).unwrap();
+        assert_eq!(recipe.shared.get("output.dir"), None);
+        assert_eq!(recipe.stages[0].layer.get("output.dir"), None);
+        assert!(recipe.stages[0].layer.get("train.seed").is_some());
+    }
+
+    #[test]
+    fn what_cannot_be_extended_is_named_with_its_line() {
+        let refusal = |files: &[(&str, &str)]| read(files).unwrap_err().to_string();
+        let circle = refusal(&[
+            ("a.toml", "extends = 'b.toml'"),
+            ("b.toml", "\nextends = './c.toml'"),
+            ("c.toml", "\n\nextends = 'b.toml'"),
+        ]);
+        assert!(circle.contains("comes back") && circle.contains("c.toml:3"), "{circle}");
+        assert!(refusal(&[("a.toml", "extends = 'a.toml'")]).contains("a.toml:1"));
+        let missing = refusal(&[("a.toml", "task = 'squad'\nextends = 'b.toml'")]);
+        assert!(missing.contains("a.toml:2") && missing.contains("b.toml"), "{missing}");
+        assert!(refusal(&[("a.toml", "extends = 3")]).contains("`extends` is no path"));
+        let of_base = refusal(&[("a.toml", "extends = 'b.toml'"), ("b.toml", "tusk = 'squad'")]);
+        assert!(of_base.contains("b.toml:1: did you mean `task`?"), "{of_base}");
     }
 
     #[test]

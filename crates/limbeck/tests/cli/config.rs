@@ -89,3 +89,23 @@ fn an_environment_variable_that_is_not_set_is_named() {
     folder.write("r.toml", "model.path = 'm'\ndata.train = '${LIMBECK_TEST_NOT_SET}/t'\n");
     folder.run(&["run", "r.toml"]).refused(&["`LIMBECK_TEST_NOT_SET`", "data.train"]);
 }
+
+#[test]
+fn recipes_that_extend_one_another_run_each_in_its_own_folder() {
+    let folder = Folder::new();
+    folder.write(
+        "all/base.toml",
+        "data.train = 't'\ntrain.epochs = 3\n[[stage]]\nname = 'teacher'\nmodel.path = 'm'\n",
+    );
+    folder.write(
+        "more.toml",
+        "extends = 'all/base.toml'\n[[stage]]\nname = 'student'\nteacher = 'stage:teacher'\n\
+         model.layers = [0]\n",
+    );
+    let both = folder.run(&["run", "all/base.toml", "more.toml", "--print-config"]);
+    for part in ["runs/base/teacher", "runs/more/teacher", "runs/more/student"] {
+        assert!(both.out.contains(&format!("dir = \"{part}\"")), "{part}: {}", both.out);
+    }
+    folder.write("all/base.toml", "extends = '../more.toml'");
+    folder.run(&["run", "more.toml"]).refused(&["base.toml:1", "comes back to a recipe"]);
+}

@@ -65,7 +65,7 @@ impl SearchFile {
         let is_recipe = table.keys().any(|key| !SEARCH.contains(&key.as_str()));
         if is_recipe {
             // Names what is neither of a space nor of a recipe.
-            Recipe::parse(&text, &place)?;
+            Recipe::read(path)?;
         }
         Ok(Self { description, defaults, is_recipe })
     }
