@@ -1,6 +1,7 @@
 //! The output folder of a run: who may write to it, and how far it has come.
 
 use std::fs::{self, File, TryLockError};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use limbeck_data::files;
@@ -39,10 +40,37 @@ const OWN_FOLDERS: [&str; 3] = ["checkpoint", "last", "tensorboard"];
 
 /// `run.json`: what the folder was made for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct Record {
-    version: String,
-    finished: bool,
-    configuration: Value,
+pub struct Record {
+    /// Of the program that made it.
+    pub version: String,
+    /// Whether the run has come to its end.
+    pub finished: bool,
+    /// What the run was told.
+    pub configuration: Value,
+}
+
+impl Record {
+    /// That of a folder; `None` where there is none.
+    ///
+    /// # Errors
+    /// When the file cannot be read or is damaged.
+    pub fn read(folder: &Path) -> Result<Option<Record>> {
+        let path = folder.join(RECORD);
+        let bytes = match fs::read(&path) {
+            Ok(bytes) => bytes,
+            // There is none either where the folder is none.
+            Err(error)
+                if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) =>
+            {
+                return Ok(None);
+            }
+            Err(error) => return Err(TrainError::io("read", &path)(error)),
+        };
+        serde_json::from_slice(&bytes).map(Some).map_err(|error| TrainError::File {
+            path,
+            reason: format!("{error}: it is damaged; start afresh with --overwrite"),
+        })
+    }
 }
 
 /// How far the run in a folder has come.
@@ -78,12 +106,16 @@ impl RunFolder {
     pub fn open(path: &Path, configuration: Value, overwrite: bool) -> Result<(Self, Found)> {
         fs::create_dir_all(path).map_err(TrainError::io("create", path))?;
         let lock = lock(path)?;
-        let record_path = path.join(RECORD);
         let record =
             Record { version: env!("CARGO_PKG_VERSION").into(), finished: false, configuration };
-        let (record, found) = match fs::read(&record_path) {
-            Ok(_) if overwrite => (record, Found::Fresh),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+        // What will be overwritten may be damaged.
+        let earlier = match overwrite && path.join(RECORD).exists() {
+            true => None,
+            false => Some(Record::read(path)?),
+        };
+        let (record, found) = match earlier {
+            None => (record, Found::Fresh),
+            Some(None) => {
                 let mut own = OWN_FILES.iter().chain(&OWN_FOLDERS);
                 if let Some(name) = own.find(|name| path.join(name).exists()) {
                     return refuse(
@@ -93,13 +125,7 @@ impl RunFolder {
                 }
                 (record, Found::Fresh)
             }
-            Err(error) => return Err(TrainError::io("read", &record_path)(error)),
-            Ok(bytes) => {
-                let old: Record =
-                    serde_json::from_slice(&bytes).map_err(|error| TrainError::File {
-                        path: record_path.clone(),
-                        reason: format!("{error}: it is damaged; start afresh with --overwrite"),
-                    })?;
+            Some(Some(old)) => {
                 if let Some(difference) =
                     first_difference("", &old.configuration, &record.configuration)
                 {
@@ -178,9 +204,7 @@ fn refuse<T>(path: &Path, reason: String) -> Result<T> {
 
 /// Whether a folder is that of a run that has finished.
 pub fn has_finished(path: &Path) -> bool {
-    let record = fs::read(path.join(RECORD)).ok();
-    let record = record.and_then(|bytes| serde_json::from_slice::<Record>(&bytes).ok());
-    record.is_some_and(|record| record.finished)
+    Record::read(path).ok().flatten().is_some_and(|record| record.finished)
 }
 
 fn lock(path: &Path) -> Result<File> {

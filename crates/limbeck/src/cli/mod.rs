@@ -1,7 +1,7 @@
 //! The command line: what can be typed, and nothing of what it does.
 //!
 //! # Layout
-//! - [`training`], [`answering`], [`classify`], [`measuring`], [`mod@export`], [`quantize`],
+//! - [`training`], [`answering`], [`classify`], [`compare`], [`measuring`], [`mod@export`], [`quantize`],
 //!   [`mod@prune`], [`length_search`], [`serve`], [`demo`]: the arguments of the commands.
 //! - [`ranks`]: those of training by several processes, and of `join`.
 //! - [`search`]: those of `search`, `study` and `trial`.
@@ -13,6 +13,7 @@
 
 pub mod answering;
 pub mod classify;
+pub mod compare;
 pub mod demo;
 pub mod export;
 pub mod length_search;
@@ -75,6 +76,7 @@ pub enum Command {
     Predict(answering::PredictArgs),
     Evaluate(answering::EvaluateArgs),
     Score(answering::ScoreArgs),
+    Compare(compare::CompareArgs),
     Answer(answering::AnswerArgs),
     Classify(classify::ClassifyArgs),
     Inspect(measuring::InspectArgs),

@@ -7,6 +7,7 @@
 //! - [`evaluate`]: `evaluate` and `predict`; [`answer`], [`classify`], [`score`], [`inspect`],
 //!   [`mod@export`], [`mod@quantize`], [`mod@prune`], [`serve`], [`mod@bench`]: the commands of
 //!   these names.
+//! - [`compare`]: training runs side by side.
 //! - [`demo`]: a teacher and two students on questions of its own.
 //! - [`lengths`]: the search for length plans.
 //! - [`mod@search`]: `search` and `trial`; [`study`]: what is done with a study.
@@ -16,6 +17,7 @@
 mod answer;
 mod bench;
 mod classify;
+mod compare;
 mod demo;
 mod evaluate;
 mod export;
@@ -72,6 +74,7 @@ pub fn run(cli: Cli) -> Result<Ending> {
         Command::Predict(args) => evaluate::predict(&args, console),
         Command::Evaluate(args) => evaluate::evaluate(&args, console),
         Command::Score(args) => score::run(&args, console),
+        Command::Compare(args) => compare::run(&args, console),
         Command::Answer(args) => answer::run(&args, console),
         Command::Classify(args) => classify::run(&args, console),
         Command::Inspect(args) => inspect::run(&args, console),

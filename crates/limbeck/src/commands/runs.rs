@@ -48,23 +48,24 @@ pub fn spreads(results: &[Value]) -> Vec<Spread> {
         })
         .collect();
     let names = measured.first().map(|(_, metrics)| metrics.iter().map(|(name, _)| name));
-    names.into_iter().flatten().filter_map(|name| spread(name, &measured)).collect()
+    let scores = |name: &str| -> Vec<(String, f64)> {
+        let score = |(out, metrics): &(String, Metrics)| Some((out.clone(), metrics.get(name)?));
+        measured.iter().filter_map(score).collect()
+    };
+    names.into_iter().flatten().filter_map(|name| spread(name, &scores(name))).collect()
 }
 
-fn spread(name: &str, measured: &[(String, Metrics)]) -> Option<Spread> {
-    let values: Vec<(&str, f64)> = measured
-        .iter()
-        .filter_map(|(out, metrics)| Some((out.as_str(), metrics.get(name)?)))
-        .filter(|(_, value)| !value.is_nan())
-        .collect();
-    let &(best_out, best) = values.iter().max_by(|a, b| a.1.total_cmp(&b.1))?;
+/// How the scores of runs lie, each with its folder; none where all are undefined.
+pub fn spread(name: &str, scores: &[(String, f64)]) -> Option<Spread> {
+    let values: Vec<&(String, f64)> = scores.iter().filter(|(_, value)| !value.is_nan()).collect();
+    let (best_out, best) = values.iter().max_by(|a, b| a.1.total_cmp(&b.1))?;
     let count = values.len() as f64;
     let mean = values.iter().map(|(_, value)| value).sum::<f64>() / count;
     let squares: f64 = values.iter().map(|(_, value)| (value - mean).powi(2)).sum();
     Some(Spread {
         name: name.to_owned(),
-        best,
-        best_out: best_out.to_owned(),
+        best: *best,
+        best_out: best_out.clone(),
         mean,
         standard_deviation: (squares / (count - 1.0).max(1.0)).sqrt(),
     })

@@ -19,7 +19,7 @@ const HOVER_POINTS: usize = 60;
 /// Lines with at most this many points show each of them.
 const VISIBLE_POINTS: usize = 25;
 /// Colours and dashes that `style.css` has.
-const STYLES: usize = 6;
+const STYLES: usize = 12;
 
 /// Several lines over one axis.
 #[derive(Debug, Clone, Default)]

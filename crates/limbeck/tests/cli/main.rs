@@ -2,6 +2,7 @@
 
 mod answering;
 mod classify;
+mod compare;
 mod config;
 mod demo;
 mod dependencies;

@@ -1,0 +1,108 @@
+//! `limbeck compare`: training runs side by side.
+//!
+//! # Layout
+//! - `run`: what the folder of a run says.
+//! - `table`: what differs and what came of it, as rows of one cell a run.
+//! - `page`: the same and the curves as a page.
+//! - `glue`: runs of GLUE's tasks summed up by model.
+
+mod glue;
+mod page;
+mod run;
+mod table;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use serde_json::json;
+
+use crate::cli::compare::CompareArgs;
+use crate::console::Console;
+use crate::exit::{Ending, InputError};
+use run::PastRun;
+
+/// Runs the command.
+pub fn run(args: &CompareArgs, console: Console) -> Result<Ending> {
+    let runs = open(&args.runs)?;
+    if args.glue {
+        return glue(args, &runs, console);
+    }
+    let differences = table::differences(&runs);
+    if let Some(out) = &args.out {
+        page::write(out, &runs, &differences)?;
+    }
+    let value = json!({
+        "runs": runs,
+        "differences": differences
+            .iter()
+            .map(|row| (row.key.clone(), row.values.clone().into()))
+            .collect::<serde_json::Map<_, _>>(),
+    });
+    console.result(&value, || table::as_text(&runs, &differences))?;
+    tell_of_page(args, console);
+    Ok(Ending::Done)
+}
+
+/// Sums up runs of GLUE's tasks.
+fn glue(args: &CompareArgs, runs: &[PastRun], console: Console) -> Result<Ending> {
+    let unfinished = runs.iter().filter(|run| !run.finished).count();
+    if unfinished > 0 {
+        console.message(&format!("left out: {unfinished} runs that are not finished"));
+    }
+    let cards = glue::scorecards(runs)?;
+    if let Some(out) = &args.out {
+        glue::write(out, &cards)?;
+    }
+    console.result(&json!({ "models": cards }), || glue::as_text(&cards))?;
+    tell_of_page(args, console);
+    Ok(Ending::Done)
+}
+
+fn tell_of_page(args: &CompareArgs, console: Console) {
+    if let Some(out) = &args.out {
+        console.message(&format!("written to {}", out.display()));
+    }
+}
+
+/// The runs of some folders, each under a name that tells it from the others.
+fn open(folders: &[PathBuf]) -> Result<Vec<PastRun>> {
+    let mut runs: Vec<PastRun> = Vec::new();
+    for folder in folders {
+        for run in of_folder(folder)? {
+            if runs.iter().all(|other| other.dir != run.dir) {
+                runs.push(run);
+            }
+        }
+    }
+    run::name(&mut runs);
+    Ok(runs)
+}
+
+/// The run in a folder, or those in the folders that it holds.
+fn of_folder(folder: &Path) -> Result<Vec<PastRun>> {
+    if let Some(run) = PastRun::open(folder)? {
+        return Ok(vec![run]);
+    }
+    let place = || folder.display().to_string();
+    if !folder.is_dir() {
+        let what = "no such folder";
+        return Err(InputError::new(what, place(), "give the folder of a training run").into());
+    }
+    let cannot = || format!("cannot read {}", folder.display());
+    let entries = std::fs::read_dir(folder).with_context(cannot)?;
+    let paths = entries.map(|entry| entry.map(|entry| entry.path()));
+    let mut paths = paths.collect::<std::io::Result<Vec<PathBuf>>>().with_context(cannot)?;
+    paths.sort();
+    let mut runs = Vec::new();
+    for path in paths {
+        runs.extend(PastRun::open(&path)?);
+    }
+    if runs.is_empty() {
+        let what = "not the folder of a training run";
+        let advice = "give one that `finetune`, `distill` or `run` has written to";
+        return Err(InputError::new(what, place(), advice).into());
+    }
+    // In the order in which they were trained, as stages are.
+    runs.sort_by(|a, b| a.began.total_cmp(&b.began));
+    Ok(runs)
+}
