@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::glue;
 use crate::world::{train, world};
 
 #[test]
@@ -65,4 +66,33 @@ fn what_is_no_run_is_refused() {
     folder.write("broken/run.json", "{");
     folder.run(&["compare", "broken"]).refused(&["broken", "run.json", "damaged"]);
     folder.run(&["compare"]).refused(&["RUN"]);
+}
+
+#[test]
+fn runs_of_glue_are_summed_up_by_model() {
+    let folder = glue::texts();
+    let run = ["--model", "model", "--epochs", "1", "--runs", "2", "--out", "sst2-runs"];
+    let several = glue::train(&folder, "finetune", "sst2", &run).json();
+    let run = ["--model", "model", "--epochs", "1", "--out", "stsb-run"];
+    let similar = glue::train(&folder, "finetune", "stsb", &run).json();
+    let compare = ["compare", "--glue", "sst2-runs", "stsb-run"];
+    let told = folder.run(&[&compare[..], &["--json", "--out", "glue.html"]].concat()).json();
+    let card = &told["models"][0];
+    assert_eq!((&card["model"], &card["average_bert"]), (&"model".into(), &Value::Null));
+    let sst2 = &card["tasks"]["sst2"];
+    assert_eq!(sst2["runs"], 2);
+    assert_eq!(sst2["best"], several["metrics"][0]["best"]);
+    let of = |key: &str| similar["metrics"][key].as_f64().unwrap_or(-1.0);
+    let mean = (of("pearson") + of("spearmanr")) / 2.0;
+    let found = card["tasks"]["stsb"]["best"].as_f64().unwrap();
+    assert!((found - mean).abs() < 1e-9, "{found} {mean}");
+    let text = folder.run(&compare).out;
+    assert!(text.contains("average_bert  lacks cola, mrpc"), "{text}");
+    assert!(folder.path().join("glue.html").is_file());
+
+    assert_eq!(
+        train(&folder, "finetune", &["--model", "model", "--epochs", "1", "--out", "q"]).code,
+        0
+    );
+    folder.run(&["compare", "--glue", "q"]).refused(&["q", "none of GLUE's tasks"]);
 }

@@ -27,18 +27,18 @@ pub enum Lesson<'a> {
 /// not name it.
 pub struct Texts<'a> {
     dir: &'a Path,
-    config: ModelConfig,
+    config: &'a ModelConfig,
     flags: &'a Layer,
     max_length: usize,
 }
 
 impl<'a> Lesson<'a> {
     /// That of the model in `dir`.
-    pub fn of(flags: &'a Layer, config: &ModelConfig, dir: &'a Path) -> Result<Lesson<'a>> {
+    pub fn of(flags: &'a Layer, config: &'a ModelConfig, dir: &'a Path) -> Result<Lesson<'a>> {
         let notes = Limbeck::open(dir)?.unwrap_or_default();
         if config.head.kind() == HeadKind::Classification {
             let max_length = length_of_texts(dir, &notes, config, flags)?;
-            return Ok(Lesson::Texts(Texts { dir, config: config.clone(), flags, max_length }));
+            return Ok(Lesson::Texts(Texts { dir, config, flags, max_length }));
         }
         let Habits { task, features, .. } = Habits::of(&notes, config, dir)?;
         let base = RunConfig { features, ..RunConfig::default() };
