@@ -89,6 +89,9 @@ impl Recipe {
     }
 }
 
+/// The file that a recipe extends, as it is written, and where.
+type Extended = (String, Range<usize>);
+
 /// The text of a recipe and its name, for errors with lines.
 struct Source<'a> {
     text: &'a str,
@@ -96,8 +99,8 @@ struct Source<'a> {
 }
 
 impl<'a> Source<'a> {
-    /// What the text itself says, and which file it extends, as it is written and where.
-    fn recipe(&self) -> Result<(Recipe, Option<(String, Range<usize>)>)> {
+    /// What the text itself says, and which file it extends.
+    fn recipe(&self) -> Result<(Recipe, Option<Extended>)> {
         let mut root = DeTable::parse(self.text).map_err(|e| self.toml_error(&e))?.into_inner();
         for key in SEARCH {
             root.remove(key);

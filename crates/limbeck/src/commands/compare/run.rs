@@ -83,7 +83,7 @@ impl PastRun {
             last_metrics: evaluations.last().map(|(_, metrics)| metrics.clone()),
             metrics,
             tokens_per_second: speeds.get(speeds.len() / 2).copied(),
-            seconds: times().next().zip(times().last()).map(|(first, last)| last - first),
+            seconds: times().next().zip(times().next_back()).map(|(first, last)| last - first),
             began: times().next().unwrap_or(f64::INFINITY),
             settings,
             lines,
