@@ -26,7 +26,9 @@ const TURNS: usize = 40;
 
 fn main() {
     println!("{}, {} threads", isa::isa().name(), threads::count());
-    println!("| rows | level | float32 ms | int8 ms | sparse ms | float32 / sparse | int8 / sparse |");
+    println!(
+        "| rows | level | float32 ms | int8 ms | sparse ms | float32 / sparse | int8 / sparse |"
+    );
     println!("|---|---|---|---|---|---|---|");
     for rows in ROWS {
         for level in LEVELS {

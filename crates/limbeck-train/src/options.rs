@@ -16,9 +16,7 @@ use crate::error::{Result, TrainError};
 pub use distill::{DistanceKind, DistillOptions, HiddenStates, MapsKind, Projection, SoftKind};
 pub use lengths::{Direction, LengthOptions, Sampling};
 pub(crate) use sparsity::ModuleLevel;
-pub use sparsity::{
-    InitialMask, LevelOf, Scope, SparseEmbeddings, SparseMethod, SparsityOptions,
-};
+pub use sparsity::{InitialMask, LevelOf, Scope, SparseEmbeddings, SparseMethod, SparsityOptions};
 
 /// How the learning rate moves after warm-up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -16,7 +16,8 @@ use limbeck_train::learner::{Learner, Portion};
 use limbeck_train::losses::{HardLoss, Intermediate, Weighted};
 use limbeck_train::objective::Objective;
 use limbeck_train::options::{
-    DistillOptions, LengthOptions, OptimizerOptions, Projection, Scope, SparseMethod, SparsityOptions,
+    DistillOptions, LengthOptions, OptimizerOptions, Projection, Scope, SparseMethod,
+    SparsityOptions,
 };
 use limbeck_train::sandwich::Sandwich;
 use limbeck_train::sparsity::Sparsity;

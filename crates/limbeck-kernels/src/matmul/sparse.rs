@@ -103,7 +103,8 @@ pub fn multiply_then(
     let y = RowsOf { values: y, width: outputs };
     threads::each_stretch(rows, TASK_ROWS, [y], |range, [y]| {
         SCRATCH.with_borrow_mut(|scratch| {
-            let x = x[range.start * inputs..range.end * inputs].chunks(MOST_GROUPS * GROUP * inputs);
+            let x =
+                x[range.start * inputs..range.end * inputs].chunks(MOST_GROUPS * GROUP * inputs);
             for (x, y) in x.zip(y.chunks_mut(MOST_GROUPS * GROUP * outputs)) {
                 multiply_groups(x, weight, y, scratch);
             }
@@ -125,7 +126,8 @@ fn multiply_groups(x: &[f32], weight: &SparseWeight, y: &mut [f32], scratch: &mu
     };
     grow(&mut scratch.x, inputs * width);
     grow(&mut scratch.y, outputs * width);
-    let (x_columns, y_columns) = (&mut scratch.x[..inputs * width], &mut scratch.y[..outputs * width]);
+    let (x_columns, y_columns) =
+        (&mut scratch.x[..inputs * width], &mut scratch.y[..outputs * width]);
     transpose(x, inputs, x_columns, width);
     if rows < width {
         // What was there before might not be a number.

@@ -140,7 +140,11 @@ mod tests {
         for tensor in model.layout.tensors.clone() {
             if tensor.shape.len() == 2 {
                 let values = &mut model.parameters[tensor.range()];
-                values.iter_mut().enumerate().filter(|(i, _)| i % 4 > 0).for_each(|(_, v)| *v = 0.0);
+                values
+                    .iter_mut()
+                    .enumerate()
+                    .filter(|(i, _)| i % 4 > 0)
+                    .for_each(|(_, v)| *v = 0.0);
             }
         }
         model

@@ -104,9 +104,11 @@ fn is_common(options: &SparsityOptions, model: &Model, tensor: &TensorView) -> b
             SparseEmbeddings::Words => tensor.range() == slots.word_embeddings,
             SparseEmbeddings::All => true,
         },
-        _ => slots.layers.iter().flat_map(|layer| layer.weights()).any(|(range, _)| {
-            range.contains(&tensor.offset)
-        }),
+        _ => slots
+            .layers
+            .iter()
+            .flat_map(|layer| layer.weights())
+            .any(|(range, _)| range.contains(&tensor.offset)),
     }
 }
 
@@ -130,9 +132,10 @@ fn matches(pattern: &str, name: &str) -> bool {
     match pattern.split_once('*') {
         None => pattern == name,
         Some((head, rest)) => name.strip_prefix(head).is_some_and(|name| {
-            name.char_indices().map(|(at, _)| at).chain([name.len()]).any(|at| {
-                matches(rest, &name[at..])
-            })
+            name.char_indices()
+                .map(|(at, _)| at)
+                .chain([name.len()])
+                .any(|at| matches(rest, &name[at..]))
         }),
     }
 }

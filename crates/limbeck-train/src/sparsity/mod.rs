@@ -29,8 +29,8 @@ use crate::error::Result;
 use crate::optimizer::Moments;
 use crate::options::{Scope, SparsityOptions};
 pub use account::{Account, MatrixAccount};
-pub use masks::{Masks, Matrix};
 use masks::Units;
+pub use masks::{Masks, Matrix};
 use rhythm::Rhythm;
 use select::Selector;
 

@@ -141,8 +141,7 @@ mod tests {
     fn gradual_pruning_follows_the_cubic_curve_and_arrives() {
         // 200 + 3,000 + 800 steps.
         let gmp = rhythm(SparseMethod::Gmp, 200.0, 0.2, 4000).unwrap();
-        let steps: Vec<_> =
-            (0..4000).filter_map(|step| Some((step, gmp.change(step)?))).collect();
+        let steps: Vec<_> = (0..4000).filter_map(|step| Some((step, gmp.change(step)?))).collect();
         assert_eq!((steps[0].0, steps[steps.len() - 1].0, steps.len()), (200, 3100, 30));
         let (first, wanted) = (10_000, 2_000);
         let mut on = first;

@@ -84,12 +84,10 @@ mod tests {
     fn the_smallest_are_those_that_sorting_finds() {
         let mut selector = Selector::default();
         for (length, mask) in [(1, u32::MAX), (7, 3), (500, 0xf00f), (3000, u32::MAX)] {
-            let keys: Vec<u32> =
-                (0..length).map(|i| Key::new(2).bits(i) as u32 & mask).collect();
+            let keys: Vec<u32> = (0..length).map(|i| Key::new(2).bits(i) as u32 & mask).collect();
             for count in [0, 1, keys.len() / 3, keys.len() - 1, keys.len()] {
                 let mut chosen = selector.smallest(count, |s| keys.iter().for_each(|&k| s.add(k)));
-                let got: Vec<usize> =
-                    (0..keys.len()).filter(|&i| chosen.takes(keys[i])).collect();
+                let got: Vec<usize> = (0..keys.len()).filter(|&i| chosen.takes(keys[i])).collect();
                 let mut want: Vec<usize> = (0..keys.len()).collect();
                 want.sort_by_key(|&i| (keys[i], i));
                 want.truncate(count);

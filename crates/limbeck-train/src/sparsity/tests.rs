@@ -7,8 +7,8 @@ use limbeck_model::{Model, ModelConfig};
 use serde_json::json;
 
 use super::*;
-use crate::options::{InitialMask, LevelOf, OptimizerOptions, SparseEmbeddings, SparseMethod};
 use crate::optimizer::{Optimizer, Trained};
+use crate::options::{InitialMask, LevelOf, OptimizerOptions, SparseEmbeddings, SparseMethod};
 
 fn model() -> Model {
     let config = json!({
@@ -16,7 +16,10 @@ fn model() -> Model {
         "num_attention_heads": 2, "intermediate_size": 60, "max_position_embeddings": 16,
         "type_vocab_size": 2
     });
-    Model::initialise(ModelConfig::from_json(&config).unwrap(), 3)
+    let mut model = Model::initialise(ModelConfig::from_json(&config).unwrap(), 3);
+    // The row of padding, which would be zero.
+    model.parameters[..24].fill(0.01);
+    model
 }
 
 fn options() -> SparsityOptions {
@@ -70,8 +73,8 @@ fn every_row_of_a_static_mask_has_the_count_of_its_level() {
     }
     let other = Sparsity::new(&options(), &model, 20, 8).unwrap().unwrap();
     let mine = sparsity(&options(), &model);
-    assert_ne!(mine.masks.bits(), other.masks.bits(), "the seed decides");
-    assert_eq!(mine.masks.bits(), sparsity(&options(), &model).masks.bits());
+    assert!(mine.masks.bits() != other.masks.bits(), "the seed decides");
+    assert!(mine.masks.bits() == sparsity(&options(), &model).masks.bits());
 }
 
 #[test]
@@ -93,9 +96,7 @@ fn masks_by_magnitude_leave_the_largest_on_where_counts_are_kept() {
             if distribution == Scope::Layer {
                 want = (0.2 * group.len() as f64).round() as usize;
             }
-            group.sort_by(|&a, &b| {
-                model.parameters[b].abs().total_cmp(&model.parameters[a].abs())
-            });
+            group.sort_by(|&a, &b| model.parameters[b].abs().total_cmp(&model.parameters[a].abs()));
             assert!(group[..want].iter().all(|place| on.contains(place)));
             assert!(group[want..].iter().all(|place| !on.contains(place)));
         }
@@ -116,8 +117,14 @@ fn rigl_drops_the_smallest_and_grows_where_gradients_are_largest() {
                 Scope::Layer => matrices.iter().map(|m| m.range.clone().collect()).collect(),
                 Scope::Row => matrices
                     .iter()
-                    .flat_map(|m| m.range.clone().collect::<Vec<_>>().chunks(m.columns)
-                        .map(<[usize]>::to_vec).collect::<Vec<_>>())
+                    .flat_map(|m| {
+                        m.range
+                            .clone()
+                            .collect::<Vec<_>>()
+                            .chunks(m.columns)
+                            .map(<[usize]>::to_vec)
+                            .collect::<Vec<_>>()
+                    })
                     .collect(),
             }
         };
@@ -264,13 +271,13 @@ fn levels_go_by_name_and_by_the_whole_model() {
     assert_eq!(level("qa_outputs.weight"), None);
 
     let of = LevelOf::Model;
-    let whole = SparsityOptions { level: 0.6, of, ..options.clone() };
+    let whole = SparsityOptions { level: 0.4, of, ..options.clone() };
     let account = sparsity(&whole, &model).account(model.layout.parameters());
     // Rounding moves at most half a weight a row.
     let rows: usize = account.matrices.iter().map(|matrix| matrix.shape[0]).sum();
-    let off_by = (account.model_sparsity - 0.6).abs() * account.parameters as f64;
+    let off_by = (account.model_sparsity - 0.4).abs() * account.parameters as f64;
     assert!(off_by <= 0.5 * rows as f64, "{account}");
-    assert!(account.target > 0.6);
+    assert!(account.target > 0.5);
     assert!(refusal(&SparsityOptions { level: 0.97, of, ..options.clone() }).contains("0.97"));
     let unknown = SparsityOptions { modules: vec!["*.decoder.*=0.5".into()], ..options };
     assert!(refusal(&unknown).contains("decoder"));
@@ -284,14 +291,14 @@ fn a_sparse_model_keeps_its_zeros_and_a_dense_one_has_none_to_keep() {
     let sparse = sparsity(&options(), &model);
     sparse.apply(&mut model.parameters);
     let again = sparsity(&keep, &model);
-    assert_eq!(on(&again), on(&sparse));
+    assert!(on(&again) == on(&sparse));
     let account = again.account(model.layout.parameters());
     assert!((account.sparsity - account.target).abs() < 1e-12);
     // Whoever asks for the level that is there already, with another seed, keeps the masks too.
     for method in [SparseMethod::Static, SparseMethod::Rigl, SparseMethod::Gmp] {
         let options = SparsityOptions { method, ..options() };
         let same = Sparsity::new(&options, &model, 20, 99).unwrap().unwrap();
-        assert_eq!(on(&same), on(&sparse), "{method:?}");
+        assert!(on(&same) == on(&sparse), "{method:?}");
     }
     let sparser = SparsityOptions { level: 0.9, ..options() };
     let sparser = Sparsity::new(&sparser, &model, 20, 99).unwrap().unwrap();

@@ -39,7 +39,13 @@ fn as_text(inspection: &Inspection) -> String {
         ("architecture", inspection.architecture.clone()),
         ("head", head_as_text(&inspection.head)),
         ("parameters", grouped(*parameters as u64)),
-        ("not zero", format!("{} ({zeros:.1} % are zero, {in_layers:.1} % of the layers)", grouped(*nonzero_parameters as u64))),
+        (
+            "not zero",
+            format!(
+                "{} ({zeros:.1} % are zero, {in_layers:.1} % of the layers)",
+                grouped(*nonzero_parameters as u64)
+            ),
+        ),
         ("multiply-adds", format!("{} for {length} tokens", grouped(*macs))),
         ("weights", if inspection.quantized { "one byte each" } else { "float32" }.to_owned()),
         ("tensors", inspection.tensors.len().to_string()),

@@ -75,8 +75,7 @@ pub fn write(out: &Path, config: &RunConfig, metrics: Option<&Metrics>) -> Resul
         }
     };
     figures.extend(account.iter().flat_map(sparsity::figures));
-    let report =
-        Report { title: name.into_owned(), summary: summary(config), figures, sections };
+    let report = Report { title: name.into_owned(), summary: summary(config), figures, sections };
     files::replace(&out.join("report.html"), report.to_html().as_bytes())?;
     Ok(())
 }

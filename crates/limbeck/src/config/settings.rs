@@ -177,8 +177,17 @@ mod tests {
 
     #[test]
     fn no_two_settings_of_a_command_share_a_flag() {
-        let groups =
-            [&DATA, &MODEL, &ARCHITECTURE, &FEATURES, &OPTIMISER, &TRAINING, &EVALUATION, &OUTPUT, &SPARSITY];
+        let groups = [
+            &DATA,
+            &MODEL,
+            &ARCHITECTURE,
+            &FEATURES,
+            &OPTIMISER,
+            &TRAINING,
+            &EVALUATION,
+            &OUTPUT,
+            &SPARSITY,
+        ];
         let flags: Vec<_> = groups.iter().flat_map(|g| g.settings).map(|s| s.flag).collect();
         assert_eq!(flags.iter().collect::<BTreeSet<_>>().len(), flags.len());
     }

@@ -63,7 +63,9 @@ fn a_sparse_model_is_trained_stays_sparse_and_runs() {
     };
     assert!(size("small") < size("sparse"));
     let scores = |model: &str| {
-        folder.run(&["evaluate", "--model", model, "--data", "dev.json", "--json", "--quiet"]).json()
+        folder
+            .run(&["evaluate", "--model", model, "--data", "dev.json", "--json", "--quiet"])
+            .json()
     };
     assert_eq!(scores("small")["f1"], scores("sparse")["f1"]);
 }

@@ -44,10 +44,10 @@ pub(super) fn figures(account: &Account) -> [Figure; 2] {
 
 /// The share of each matrix that is on.
 pub(super) fn density(account: &Account) -> Section {
-    let bars = account.matrices.iter().map(|matrix| Bar {
-        name: short(&matrix.name),
-        share: 1.0 - matrix.sparsity,
-    });
+    let bars = account
+        .matrices
+        .iter()
+        .map(|matrix| Bar { name: short(&matrix.name), share: 1.0 - matrix.sparsity });
     Section::Bars(Bars {
         heading: "Density".to_owned(),
         note: "The share of each masked matrix that is on.".to_owned(),
@@ -69,7 +69,10 @@ mod tests {
 
     #[test]
     fn names_are_cut_to_what_tells_them_apart() {
-        assert_eq!(short("bert.encoder.layer.0.attention.output.dense.weight"), "0.attention.output");
+        assert_eq!(
+            short("bert.encoder.layer.0.attention.output.dense.weight"),
+            "0.attention.output"
+        );
         assert_eq!(short("bert.embeddings.word_embeddings.weight"), "word_embeddings");
         assert_eq!(short("distilbert.transformer.layer.5.ffn.lin1.weight"), "5.ffn.lin1");
         assert_eq!(short("pre_classifier.weight"), "pre_classifier");
