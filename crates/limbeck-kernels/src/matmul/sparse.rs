@@ -13,6 +13,7 @@ use std::cell::RefCell;
 
 use super::kernel::{Entry, GROUP, Outputs};
 use super::pack::transpose;
+use crate::isa::{Isa, isa};
 use crate::threads::{self, RowsOf};
 
 /// Most groups of rows at a time.
@@ -106,7 +107,7 @@ pub fn multiply_then(
             let x =
                 x[range.start * inputs..range.end * inputs].chunks(MOST_GROUPS * GROUP * inputs);
             for (x, y) in x.zip(y.chunks_mut(MOST_GROUPS * GROUP * outputs)) {
-                multiply_groups(x, weight, y, scratch);
+                multiply_groups(isa(), x, weight, y, scratch);
             }
         });
         epilogue(range.start, y);
@@ -114,7 +115,14 @@ pub fn multiply_then(
 }
 
 /// The product of as many rows as are taken at a time, or fewer.
-fn multiply_groups(x: &[f32], weight: &SparseWeight, y: &mut [f32], scratch: &mut Scratch) {
+fn multiply_groups(
+    isa: Isa,
+    x: &[f32],
+    weight: &SparseWeight,
+    y: &mut [f32],
+    scratch: &mut Scratch,
+) {
+    let isa = isa.min(Isa::detect());
     let &SparseWeight { inputs, outputs, .. } = weight;
     let rows = y.len() / outputs;
     let groups = rows.div_ceil(GROUP);
@@ -142,9 +150,10 @@ fn multiply_groups(x: &[f32], weight: &SparseWeight, y: &mut [f32], scratch: &mu
             y: y_columns.as_mut_ptr(),
             add: block > 0,
         };
-        // SAFETY: entries name inputs of their block, of which all are in `x_columns`; there
-        // are as many starts as outputs and one, and `y_columns` holds all outputs.
-        unsafe { task.run(groups) };
+        // SAFETY: the machine has the instruction set; entries name inputs of their block, of
+        // which all are in `x_columns`; there are as many starts as outputs and one, and
+        // `y_columns` holds all outputs.
+        unsafe { task.run(isa, groups) };
     }
     transpose(y_columns, width, y, outputs);
 }
@@ -196,6 +205,23 @@ mod tests {
             multiply_then(&x, &packed, &mut got, |_, _| {});
             let what = format!("{rows}x{inputs}x{outputs}");
             assert_close(&got, &naive(&x, &weight, inputs), 1e-4, &what);
+        }
+    }
+
+    #[test]
+    fn every_instruction_set_gives_the_product() {
+        let (rows, inputs, outputs) = (MOST_GROUPS * GROUP, 250, 37);
+        let x = numbers(rows * inputs, 1);
+        let weight = sparse(outputs, inputs, 0.2, 2);
+        let packed = SparseWeight::new(&weight, outputs, inputs);
+        for isa in [Isa::Portable, Isa::Avx2, Isa::Avx512] {
+            for rows in [5, GROUP, rows] {
+                let x = &x[..rows * inputs];
+                let mut got = vec![f32::NAN; rows * outputs];
+                multiply_groups(isa, x, &packed, &mut got, &mut Scratch::default());
+                let want = naive(x, &weight, inputs);
+                assert_close(&got, &want, 1e-4, &format!("{isa:?}, {rows} rows"));
+            }
         }
     }
 

@@ -42,7 +42,8 @@ pub(super) fn matrices(options: &SparsityOptions, model: &Model) -> Result<Vec<M
             rows: tensor.shape[0],
             columns: tensor.shape[1],
             level,
-            kept: zeros.is_some(),
+            // Who names a matrix with a level of 0 wants it dense.
+            kept: zeros.is_some() && (level > 0.0 || named.is_none()),
         });
     }
     if let Some(ModuleLevel { pattern, .. }) =

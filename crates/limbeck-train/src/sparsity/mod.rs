@@ -23,6 +23,7 @@ mod select;
 #[cfg(test)]
 mod tests;
 
+use limbeck_kernels::profile;
 use limbeck_model::Model;
 
 use crate::error::Result;
@@ -118,6 +119,7 @@ impl Sparsity {
     pub fn begin_step(&mut self, step: usize, parameters: &mut [f32]) -> bool {
         self.changing = false;
         let Some(change) = self.rhythm.change(step) else { return false };
+        let _timer = profile::timer("mask changes", || 0.0);
         self.before.copy_from_slice(self.masks.bits());
         self.gone.clear();
         let mut units = Units::all(&self.masks, self.scope);
@@ -138,6 +140,7 @@ impl Sparsity {
         if !self.changing {
             return;
         }
+        let _timer = profile::timer("mask changes", || 0.0);
         if self.rhythm.regrows() {
             let mut units = Units::all(&self.masks, self.scope);
             for &come in &self.gone {

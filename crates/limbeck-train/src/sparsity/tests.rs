@@ -46,7 +46,11 @@ fn on(sparsity: &Sparsity) -> BTreeSet<usize> {
     let mut places = BTreeSet::new();
     let mut units = Units::all(&sparsity.masks, Scope::Row);
     while let Some(unit) = units.next(&sparsity.masks) {
-        sparsity.masks.visit(&unit, |place, on| drop(on.then(|| places.insert(place))));
+        sparsity.masks.visit(&unit, |place, on| {
+            if on {
+                places.insert(place);
+            }
+        });
     }
     places
 }
@@ -303,6 +307,9 @@ fn a_sparse_model_keeps_its_zeros_and_a_dense_one_has_none_to_keep() {
     let sparser = SparsityOptions { level: 0.9, ..options() };
     let sparser = Sparsity::new(&sparser, &model, 20, 99).unwrap().unwrap();
     assert!(on(&sparser).is_subset(&on(&sparse)));
+    let modules = vec!["*.layer.0.*=0".into()];
+    let partly = sparsity(&SparsityOptions { modules, ..keep.clone() }, &model);
+    assert_eq!(partly.masks.matrices().len(), 1 + 6, "the other layer and the words");
     let free = SparsityOptions { keep: false, ..keep };
     assert!(Sparsity::new(&free, &model, 20, 7).unwrap().is_none());
 }

@@ -2,7 +2,7 @@
 //! zero multiplies a vector of rows.
 
 use super::Vector;
-use crate::isa::{Isa, isa};
+use crate::isa::Isa;
 
 /// Rows of activations in a group.
 pub(in super::super) const GROUP: usize = 16;
@@ -34,12 +34,12 @@ impl Outputs<'_> {
     /// Computes the sums for one or two groups of rows.
     ///
     /// # Safety
-    /// `x` must hold every input that an entry names, `y` every output, both for so many groups.
-    pub unsafe fn run(self, groups: usize) {
-        // SAFETY: `isa()` never exceeds what the machine was found to have; the rest by the
-        // caller's promise.
+    /// The machine must have the instruction set; `x` must hold every input that an entry names,
+    /// `y` every output, both for so many groups.
+    pub unsafe fn run(self, isa: Isa, groups: usize) {
+        // SAFETY: by the caller's promise.
         unsafe {
-            match (isa(), groups) {
+            match (isa, groups) {
                 #[cfg(target_arch = "x86_64")]
                 (Isa::Avx512, 1) => avx512::<1>(self),
                 #[cfg(target_arch = "x86_64")]
