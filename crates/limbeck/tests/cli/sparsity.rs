@@ -78,7 +78,6 @@ fn every_row_of_a_static_mask_keeps_the_level() {
     assert_eq!(train(&folder, "finetune", &args).code, 0);
     let sizes = inspect(&folder, "s");
     for (part, want) in [
-        ("word_embeddings", 0.5),
         ("layer.0.attention.self.key.weight", 0.5),
         ("layer.1.output.dense.weight", 0.75),
         ("layer.1.output.dense.bias", 0.0),
