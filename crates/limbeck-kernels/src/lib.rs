@@ -24,7 +24,7 @@
 //! - [`activation`], [`dropout`], [`math`], [`reduce`]: what the others are made of
 //! - [`loss`]: cross-entropy and divergence of one softmax over a sequence
 //! - [`distance`]: of rows of a student from those of a teacher
-//! - [`optimizer`]: AdamW over flat memory
+//! - [`optimizer`]: AdamW over flat memory; [`mask`]: weights that are off
 //! - [`profile`]: what each kernel costs
 //! - [`random`]: the counter-based generator behind dropout and new weights
 
@@ -36,6 +36,7 @@ pub mod embedding;
 pub mod isa;
 pub mod linear;
 pub mod loss;
+pub mod mask;
 pub mod math;
 pub mod matmul;
 pub mod norm;

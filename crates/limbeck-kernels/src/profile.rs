@@ -42,7 +42,7 @@ pub fn record<T>(work: impl FnOnce() -> T) -> (T, Vec<Cost>) {
 }
 
 /// Times a kernel from here to the end of its scope.
-pub(crate) fn timer(kernel: &'static str, operations: impl FnOnce() -> f64) -> Timer {
+pub fn timer(kernel: &'static str, operations: impl FnOnce() -> f64) -> Timer {
     let begun = RECORDER.with_borrow_mut(|recorder| {
         let recorder = recorder.as_mut()?;
         recorder.inside.push(0.0);
@@ -53,7 +53,7 @@ pub(crate) fn timer(kernel: &'static str, operations: impl FnOnce() -> f64) -> T
 
 /// A kernel under way; see [`timer`].
 #[must_use = "a timer that is dropped at once times nothing"]
-pub(crate) struct Timer {
+pub struct Timer {
     kernel: &'static str,
     begun: Option<(Instant, f64)>,
 }

@@ -19,6 +19,9 @@ pub use head::{Classes, Head, HeadKind, MAX_LABELS, ProblemType};
 /// What `config.json` calls weights of one byte, see [`crate::Model::save_quantized`].
 pub(crate) const INT8_METHOD: &str = "limbeck_int8";
 
+/// What `config.json` calls weights without their zeros, see [`crate::Model::save_sparse`].
+pub(crate) const SPARSE_METHOD: &str = "limbeck_sparse";
+
 /// The families of models this crate knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Architecture {

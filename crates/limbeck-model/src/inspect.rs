@@ -18,6 +18,10 @@ pub struct Inspection {
     pub parameters: usize,
     /// Parameters that are not zero.
     pub nonzero_parameters: usize,
+    /// The share of all parameters that is zero.
+    pub sparsity: f64,
+    /// The encoder's layers together, without embeddings and head.
+    pub encoder: EncoderInspection,
     /// Sequence length in tokens for which `macs` holds.
     pub length: usize,
     /// Multiply-adds of one sequence, see [`macs`].
@@ -51,6 +55,17 @@ impl HeadInspection {
     }
 }
 
+/// All layers of the encoder.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct EncoderInspection {
+    /// Their parameters.
+    pub parameters: usize,
+    /// Those that are not zero.
+    pub nonzero_parameters: usize,
+    /// The share that is zero.
+    pub sparsity: f64,
+}
+
 /// The sizes of one encoder layer.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct LayerInspection {
@@ -71,16 +86,22 @@ pub struct TensorInspection {
     pub shape: Vec<usize>,
     /// How many of its floats are not zero.
     pub nonzero: usize,
+    /// The share of them that is zero.
+    pub sparsity: f64,
 }
 
 impl Inspection {
     /// Inspects a model; `length` is the sequence length to count multiply-adds for.
     pub fn new(model: &Model, length: usize) -> Inspection {
         let tensors: Vec<_> = (model.layout.tensors.iter())
-            .map(|tensor| TensorInspection {
-                name: tensor.name.clone(),
-                shape: tensor.shape.clone(),
-                nonzero: model.values(tensor).iter().filter(|&&value| value != 0.0).count(),
+            .map(|tensor| {
+                let nonzero = model.values(tensor).iter().filter(|&&value| value != 0.0).count();
+                TensorInspection {
+                    name: tensor.name.clone(),
+                    shape: tensor.shape.clone(),
+                    nonzero,
+                    sparsity: sparsity(nonzero, tensor.size()),
+                }
             })
             .collect();
         let layers = (model.layout.slots.layers.iter())
@@ -90,18 +111,42 @@ impl Inspection {
                 intermediate_size: layer.intermediate_size,
             })
             .collect();
+        let nonzero_parameters = tensors.iter().map(|tensor| tensor.nonzero).sum();
         Inspection {
             quantized: false,
             architecture: model.config.architecture.to_string(),
             head: HeadInspection::new(&model.config.head),
             parameters: model.layout.parameters(),
-            nonzero_parameters: tensors.iter().map(|tensor| tensor.nonzero).sum(),
+            nonzero_parameters,
+            sparsity: sparsity(nonzero_parameters, model.layout.parameters()),
+            encoder: EncoderInspection::new(model, &tensors),
             length,
             macs: macs(&model.config, length),
             layers,
             tensors,
         }
     }
+}
+
+impl EncoderInspection {
+    fn new(model: &Model, tensors: &[TensorInspection]) -> EncoderInspection {
+        let slots = &model.layout.slots;
+        // The layers lie between the embeddings and the head.
+        let layers = slots.embedding_norm_bias.end..slots.head.range().start;
+        let views = model.layout.tensors.iter().zip(tensors);
+        let (mut parameters, mut nonzero_parameters) = (0, 0);
+        for (view, tensor) in views.filter(|(view, _)| layers.contains(&view.offset)) {
+            parameters += view.size();
+            nonzero_parameters += tensor.nonzero;
+        }
+        let sparsity = sparsity(nonzero_parameters, parameters);
+        EncoderInspection { parameters, nonzero_parameters, sparsity }
+    }
+}
+
+/// The share of zeros among `size` values.
+fn sparsity(nonzero: usize, size: usize) -> f64 {
+    (size - nonzero) as f64 / size.max(1) as f64
 }
 
 /// Multiply-adds of the forward pass over one sequence of `n` tokens: those of linear
@@ -172,5 +217,12 @@ mod tests {
         assert_eq!(inspection.parameters, model.layout.parameters());
         assert_eq!(inspection.nonzero_parameters, inspection.parameters - 7);
         assert!(inspection.parameters < model.layout.len);
+        assert_eq!(inspection.sparsity, 7.0 / inspection.parameters as f64);
+        // Each of three layers: 4·8·8 + 2·8·12 weights, 5·8 + 12 biases, two norms of 16.
+        assert_eq!(inspection.encoder.parameters, 3 * (448 + 52 + 32));
+        assert_eq!(inspection.encoder.sparsity, 7.0 / inspection.encoder.parameters as f64);
+        let sparse: Vec<_> = inspection.tensors.iter().filter(|t| t.sparsity > 0.0).collect();
+        assert_eq!(sparse.len(), 1);
+        assert_eq!(sparse[0].sparsity, 7.0 / 96.0);
     }
 }

@@ -51,7 +51,12 @@ pub struct Window {
     pub seconds: f64,
     /// Of the seconds among them in which other processes were waited for.
     pub waited: f64,
+    /// Of the weights whose masks changed.
+    pub mask_changes: usize,
 }
+
+/// The tensor of the masks' bits.
+const MASKS: &str = "masks";
 
 fn path(folder: &Path) -> PathBuf {
     folder.join("checkpoint").join("state.safetensors")
@@ -69,9 +74,15 @@ pub fn save(folder: &Path, learner: &Learner, progress: &Progress) -> Result<()>
         .map_err(|error| TrainError::File { path: path.clone(), reason: error.to_string() })?;
     let state = learner.state();
     let shapes: Vec<[usize; 1]> = state.iter().map(|(_, values)| [values.len()]).collect();
-    let tensors: Vec<NamedValues<'_>> = (state.iter().zip(&shapes))
+    let mut tensors: Vec<NamedValues<'_>> = (state.iter().zip(&shapes))
         .map(|((name, values), shape)| NamedValues { name, shape, values: (*values).into() })
         .collect();
+    let masks = learner.sparsity().map_or(&[][..], |sparsity| sparsity.masks().bits());
+    let shape = [masks.len()];
+    if !masks.is_empty() {
+        // First: words want to lie at multiples of eight bytes.
+        tensors.insert(0, NamedValues { name: MASKS, shape: &shape, values: masks.into() });
+    }
     write_safetensors(&path, &tensors, &[("progress", &text)])?;
     Ok(())
 }
@@ -100,6 +111,9 @@ pub fn load(folder: &Path, learner: &mut Learner) -> Result<Option<Progress>> {
     }
     for (name, values) in learner.state_mut() {
         file.read_into(name, values)?;
+    }
+    if let Some(masks) = learner.masks_mut() {
+        file.read_words_into(MASKS, masks.bits_mut()).map_err(|e| damaged(e.to_string()))?;
     }
     learner.optimizer.steps = progress.step;
     Ok(Some(progress))

@@ -13,8 +13,11 @@ use crate::error::{Result, TrainError};
 const RECORD: &str = "run.json";
 const LOCK: &str = ".lock";
 
+/// What a sparse model says of its masks, beside it.
+pub const ACCOUNT: &str = "sparsity.json";
+
 /// What a run leaves in its folder, all of which `overwrite` takes away.
-const OWN_FILES: [&str; 20] = [
+const OWN_FILES: [&str; 21] = [
     RECORD,
     "config.json",
     "model.safetensors",
@@ -35,6 +38,7 @@ const OWN_FILES: [&str; 20] = [
     "plans.jsonl",
     "lengths.csv",
     "front.json",
+    ACCOUNT,
 ];
 const OWN_FOLDERS: [&str; 3] = ["checkpoint", "last", "tensorboard"];
 

@@ -18,6 +18,7 @@ use crate::optimizer::{Optimizer, Trained};
 use crate::options::OptimizerOptions;
 use crate::ranks::division::Shares;
 use crate::ranks::{Exchange, Ranks};
+use crate::sparsity::{Masks, Sparsity};
 
 /// Names the streams of random bits of a step's shortened passes below its key; those of the
 /// encoder lie below 2^32.
@@ -35,6 +36,7 @@ pub struct Learner {
     pub dropout: bool,
     /// The processes that train the same model.
     pub exchange: Exchange,
+    sparsity: Option<Sparsity>,
     gradients: Vec<f32>,
     memory: Memory,
     /// What the head said in the whole pass, while shortened ones learn from it.
@@ -96,6 +98,7 @@ impl Learner {
             },
             whole: Outputs::of(&model.config.head),
             dropout: true,
+            sparsity: None,
             objective,
             model,
         }
@@ -105,6 +108,27 @@ impl Learner {
     /// [`Activations::recompute`].
     pub fn recompute(&mut self, recompute: bool) {
         self.memory.activations.recompute = recompute;
+    }
+
+    /// Masks weights from now on; what is off is zero at once.
+    pub fn sparsify(&mut self, sparsity: Option<Sparsity>) {
+        if let Some(sparsity) = &sparsity {
+            sparsity.apply(&mut self.model.parameters);
+        }
+        self.sparsity = sparsity;
+    }
+
+    /// The masks, if there are any.
+    pub fn sparsity(&self) -> Option<&Sparsity> {
+        self.sparsity.as_ref()
+    }
+
+    /// To be called before the first batch of `step`, counted from 0. Returns whether masks
+    /// change in this step: then its state between here and [`Learner::update`] is not one to
+    /// go on from.
+    pub fn begin_step(&mut self, step: usize) -> bool {
+        let parameters = &mut self.model.parameters;
+        self.sparsity.as_mut().is_some_and(|sparsity| sparsity.begin_step(step, parameters))
     }
 
     /// Adds the gradient of the objective over one batch, times its share of the step, to the
@@ -241,6 +265,15 @@ impl Learner {
         for (_, values) in self.state_mut() {
             ranks.copy_from_first(values)?;
         }
+        if let Some(masks) = self.masks_mut() {
+            // What goes around are floats: a quarter of a word is one, exactly.
+            let quarters = |word: &u64| [0, 16, 32, 48].map(|at| f32::from((word >> at) as u16));
+            let mut numbers: Vec<f32> = masks.bits().iter().flat_map(quarters).collect();
+            ranks.copy_from_first(&mut numbers)?;
+            for (word, quarters) in masks.bits_mut().iter_mut().zip(numbers.as_chunks::<4>().0) {
+                *word = quarters.iter().rev().fold(0, |word, &part| word << 16 | part as u64);
+            }
+        }
         self.exchange.ranks = ranks;
         Ok(())
     }
@@ -261,13 +294,24 @@ impl Learner {
     /// Clips, updates the parameters and clears the gradients. Returns the gradients'
     /// norm before clipping; when it is not a number nothing changed.
     pub fn update(&mut self, learning_rate: f64) -> f64 {
+        if let Some(sparsity) = &mut self.sparsity {
+            sparsity.before_update(&self.gradients, &mut self.optimizer.model);
+        }
         let model =
             Trained { parameters: &mut self.model.parameters, gradients: &mut self.gradients };
         let projection = self.objective.projection_mut().map(|projection| Trained {
             parameters: &mut projection.parameters,
             gradients: &mut projection.gradients,
         });
-        self.optimizer.step(learning_rate, model, projection)
+        let norm = self.optimizer.step(learning_rate, model, projection);
+        if let Some(sparsity) = &self.sparsity {
+            sparsity.apply(&mut self.model.parameters);
+        }
+        norm
+    }
+
+    pub(crate) fn masks_mut(&mut self) -> Option<&mut Masks> {
+        self.sparsity.as_mut().map(Sparsity::masks_mut)
     }
 
     /// Everything that a checkpoint holds of the learner.

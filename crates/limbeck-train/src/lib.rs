@@ -13,6 +13,7 @@
 //! - [`optimizer`] and [`schedule`]: AdamW over the flat buffer, the learning rate
 //! - [`teacher`]: the logits of a teacher, on disk
 //! - [`evaluation`]: logits to answers or labels to metrics
+//! - [`sparsity`]: which weights are off, and how that changes
 //! - [`importance`]: which heads, neurons and layers a model can spare
 //! - [`run`]: the loop over steps; [`observer`]: what it tells while it runs
 //! - [`folder`] and [`checkpoint`]: the output folder, exact resume
@@ -34,6 +35,7 @@ pub mod ranks;
 pub mod run;
 pub mod sandwich;
 pub mod schedule;
+pub mod sparsity;
 pub mod teacher;
 pub mod trackers;
 

@@ -4,15 +4,19 @@
 //! - here: optimiser, schedule, length and rhythm
 //! - `distill`: what is learnt from teachers
 //! - `lengths`: training for every length budget
+//! - `sparsity`: which weights are off
 
 mod distill;
 mod lengths;
+mod sparsity;
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Result, TrainError};
 pub use distill::{DistanceKind, DistillOptions, HiddenStates, MapsKind, Projection, SoftKind};
 pub use lengths::{Direction, LengthOptions, Sampling};
+pub(crate) use sparsity::ModuleLevel;
+pub use sparsity::{InitialMask, LevelOf, Scope, SparseEmbeddings, SparseMethod, SparsityOptions};
 
 /// How the learning rate moves after warm-up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +28,9 @@ pub enum ScheduleKind {
     Constant,
     /// Half a cosine from the peak to zero at the last step.
     Cosine,
+    /// Stays at the peak until the cool-down, then a tenth of it from a third of the cool-down
+    /// on, and a hundredth from two thirds on.
+    ThreeStage,
 }
 
 /// The learning rate over the steps of a run.
@@ -35,11 +42,13 @@ pub struct ScheduleOptions {
     /// Share of all steps over which the rate rises from zero (below 1), or a
     /// count of steps (1 and above).
     pub warmup: f64,
+    /// The last share or count of steps, where the shape has a cool-down.
+    pub cooldown: f64,
 }
 
 impl Default for ScheduleOptions {
     fn default() -> Self {
-        Self { kind: ScheduleKind::Linear, warmup: 0.0 }
+        Self { kind: ScheduleKind::Linear, warmup: 0.0, cooldown: 0.4 }
     }
 }
 
@@ -138,6 +147,14 @@ const MAX_ACCUMULATION: usize = 1 << 20;
 /// Refuses `option` unless `holds`.
 fn require(holds: bool, option: &'static str, reason: impl FnOnce() -> String) -> Result<()> {
     if holds { Ok(()) } else { Err(TrainError::Option { option, reason: reason() }) }
+}
+
+/// The steps that a share of all (below 1) or a count of them (from 1) stands for.
+pub(crate) fn steps_of(value: f64, total_steps: usize, option: &'static str) -> Result<usize> {
+    require(value.is_finite() && value >= 0.0, option, || {
+        format!("{value} is neither a share of the steps nor a count of them")
+    })?;
+    Ok(if value < 1.0 { (value * total_steps as f64).ceil() } else { value } as usize)
 }
 
 impl OptimizerOptions {

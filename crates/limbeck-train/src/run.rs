@@ -12,7 +12,7 @@ use limbeck_model::inference::InferenceModel;
 use crate::checkpoint::{self, Progress, Window};
 use crate::error::{Result, TrainError};
 use crate::evaluation::{DevelopmentSet, Examined};
-use crate::folder::RunFolder;
+use crate::folder::{ACCOUNT, RunFolder, write_json};
 use crate::learner::{Learner, Portion};
 use crate::objective::Objective;
 use crate::observer::{Observer, StepReport};
@@ -20,6 +20,7 @@ use crate::options::{OptimizerOptions, ScheduleOptions, TrainOptions};
 use crate::ranks::division::{self, Part, Shares};
 use crate::ranks::{Exchange, Ranks};
 use crate::schedule::Schedule;
+use crate::sparsity::Sparsity;
 use crate::teacher;
 use crate::trackers::{
     EVALUATION_PREFIX, JsonlTracker, TensorBoardTracker, Tracker, Trackers, now,
@@ -43,6 +44,8 @@ pub struct Run<'a> {
     pub optim: &'a OptimizerOptions,
     /// The learning rate over the steps.
     pub schedule: &'a ScheduleOptions,
+    /// Which weights are off; without, all are on.
+    pub sparsity: Option<Sparsity>,
     /// Where everything is written, by the first process.
     pub folder: Option<&'a mut RunFolder>,
     /// The processes that train together.
@@ -117,6 +120,7 @@ impl Run<'_> {
         learner.exchange.ranks = self.ranks;
         learner.dropout = self.train.dropout;
         learner.recompute(self.train.recompute);
+        learner.sparsify(self.sparsity.take());
         let mut resumed = None;
         let mut trackers = Trackers(Vec::new());
         if let Some(folder) = &mut self.folder {
@@ -259,8 +263,10 @@ impl Loop<'_> {
         self.parts.clear();
         self.parts.resize(self.names.len(), 0.0);
         let (mut loss, mut tokens) = (0.0, 0);
+        let masks_change = self.learner.begin_step(step);
         for micro_batch in 0..micro_batches {
-            if micro_batch > 0 && self.any(observer.should_stop())? {
+            // What went from the masks must come back before anything is saved.
+            if micro_batch > 0 && !masks_change && self.any(observer.should_stop())? {
                 return Ok(None);
             }
             let Exchange { ranks, .. } = &self.learner.exchange;
@@ -305,6 +311,9 @@ impl Loop<'_> {
         window.tokens += tokens;
         window.seconds += seconds;
         window.waited += waited;
+        if masks_change {
+            window.mask_changes += self.learner.sparsity().map_or(0, Sparsity::changed);
+        }
         Ok(Some(StepReport {
             step: self.progress.step,
             total_steps: self.total_steps,
@@ -358,6 +367,15 @@ impl Loop<'_> {
         }
         values
             .extend(self.names.iter().zip(&window.parts).map(|(name, sum)| (&**name, sum / steps)));
+        if let Some(sparsity) = self.learner.sparsity() {
+            let account = sparsity.account(self.learner.model.layout.parameters());
+            values.extend([
+                ("sparsity", account.sparsity),
+                ("target_sparsity", account.target),
+                ("on_parameters", account.on_parameters as f64),
+                ("mask_changes", window.mask_changes as f64),
+            ]);
+        }
         self.trackers.scalars(report.step as u64, now(), &values)?;
         self.progress.window = Window { parts: window.parts, ..Window::default() };
         self.progress.window.parts.fill(0.0);
@@ -399,6 +417,10 @@ impl Loop<'_> {
         let score = examined.score;
         self.progress.evaluated_at = step;
         self.progress.threshold = examined.threshold;
+        if self.learner.sparsity().is_some_and(|sparsity| !sparsity.has_arrived(step)) {
+            // A model that is not yet as sparse as asked is none to keep.
+            return Ok(true);
+        }
         if self.progress.best_score.is_none_or(|best| score > best) {
             self.progress.best_score = Some(score);
             self.progress.best_step = step;
@@ -427,6 +449,10 @@ impl Loop<'_> {
         self.notes.null_score_diff_threshold = self.progress.threshold.map(|t| t as f32);
         self.tokenizer.save(folder)?;
         self.learner.model.save(folder)?;
+        if let Some(sparsity) = self.learner.sparsity() {
+            let account = sparsity.account(self.learner.model.layout.parameters());
+            write_json(&folder.join(ACCOUNT), &account)?;
+        }
         self.notes.save(folder)?;
         Ok(())
     }

@@ -5,6 +5,7 @@
 mod support;
 
 use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use limbeck_data::glue::TextTask;
@@ -14,12 +15,19 @@ use limbeck_model::Model;
 use limbeck_train::learner::{Learner, Portion};
 use limbeck_train::losses::{HardLoss, Intermediate, Weighted};
 use limbeck_train::objective::Objective;
-use limbeck_train::options::{DistillOptions, LengthOptions, OptimizerOptions, Projection};
+use limbeck_train::options::{
+    DistillOptions, LengthOptions, OptimizerOptions, Projection, Scope, SparseMethod,
+    SparsityOptions,
+};
 use limbeck_train::sandwich::Sandwich;
+use limbeck_train::sparsity::Sparsity;
 
 struct Counting;
 
 static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
+
+/// Held by the test that counts: the others' allocations are not its own.
+static COUNTED: Mutex<()> = Mutex::new(());
 
 // SAFETY: every call goes to the system's allocator unchanged.
 unsafe impl GlobalAlloc for Counting {
@@ -56,6 +64,7 @@ fn everything(student: &Model, teacher: Model) -> Objective {
 
 #[test]
 fn a_warm_step_allocates_nothing() {
+    let _alone = COUNTED.lock();
     let folder = tempfile::tempdir().unwrap();
     let tokenizer = support::tokenizer(folder.path());
     let questions = support::features(&support::questions(64), &tokenizer, Purpose::Train);
@@ -83,6 +92,33 @@ fn a_warm_step_allocates_nothing() {
     }
 }
 
+#[test]
+fn a_warm_step_that_changes_masks_allocates_nothing() {
+    let _alone = COUNTED.lock();
+    let folder = tempfile::tempdir().unwrap();
+    let tokenizer = support::tokenizer(folder.path());
+    let questions = support::features(&support::questions(64), &tokenizer, Purpose::Train);
+    for scope in [Scope::Global, Scope::Row] {
+        let method = SparseMethod::Rigl;
+        let options = SparsityOptions {
+            level: 0.8,
+            method,
+            scope,
+            period: 2,
+            warmup: 0.0,
+            ..SparsityOptions::default()
+        };
+        let model = support::model(1);
+        let sparsity = Sparsity::new(&options, &model, 1000, 1).unwrap();
+        let objective = vec![Weighted::new(1.0, HardLoss)];
+        let mut learner = Learner::new(model, &OptimizerOptions::default(), objective);
+        learner.sparsify(sparsity);
+        let allocations = allocations_of_warm_steps(&mut learner, &questions, 1);
+        assert_eq!(allocations, 0, "in 80 warm steps, {scope:?}");
+        assert!(learner.sparsity().is_some_and(|sparsity| sparsity.changed() > 0));
+    }
+}
+
 fn allocations_of_warm_steps(
     learner: &mut Learner,
     features: &dyn Examples,
@@ -91,9 +127,12 @@ fn allocations_of_warm_steps(
     let mut batch = Batch::default();
     let mut parts = vec![0.0; parts];
     let batches: Vec<Vec<usize>> = (0..4).map(|i| (i * 16..(i + 1) * 16).collect()).collect();
+    let mut taken = 0;
     let mut step = |key: u64| {
         for indices in &batches {
             features.batch(indices, &mut batch);
+            learner.begin_step(taken);
+            taken += 1;
             learner.accumulate(&batch, Portion::whole(Key::new(key), 1.0), &mut parts).unwrap();
             assert!(learner.update(1e-4).is_finite());
         }

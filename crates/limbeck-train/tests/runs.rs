@@ -21,11 +21,12 @@ use limbeck_train::objective::Objective;
 use limbeck_train::observer::{Observer, Silent, StepReport};
 use limbeck_train::options::{
     DistillOptions, LengthOptions, OptimizerOptions, Projection, ScheduleOptions, SoftKind,
-    TrainOptions,
+    SparseMethod, SparsityOptions, TrainOptions,
 };
 use limbeck_train::ranks::Ranks;
-use limbeck_train::run::{Outcome, Run};
+use limbeck_train::run::{Outcome, Run, total_steps};
 use limbeck_train::sandwich::Sandwich;
+use limbeck_train::sparsity::{Account, Sparsity};
 use limbeck_train::teacher::TeacherLogits;
 
 struct World {
@@ -64,9 +65,23 @@ impl World {
         objective: impl Into<Objective>,
         observer: &mut dyn Observer,
     ) -> Result<Outcome, TrainError> {
+        let sparsity = SparsityOptions::default();
+        self.run_sparse(out, (train, optim, &sparsity), objective, observer)
+    }
+
+    fn run_sparse(
+        &self,
+        out: &Path,
+        (train, optim, sparsity): (&TrainOptions, &OptimizerOptions, &SparsityOptions),
+        objective: impl Into<Objective>,
+        observer: &mut dyn Observer,
+    ) -> Result<Outcome, TrainError> {
         let (mut folder, _) = RunFolder::open(out, serde_json::json!({}), false)?;
+        let model = support::model(3);
+        let steps = total_steps(train, self.features.len());
         Run {
-            model: support::model(3),
+            sparsity: Sparsity::new(sparsity, &model, steps, train.seed)?,
+            model,
             tokenizer: &self.tokenizer,
             features: &self.features,
             objective: objective.into(),
@@ -127,6 +142,47 @@ fn a_run_that_was_stopped_at_any_point_ends_with_the_same_bytes() {
             text.lines().map(|line| step(line)["step"].as_u64().unwrap()).collect()
         };
         assert_eq!(lines(out.path()), lines(whole.path()));
+    }
+}
+
+#[test]
+fn a_sparse_run_that_was_stopped_at_any_point_ends_with_the_same_bytes() {
+    let world = World::new();
+    let train = TrainOptions { gradient_accumulation_steps: 2, epochs: 3.0, ..options() };
+    for method in [SparseMethod::Rigl, SparseMethod::Gmp] {
+        let sparsity = SparsityOptions {
+            level: 0.7,
+            method,
+            period: 3,
+            warmup: 2.0,
+            cooldown: 3.0,
+            reset_moments: true,
+            ..SparsityOptions::default()
+        };
+        let run = |out: &Path, observer: &mut dyn Observer| {
+            world.run_sparse(out, (&train, &fast(), &sparsity), hard(), observer).unwrap()
+        };
+        let whole = tempfile::tempdir().unwrap();
+        run(whole.path(), &mut Silent);
+        let files = ["model.safetensors", "sparsity.json"];
+        let read = |out: &Path| files.map(|name| std::fs::read(out.join(name)).unwrap());
+        let account: Account = serde_json::from_slice(&read(whole.path())[1]).unwrap();
+        assert!((account.sparsity - 0.7).abs() < 0.02, "{method:?}: {account}");
+        for after in [5, 8, 14] {
+            let out = tempfile::tempdir().unwrap();
+            let mut stop = StopAfter { asked: Cell::new(0), after };
+            let outcome = run(out.path(), &mut stop);
+            assert!(matches!(outcome, Outcome::Interrupted { .. }), "stopped after {after}");
+            run(out.path(), &mut Silent);
+            assert!(read(out.path()) == read(whole.path()), "{method:?} stopped after {after}");
+            let changes = |out: &Path| -> Vec<f64> {
+                let text = std::fs::read_to_string(out.join("train.jsonl")).unwrap();
+                let line = |line| serde_json::from_str::<serde_json::Value>(line).unwrap();
+                text.lines().filter_map(|text| line(text)["mask_changes"].as_f64()).collect()
+            };
+            assert_eq!(changes(out.path()), changes(whole.path()));
+            assert!(changes(out.path()).iter().sum::<f64>() > 0.0);
+        }
     }
 }
 

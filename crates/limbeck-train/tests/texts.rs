@@ -72,6 +72,7 @@ impl World {
             train,
             optim: &fast(),
             schedule: &ScheduleOptions { warmup: 0.1, ..ScheduleOptions::default() },
+            sparsity: None,
             folder: Some(&mut folder),
             ranks: Ranks::alone(),
             notes: Default::default(),

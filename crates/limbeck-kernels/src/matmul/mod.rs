@@ -10,6 +10,7 @@
 pub mod int8;
 mod kernel;
 mod pack;
+pub mod sparse;
 
 use std::cell::RefCell;
 use std::ops::Range;

@@ -249,6 +249,30 @@ unsafe fn transpose_4<E: Copy>(source: *const E, from: usize, target: *mut E, to
     }
 }
 
+/// Writes the rows of `source`, which begin `from` values apart, as columns of `target`, whose
+/// rows begin `to` values apart. What one of them has beyond the other is left alone.
+pub(super) fn transpose(source: &[f32], from: usize, target: &mut [f32], to: usize) {
+    // Rows of the source that there are columns for, and the other way round.
+    let rows = (source.len() / from).min(to);
+    let columns = (target.len() / to).min(from);
+    let (whole_rows, whole_columns) = (rows - rows % 4, columns - columns % 4);
+    for row in (0..whole_rows).step_by(4) {
+        for column in (0..whole_columns).step_by(4) {
+            // SAFETY: rows and columns of both sides exist, by the sizes above.
+            unsafe {
+                let source = source.as_ptr().add(row * from + column);
+                transpose_4(source, from, target.as_mut_ptr().add(column * to + row), to);
+            }
+        }
+    }
+    for row in 0..rows {
+        let first = if row < whole_rows { whole_columns } else { 0 };
+        for column in first..columns {
+            target[column * to + row] = source[row * from + column];
+        }
+    }
+}
+
 fn pack_panel<E: Element>(
     b: Matrix<'_, E>,
     cut: Columns,

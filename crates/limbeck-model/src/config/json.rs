@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::{Activation, Architecture, HeadKind, INT8_METHOD, ModelConfig};
+use super::{Activation, Architecture, HeadKind, INT8_METHOD, ModelConfig, SPARSE_METHOD};
 use crate::error::{ModelError, Result};
 
 pub(super) use head::dropout_key;
@@ -334,7 +334,8 @@ impl Fields {
         }
         if let Some(value) = self.0.get("quantization_config")
             && !value.is_null()
-            && value.get("quant_method").and_then(Value::as_str) != Some(INT8_METHOD)
+            && ![Some(INT8_METHOD), Some(SPARSE_METHOD)]
+                .contains(&value.get("quant_method").and_then(Value::as_str))
         {
             return Err(ModelError::config(
                 "quantization_config",

@@ -7,7 +7,7 @@ use limbeck_kernels::matmul::int8::Quantized;
 use serde::{Deserialize, Serialize};
 
 use super::names::{may_be_missing, normalise};
-use super::safetensors::{SafetensorsFile, scales_of};
+use super::safetensors::{SafetensorsFile, mask_of, scales_of};
 use super::{CONFIG_FILE, WEIGHTS_FILE, read_json};
 use crate::config::{Architecture, HeadKind, ModelConfig};
 use crate::error::{ModelError, Result};
@@ -231,6 +231,7 @@ impl Weights {
             Some((file, name)) if file.is_int8(name) => {
                 file.read_int8(name, tensor.shape[0], tensor.shape[1])?.write_floats(values);
             }
+            Some((file, name)) if file.is_sparse(name) => file.read_sparse(name, values)?,
             Some((file, name)) => file.read_into(name, values)?,
             None => initialise::fill(config, tensor, seed, values),
         }
@@ -263,6 +264,9 @@ impl Weights {
                     file.expect_int8(name, &tensor.shape)?;
                     unused.remove(scales_of(name).as_str());
                     report.quantized = true;
+                } else if file.is_sparse(name) {
+                    file.expect_sparse(name, &tensor.shape)?;
+                    unused.remove(mask_of(name).as_str());
                 } else {
                     file.expect(name, &tensor.shape)?;
                 }

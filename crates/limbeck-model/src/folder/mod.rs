@@ -12,6 +12,7 @@
 //! - `hub`: from a folder or model id to a folder.
 //! - `load`, `save`: [`Model`](crate::Model) from and to a folder.
 //! - `quantized`: folders whose linear weights take one byte a value.
+//! - `sparse`: folders whose sparse matrices lack their zeros.
 //! - `names`: the spellings of tensor names met in the wild.
 //! - `safetensors`: reading and writing files of named tensors.
 //! - `aside`: replacing files whole.
@@ -26,6 +27,7 @@ mod plans;
 mod quantized;
 mod safetensors;
 mod save;
+mod sparse;
 
 use std::fs::File;
 use std::io::Read;

@@ -172,6 +172,16 @@ impl SafetensorsFile {
         self.entries.get(name).is_some_and(|entry| entry.dtype == "I8")
     }
 
+    /// Whether there is a tensor of this name.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.entries.contains_key(name)
+    }
+
+    /// The number of values of a tensor, unless that overflows.
+    pub(super) fn count(&self, name: &str) -> Result<Option<u64>> {
+        self.entry(name).map(Entry::count)
+    }
+
     /// Checks that a tensor of bytes has this shape, and that there is a scale for each of
     /// its rows.
     ///
@@ -231,6 +241,42 @@ impl SafetensorsFile {
         Ok(())
     }
 
+    /// Checks that a tensor is in the file with so many words of 64 bits.
+    ///
+    /// # Errors
+    /// Names the tensor and what is wrong with it.
+    pub(super) fn expect_words(&self, name: &str, count: usize) -> Result<()> {
+        match self.expect_shape(name, &[count])?.dtype.as_str() {
+            "U64" => Ok(()),
+            other => {
+                let reason = format!("holds numbers of type {other}, not U64");
+                Err(ModelError::tensor(&self.path, name, reason))
+            }
+        }
+    }
+
+    /// Reads a tensor of words of 64 bits.
+    ///
+    /// # Errors
+    /// If the file has no such tensor of as many words, or reading fails.
+    pub fn read_words_into(&self, name: &str, words: &mut [u64]) -> Result<()> {
+        self.expect_words(name, words.len())?;
+        let entry = self.entry(name)?;
+        let read_error = || ModelError::io("read", &self.path);
+        let mut file = &self.file;
+        let begin = self.data + entry.data_offsets[0];
+        file.seek(SeekFrom::Start(begin)).map_err(read_error())?;
+        let mut bytes = vec![0; 8 * PIECE.min(words.len())];
+        for piece in words.chunks_mut(PIECE) {
+            let bytes = &mut bytes[..8 * piece.len()];
+            file.read_exact(bytes).map_err(read_error())?;
+            for (word, bytes) in piece.iter_mut().zip(bytes.as_chunks().0) {
+                *word = u64::from_le_bytes(*bytes);
+            }
+        }
+        Ok(())
+    }
+
     fn entry(&self, name: &str) -> Result<&Entry> {
         self.entries
             .get(name)
@@ -272,6 +318,11 @@ impl Entry {
 /// The name of the tensor that holds a tensor's scales.
 pub(super) fn scales_of(name: &str) -> String {
     format!("{name}_scale")
+}
+
+/// The name of the tensor that says where a tensor without zeros has its values.
+pub(super) fn mask_of(name: &str) -> String {
+    format!("{name}_mask")
 }
 
 /// The types of numbers that weights come in.

@@ -14,10 +14,14 @@ use clap::{Args, ValueEnum};
 /// `config.json` beside it. It takes `input_ids`, `attention_mask` and, but for DistilBERT,
 /// `token_type_ids` of padded batches, and gives `start_logits` and `end_logits`. Weights of
 /// more than 1.5 GB lie in `model.onnx.data`.
+///
+/// `sparse`: a folder for Limbeck alone, with the same weights in a smaller file: matrices with
+/// many zeros are kept as their other values and a bit for each place.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   limbeck export --model student --out student-for-transformers
-  limbeck export --model student --format onnx --out student-onnx")]
+  limbeck export --model student --format onnx --out student-onnx
+  limbeck export --model sparse-student --format sparse --out small")]
 pub struct ExportArgs {
     /// Model folder, or model id in the Hugging Face cache
     #[arg(long, value_name = "MODEL")]
@@ -37,4 +41,6 @@ pub enum ExportFormat {
     Transformers,
     /// A network for ONNX Runtime and others, in floats
     Onnx,
+    /// A folder for Limbeck, sparse matrices without their zeros
+    Sparse,
 }

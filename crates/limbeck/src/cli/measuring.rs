@@ -36,6 +36,7 @@ pub enum BenchCommand {
   limbeck bench train --model minilm --data train.json
   limbeck bench train --model minilm --data train.json --batch-size 8 --steps 20 --json
   limbeck bench train --model minilm --data train.json --profile
+  limbeck bench train --model minilm --data train.json --profile --sparsity 0.8
   limbeck bench train --model minilm --data train.json --teacher teacher")]
 pub struct BenchTrainArgs {
     /// Model folder, or model id in the Hugging Face cache
@@ -56,6 +57,10 @@ pub struct BenchTrainArgs {
     /// Keep only what enters each layer and compute the rest again in backward
     #[arg(long)]
     pub recompute: bool,
+    /// Train with so large a share of the weights off, and exchange some in every step (RigL,
+    /// which does so every hundredth): with --profile, what masks cost
+    #[arg(long, value_name = "SHARE")]
+    pub sparsity: Option<f64>,
     /// Measure each batch a second time with the logits of this teacher, kept beforehand
     #[arg(long, value_name = "MODEL", conflicts_with = "profile")]
     pub teacher: Option<String>,

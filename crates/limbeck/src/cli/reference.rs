@@ -141,7 +141,7 @@ fn write_flags<'a>(text: &mut String, args: impl Iterator<Item = &'a Arg>) -> fm
 fn write_key(text: &mut String, setting: &Setting, defaults: &Layer) -> fmt::Result {
     let default = match (setting.kind, default_text(setting.key, defaults)) {
         (_, Some(default)) => format!("`{default}`"),
-        (Kind::Paths | Kind::Counts | Kind::Numbers, None) => "`[]`".to_owned(),
+        (Kind::Paths | Kind::Counts | Kind::Numbers | Kind::Texts, None) => "`[]`".to_owned(),
         _ => String::new(),
     };
     let Setting { key, flag, help, .. } = setting;

@@ -49,6 +49,8 @@ pub struct RunArgs {
       --epochs 3 --learning-rate 1e-4 --warmup 0.1 --seed 7
   limbeck finetune --task squad --model student --train train.json --dev dev.json \\
       --length-adaptive --out adaptive
+  limbeck finetune --task squad --model teacher --train train.json --dev dev.json \\
+      --sparsity 0.8 --sparse-method gmp --out sparse
   limbeck finetune --task sst2 --model minilm --train train.tsv --dev dev.tsv --out sentiment
   limbeck finetune --task rte --model minilm --train train.tsv --dev dev.tsv --out rte --runs 5
   limbeck finetune --model minilm --train train.json --out try --max-train-questions 500 --json")]
@@ -80,6 +82,8 @@ pub struct FinetuneArgs {
       --alpha-attention 1 --alpha-soft 0 --alpha-hard 0 --train train.json --out intermediate
   limbeck distill --task mnli --teacher nli --student-layers 1,3,5 --train train.tsv \\
       --dev dev_matched.tsv --dev-mismatched dev_mismatched.tsv --out student
+  limbeck distill --task squad --teacher teacher --student student --sparsity 0.8 \\
+      --sparse-method rigl --sparse-initial magnitude --train train.json --out sparse-student
   limbeck distill --task squad_v2 --teacher a --teacher b --teacher-weights 0.7,0.3 \\
       --student small --train train.json --out student")]
 pub struct DistillArgs {

@@ -37,6 +37,10 @@ pub fn run(args: &ExportArgs, console: Console) -> Result<Ending> {
             model.save_onnx(&args.out)?;
             (args.out.join(ONNX_FILE), 0)
         }
+        ExportFormat::Sparse => {
+            model.save_sparse(&args.out)?;
+            (args.out.clone(), 0)
+        }
     };
     notes.map_or(Ok(()), |notes| notes.save(&args.out))?;
     let result = json!({ "out": args.out, "restored_heads": restored });

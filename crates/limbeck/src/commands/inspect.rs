@@ -27,7 +27,8 @@ pub fn run(args: &InspectArgs, console: Console) -> Result<Ending> {
 
 fn as_text(inspection: &Inspection) -> String {
     let Inspection { parameters, nonzero_parameters, length, macs, layers, .. } = inspection;
-    let zeros = 100.0 * (parameters - nonzero_parameters) as f64 / (*parameters).max(1) as f64;
+    let zeros = 100.0 * inspection.sparsity;
+    let in_layers = 100.0 * inspection.encoder.sparsity;
     let layers = layers.iter().enumerate().map(|(i, layer)| {
         format!(
             "  {i}: {} heads of {}, feed-forward {}",
@@ -38,7 +39,13 @@ fn as_text(inspection: &Inspection) -> String {
         ("architecture", inspection.architecture.clone()),
         ("head", head_as_text(&inspection.head)),
         ("parameters", grouped(*parameters as u64)),
-        ("not zero", format!("{} ({zeros:.1} % are zero)", grouped(*nonzero_parameters as u64))),
+        (
+            "not zero",
+            format!(
+                "{} ({zeros:.1} % are zero, {in_layers:.1} % of the layers)",
+                grouped(*nonzero_parameters as u64)
+            ),
+        ),
         ("multiply-adds", format!("{} for {length} tokens", grouped(*macs))),
         ("weights", if inspection.quantized { "one byte each" } else { "float32" }.to_owned()),
         ("tensors", inspection.tensors.len().to_string()),

@@ -18,7 +18,8 @@ use limbeck_runtime::folder::check_vocabulary;
 use limbeck_train::evaluation::DevelopmentSet;
 use limbeck_train::folder::{self, Found, RunFolder};
 use limbeck_train::observer::Observer;
-use limbeck_train::run::{Outcome, Run};
+use limbeck_train::run::{Outcome, Run, total_steps};
+use limbeck_train::sparsity::Sparsity;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -111,6 +112,15 @@ pub fn run(config: &RunConfig, overwrite: bool, part: &Part, console: Console) -
     }
     let student = Student { config: &model.config, tokenizer: &tokenizer, features: &*features };
     let teachers = Teachers::open(config, student, &mut progress)?;
+    let steps = total_steps(&config.train, features.len());
+    let sparsity = Sparsity::new(&config.sparsity, &model, steps, config.train.seed)?;
+    if let Some(sparsity) = &sparsity {
+        let account = sparsity.account(model.layout.parameters());
+        progress.message(&account.to_string());
+        if sparsity.masks().matrices().iter().any(|matrix| matrix.kept) {
+            progress.message("what is zero in it stays zero; --keep-sparsity=false lets it learn");
+        }
+    }
     let run_toml = out.join("run.toml");
     if let Some(folder) = &mut folder {
         // All input is there and fits: only now may what an earlier run left go.
@@ -131,6 +141,7 @@ pub fn run(config: &RunConfig, overwrite: bool, part: &Part, console: Console) -
         train: &config.train,
         optim: &config.optim,
         schedule: &config.schedule,
+        sparsity,
         folder: folder.as_mut(),
         ranks: together.ranks,
         notes: notes(config, configuration)?,

@@ -1,5 +1,7 @@
 //! `report.html` of a finished run: its curves, its scores, its configuration.
 
+mod sparsity;
+
 use std::path::Path;
 
 use anyhow::Result;
@@ -55,25 +57,25 @@ pub fn write(out: &Path, config: &RunConfig, metrics: Option<&Metrics>) -> Resul
     let lines: Vec<Value> =
         lines.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
     let labels = config.task.texts().is_some();
-    let plots = [LOSS, if labels { LABELS } else { ANSWERS }, RATE];
+    let scores = if labels { LABELS } else { ANSWERS };
+    let plots = [LOSS, scores, RATE, sparsity::SPARSITY, sparsity::CHANGES];
     let mut sections: Vec<Section> = plots.iter().filter_map(|plot| curve(plot, &lines)).collect();
+    let account = sparsity::account(out);
+    sections.extend(account.as_ref().map(sparsity::density));
     sections.push(Section::Configuration {
         heading: "Resolved configuration".to_owned(),
         text: toml::to_string(config)?,
     });
     let name = out.file_name().map_or_else(|| out.to_string_lossy(), |name| name.to_string_lossy());
-    let report = Report {
-        title: name.into_owned(),
-        summary: summary(config),
-        figures: match (metrics, labels) {
-            (None, _) => Vec::new(),
-            (Some(metrics), true) => metrics.iter().map(of_labels).collect(),
-            (Some(metrics), false) => {
-                ["exact", "f1", "total"].iter().filter_map(|key| figure(key, metrics)).collect()
-            }
-        },
-        sections,
+    let mut figures: Vec<Figure> = match (metrics, labels) {
+        (None, _) => Vec::new(),
+        (Some(metrics), true) => metrics.iter().map(of_labels).collect(),
+        (Some(metrics), false) => {
+            ["exact", "f1", "total"].iter().filter_map(|key| figure(key, metrics)).collect()
+        }
     };
+    figures.extend(account.iter().flat_map(sparsity::figures));
+    let report = Report { title: name.into_owned(), summary: summary(config), figures, sections };
     files::replace(&out.join("report.html"), report.to_html().as_bytes())?;
     Ok(())
 }

@@ -32,6 +32,7 @@ pub fn run(config: &RunConfig, place: &str) -> Result<()> {
     config.optim.validate().map_err(|error| refused(error.to_string()))?;
     config.train.validate().map_err(|error| refused(error.to_string()))?;
     config.lengths.validate().map_err(|error| refused(error.to_string()))?;
+    config.sparsity.validate().map_err(|error| refused(error.to_string()))?;
     if !config.teacher.is_empty() {
         let teachers = config.teacher.len();
         config.distill.validate(teachers).map_err(|error| refused(error.to_string()))?;
@@ -62,6 +63,7 @@ fn rules(config: &RunConfig) -> Vec<(&'static str, String, &'static str, bool)> 
     let from_zero = |key, x: f64| (key, x.to_string(), "0 or more", x >= 0.0 && x.is_finite());
     vec![
         from_zero("schedule.warmup", schedule.warmup),
+        from_zero("schedule.cooldown", schedule.cooldown),
         from_one("train.logging_steps", train.logging_steps),
         from_one("eval.n_best_size", eval.n_best_size),
         from_one("eval.max_answer_length", eval.max_answer_length),

@@ -24,7 +24,7 @@ use std::path::PathBuf;
 
 use limbeck_data::FeatureOptions;
 use limbeck_train::options::{
-    DistillOptions, LengthOptions, OptimizerOptions, ScheduleOptions, TrainOptions,
+    DistillOptions, LengthOptions, OptimizerOptions, ScheduleOptions, SparsityOptions, TrainOptions,
 };
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -56,6 +56,8 @@ pub struct RunConfig {
     pub distill: DistillOptions,
     /// Training for every length budget.
     pub lengths: LengthOptions,
+    /// Which weights are off.
+    pub sparsity: SparsityOptions,
     /// Decoding and scoring.
     pub eval: EvalSection,
     /// Where results go.

@@ -5,10 +5,10 @@ mod table;
 
 use toml::Value;
 
-use Kind::{Choice, Count, Counts, Number, Numbers, Path, Paths, Switch};
+use Kind::{Choice, Count, Counts, Number, Numbers, Path, Paths, Switch, Texts};
 pub use table::{
     ANSWERING, ARCHITECTURE, DATA, DISTILLATION, EVALUATION, FEATURES, INTERMEDIATE, LENGTHS,
-    MODEL, OPTIMISER, OUTPUT, RECIPE, TASK, TEACHER_AND_STUDENT, TRAINING,
+    MODEL, OPTIMISER, OUTPUT, RECIPE, SPARSITY, TASK, TEACHER_AND_STUDENT, TRAINING,
 };
 
 /// One key of the configuration and the flag that sets it.
@@ -41,6 +41,8 @@ pub enum Kind {
     Number,
     /// Numbers separated by commas.
     Numbers,
+    /// Texts separated by commas.
+    Texts,
     /// `true` or `false`; the flag alone means `true`.
     Switch,
     /// One of these words.
@@ -74,7 +76,7 @@ impl Kind {
     pub fn parse(self, text: &str) -> Result<Value, String> {
         match self {
             Path => Ok(Value::String(text.to_owned())),
-            Paths => Ok(list(text, |part| Ok(Value::String(part.to_owned())))?),
+            Paths | Texts => Ok(list(text, |part| Ok(Value::String(part.to_owned())))?),
             Count => count(text),
             Counts => list(text, count),
             Number => number(text),
@@ -175,8 +177,17 @@ mod tests {
 
     #[test]
     fn no_two_settings_of_a_command_share_a_flag() {
-        let groups =
-            [&DATA, &MODEL, &ARCHITECTURE, &FEATURES, &OPTIMISER, &TRAINING, &EVALUATION, &OUTPUT];
+        let groups = [
+            &DATA,
+            &MODEL,
+            &ARCHITECTURE,
+            &FEATURES,
+            &OPTIMISER,
+            &TRAINING,
+            &EVALUATION,
+            &OUTPUT,
+            &SPARSITY,
+        ];
         let flags: Vec<_> = groups.iter().flat_map(|g| g.settings).map(|s| s.flag).collect();
         assert_eq!(flags.iter().collect::<BTreeSet<_>>().len(), flags.len());
     }

@@ -21,6 +21,7 @@ mod search;
 mod search_kills;
 mod search_recipes;
 mod serve;
+mod sparsity;
 mod stages;
 mod support;
 mod training;

@@ -6,12 +6,15 @@
 //! - `tile`: the tile itself, over any [`Vector`]
 //! - `float`: vectors of `f32`
 //! - `int8`: vectors of sums of products of bytes
+//! - `sparse`: no tile, but sums over the weights that are not zero
 
 mod float;
 mod int8;
+mod sparse;
 mod tile;
 
 pub(super) use int8::Word;
+pub(super) use sparse::{Entry, GROUP, Outputs};
 pub(super) use tile::Stripe;
 
 use super::pack::Panel;

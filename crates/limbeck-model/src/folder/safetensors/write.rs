@@ -27,6 +27,8 @@ pub enum Values<'a> {
     Float32(&'a [f32]),
     /// One byte each.
     Int8(&'a [i8]),
+    /// Eight bytes each: words of bits.
+    UInt64(&'a [u64]),
 }
 
 impl Values<'_> {
@@ -34,6 +36,7 @@ impl Values<'_> {
         match self {
             Values::Float32(values) => values.len(),
             Values::Int8(values) => values.len(),
+            Values::UInt64(values) => values.len(),
         }
     }
 
@@ -42,6 +45,7 @@ impl Values<'_> {
         match self {
             Values::Float32(values) => (size_of_val(*values), "F32"),
             Values::Int8(values) => (size_of_val(*values), "I8"),
+            Values::UInt64(values) => (size_of_val(*values), "U64"),
         }
     }
 
@@ -49,6 +53,7 @@ impl Values<'_> {
         match self {
             Values::Float32(values) => write_pieces(file, values, |value| value.to_le_bytes()),
             Values::Int8(values) => write_pieces(file, values, |value| value.to_le_bytes()),
+            Values::UInt64(values) => write_pieces(file, values, |value| value.to_le_bytes()),
         }
     }
 }
@@ -76,6 +81,12 @@ impl<'a> From<&'a [f32]> for Values<'a> {
 impl<'a> From<&'a [i8]> for Values<'a> {
     fn from(values: &'a [i8]) -> Self {
         Values::Int8(values)
+    }
+}
+
+impl<'a> From<&'a [u64]> for Values<'a> {
+    fn from(values: &'a [u64]) -> Self {
+        Values::UInt64(values)
     }
 }
 

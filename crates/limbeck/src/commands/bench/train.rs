@@ -14,7 +14,10 @@ use limbeck_train::learner::{Learner, Portion};
 use limbeck_train::losses::{HardLoss, SoftLoss, Weighted};
 use limbeck_train::objective::Objective;
 use limbeck_train::observer::Silent;
-use limbeck_train::options::{OptimizerOptions, SoftKind};
+use limbeck_train::options::{
+    InitialMask, OptimizerOptions, SoftKind, SparseMethod, SparsityOptions,
+};
+use limbeck_train::sparsity::Sparsity;
 use limbeck_train::teacher::TeacherLogits;
 use serde::Serialize;
 
@@ -159,6 +162,15 @@ impl Bench {
         let objective = vec![Weighted::new(1.0, HardLoss)];
         let mut learner = Learner::new(model, &OptimizerOptions::default(), objective);
         learner.recompute(args.recompute);
+        if let Some(level) = args.sparsity {
+            let (method, initial) = (SparseMethod::Rigl, InitialMask::Magnitude);
+            // As far from the end of a long run that shares are those of its beginning.
+            let (period, warmup, steps) = (1, 0.0, 1_000_000);
+            let rigl =
+                SparsityOptions { level, method, initial, period, warmup, ..Default::default() };
+            let sparsity = Sparsity::new(&rigl, &learner.model, steps, SEED)?;
+            learner.sparsify(sparsity);
+        }
         Ok(Bench {
             order: BatchOrder::new(&lengths, args.batch_size, SEED, 0),
             learner,
@@ -188,6 +200,7 @@ impl Bench {
         if let Some(other) = &mut other {
             std::mem::swap(&mut self.learner.objective, other);
         }
+        self.learner.begin_step(step);
         let done = self.learner.accumulate(&self.batch, Portion::whole(key, 1.0), &mut self.parts);
         self.learner.update(LEARNING_RATE);
         if let Some(other) = other {

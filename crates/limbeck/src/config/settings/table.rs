@@ -1,10 +1,12 @@
 //! The rows of the table, group by group.
 
 mod distilling;
+mod sparsity;
 
 use super::Kind::{Choice, Count, Number, Path, Paths, Switch};
 use super::{Group, Kind, Setting};
 pub use distilling::{DISTILLATION, INTERMEDIATE, LENGTHS, TEACHER_AND_STUDENT};
+pub use sparsity::SPARSITY;
 
 const fn row(
     key: &'static str,
@@ -21,7 +23,7 @@ const TASKS: Kind = Choice(&[
     "ax", "classify", "regress",
 ]);
 const STRIDES: Kind = Choice(&["overlap", "advance"]);
-const SCHEDULES: Kind = Choice(&["linear", "constant", "cosine"]);
+const SCHEDULES: Kind = Choice(&["linear", "constant", "cosine", "three-stage"]);
 
 /// What is learnt, from what.
 pub const DATA: Group = Group {
@@ -216,6 +218,14 @@ pub const OPTIMISER: Group = Group {
             "SHARE",
             "Warm-up: share of all steps below 1, count of steps from 1",
         ),
+        row(
+            "schedule.cooldown",
+            "cooldown",
+            Number,
+            "SHARE",
+            "three-stage: last steps, of whose second third the rate is a tenth, of the last a \
+             hundredth: share of all below 1, count from 1",
+        ),
     ],
 };
 
@@ -354,7 +364,7 @@ pub const OUTPUT: Group = Group {
 };
 
 /// All that a recipe can set, one group a heading, each key once.
-pub const RECIPE: [&Group; 12] = [
+pub const RECIPE: [&Group; 13] = [
     &DATA,
     &MODEL,
     &TEACHER_AND_STUDENT,
@@ -362,6 +372,7 @@ pub const RECIPE: [&Group; 12] = [
     &DISTILLATION,
     &INTERMEDIATE,
     &LENGTHS,
+    &SPARSITY,
     &FEATURES,
     &OPTIMISER,
     &TRAINING,
