@@ -14,7 +14,7 @@ const RECORD: &str = "run.json";
 const LOCK: &str = ".lock";
 
 /// What a run leaves in its folder, all of which `overwrite` takes away.
-const OWN_FILES: [&str; 20] = [
+const OWN_FILES: [&str; 21] = [
     RECORD,
     "config.json",
     "model.safetensors",
@@ -29,6 +29,7 @@ const OWN_FILES: [&str; 20] = [
     "null_odds.json",
     "predictions.tsv",
     "train.jsonl",
+    "tracking.json",
     "errors.json",
     "report.html",
     "run.toml",

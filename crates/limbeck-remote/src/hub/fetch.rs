@@ -68,9 +68,7 @@ impl Fetch<'_> {
                 Err(error) => self.wait(&mut failed, || error)?,
             }
         };
-        let refused = |reason: String| {
-            Err(HubError::NotFound { id: self.id.text.clone(), reason })
-        };
+        let refused = |reason: String| Err(HubError::NotFound { id: self.id.text.clone(), reason });
         match head.status {
             200..300 => {}
             // It is the model or the revision that is missing, or hidden, unless it says so.
@@ -181,7 +179,9 @@ impl Fetch<'_> {
             206 => from,
             // It sends all of it, asked for a part or not.
             200 | 416 => 0,
-            _ => return Err(unreachable(self.client.base(), &format!("it answers {status}")).into()),
+            _ => {
+                return Err(unreachable(self.client.base(), &format!("it answers {status}")).into());
+            }
         };
         if done == 0 {
             kept.set_len(0)?;
@@ -217,7 +217,11 @@ impl Fetch<'_> {
         for _ in 0..REDIRECTS {
             let response = self.client.ask("HEAD", &address, &[], ())?;
             let header = |name: &str| {
-                response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
+                response
+                    .headers()
+                    .get(name)
+                    .and_then(|value| value.to_str().ok())
+                    .map(str::to_owned)
             };
             head.status = response.status().as_u16();
             head.error = header("x-error-code").unwrap_or_default();
@@ -258,8 +262,7 @@ impl Fetch<'_> {
             }
             let location = response.headers().get("location").and_then(|value| value.to_str().ok());
             let next = location.and_then(|location| redirected(&address, location));
-            address =
-                next.ok_or_else(|| unreachable(&address, "it redirects to no address"))?;
+            address = next.ok_or_else(|| unreachable(&address, "it redirects to no address"))?;
         }
         Err(unreachable(&address, "it redirects too often"))
     }
@@ -271,11 +274,7 @@ impl Fetch<'_> {
     }
 
     /// Counts a failure and waits a little, or gives up with its cause.
-    fn wait(
-        &self,
-        failed: &mut usize,
-        cause: impl FnOnce() -> HttpError,
-    ) -> Result<(), HubError> {
+    fn wait(&self, failed: &mut usize, cause: impl FnOnce() -> HttpError) -> Result<(), HubError> {
         *failed += 1;
         if *failed >= TRIES {
             return Err(HubError::Unreachable { id: self.id.text.clone(), cause: cause() });

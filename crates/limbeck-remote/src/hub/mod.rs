@@ -65,7 +65,7 @@ pub struct Fetched<'a> {
 #[derive(Debug, thiserror::Error)]
 pub enum HubError {
     /// There is no such model, as far as can be seen.
-    #[error("{id}: {reason}")]
+    #[error("no model `{id}`: {reason}")]
     NotFound {
         /// What was asked for.
         id: String,
@@ -73,7 +73,7 @@ pub enum HubError {
         reason: String,
     },
     /// The hub cannot be spoken to.
-    #[error("{id}: it is not in the Hugging Face cache, and the hub does not answer: {cause}")]
+    #[error("`{id}`: it is not in the Hugging Face cache, and the hub does not answer: {cause}")]
     Unreachable {
         /// What was asked for.
         id: String,
@@ -81,7 +81,7 @@ pub enum HubError {
         cause: HttpError,
     },
     /// What came is not what the hub has.
-    #[error("{id}: {file}: {reason}; the same command tries again")]
+    #[error("`{id}`: {file}: {reason}; the same command tries again")]
     Damaged {
         /// What was asked for.
         id: String,
@@ -163,7 +163,8 @@ impl Hub {
             return Err(not_found("there is no such folder".to_owned()));
         };
         let Some(cache) = &self.cache else {
-            let reason = "there is no such folder; to find it in the Hugging Face cache, set HF_HOME";
+            let reason =
+                "there is no such folder; to find it in the Hugging Face cache, set HF_HOME";
             return Err(not_found(reason.to_owned()));
         };
         let repository = Repository::new(cache, &id);

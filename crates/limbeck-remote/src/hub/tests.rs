@@ -147,7 +147,10 @@ fn offline_nothing_is_asked() {
     let stub = Stub::start(|_| Reply::text(500, ""));
     let hub = hub(&stub, cache.path(), &[("HF_HUB_OFFLINE", "1")]);
     let message = hub.resolve("acme/tiny", &mut no_watch).unwrap_err().to_string();
-    assert!(message.contains("acme/tiny: ") && message.contains("HF_HUB_OFFLINE"), "{message}");
+    assert!(
+        message.contains("no model `acme/tiny`: ") && message.contains("HF_HUB_OFFLINE"),
+        "{message}"
+    );
     assert!(message.contains(&cache.path().display().to_string()), "{message}");
 
     let repository = cache.path().join("hub/models--acme--tiny");
@@ -176,7 +179,7 @@ fn what_the_hub_refuses_is_said_in_one_line() {
     ];
     for (id, part) in cases {
         let message = hub.resolve(id, &mut no_watch).unwrap_err().to_string();
-        assert!(message.starts_with(&format!("{id}: ")), "{message}");
+        assert!(message.starts_with(&format!("no model `{id}`: ")), "{message}");
         assert!(message.contains(part) && message.contains("HF_TOKEN"), "{message}");
         assert!(!message.contains("s3cret") && !message.contains('\n'), "{message}");
     }

@@ -9,12 +9,17 @@ mod dependencies;
 mod export;
 mod glue;
 mod help;
+mod hub;
 mod inspect;
 mod length_search;
 mod lengths;
 mod prune;
 mod quantize;
+<<<<<<< HEAD
 mod ranks;
+=======
+mod ray;
+>>>>>>> 7332527 (Models come from the Hugging Face Hub; MLflow is told of runs)
 mod reference;
 mod score;
 mod search;

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::Result;
 use limbeck_data::Tokenizer;
 use limbeck_data::glue::{ModelLabels, TextData, TextFeatures, TextTask};
-use limbeck_model::folder::{Limbeck, NamedPlans, resolve};
+use limbeck_model::folder::{Limbeck, NamedPlans};
 use limbeck_model::inference::InferenceModel;
 use limbeck_model::{Head, ModelConfig};
 use limbeck_runtime::OpenClassifier;
@@ -13,6 +13,7 @@ use limbeck_runtime::folder::text_length;
 use limbeck_train::evaluation::TextEvaluationSet;
 
 use super::report_missing;
+use crate::commands::models::resolve;
 use crate::cli::lengths::LengthArgs;
 use crate::config::{Layer, RunConfig, Task};
 use crate::console::Console;
