@@ -16,6 +16,7 @@ use limbeck_train::ranks::Ranks;
 use crate::commands::models::resolve;
 use crate::cli::lengths::{LengthArgs, Lengths};
 use crate::commands::answer;
+use crate::commands::models::resolve;
 use crate::commands::subject::Subject;
 use crate::config::{Layer, RunConfig};
 use crate::console::Console;
