@@ -112,17 +112,24 @@ begun=$(date +%s.%N)
 search >first.json 2>first.log &
 first=$!
 wait_for 1
-until api /api/jobs/ | grep -q '"status": *"RUNNING"'; do sleep 0.2; done
-sleep 2
-say "the second node is killed, $(finished) trials complete"
+# A job that has just begun to run on the second node.
+until api /api/jobs/ | "$work/venv/bin/python" -c '
+import json, sys, time
+for job in json.load(sys.stdin):
+    on_second = "127.0.0.3" in (job["driver_agent_http_address"] or "")
+    if on_second and job["status"] == "RUNNING" and time.time() - job["start_time"] / 1e3 < 5:
+        sys.exit(0)
+sys.exit(1)'; do sleep 0.2; done
+say "the second node is killed in the middle of a trial, $(finished) trials complete"
 kill -9 $(below "$second") 2>/dev/null || true
-wait_for 3
+until grep -q '"event":"lose"' s.study; do sleep 0.5; done
+say "the study knows that the trial is lost, $(finished) trials complete"
 dashboard=$(for pid in $(ip netns pids "$space"); do
     tr '\0' ' ' <"/proc/$pid/cmdline" | grep -q 'dashboard/dashboard.py' && echo "$pid"
 done | head -1 || true)
 say "the dashboard (process ${dashboard:-?}) hangs for 30 s, $(finished) trials complete"
 [[ -n $dashboard ]] && { kill -STOP "$dashboard" && sleep 30 && kill -CONT "$dashboard"; }
-wait_for 5
+wait_for $((trials / 2 + 1))
 say "the search is killed with its workers, $(finished) trials complete"
 kill -9 $(below "$first") 2>/dev/null || true
 wait "$first" 2>/dev/null || true

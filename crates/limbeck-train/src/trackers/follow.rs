@@ -248,11 +248,11 @@ fn read_state(folder: &Path) -> BTreeMap<String, Told> {
 
 impl Line {
     fn parse(text: &str) -> Option<Self> {
-        let mut object: Map<String, Value> = serde_json::from_str(text).ok()?;
-        let step = object.remove("step")?.as_u64()?;
-        let time = object.remove("time")?.as_f64()?;
+        let object: Map<String, Value> = serde_json::from_str(text).ok()?;
+        let (step, time) = (object.get("step")?.as_u64()?, object.get("time")?.as_f64()?);
+        let values = object.into_iter().filter(|(name, _)| name != "step" && name != "time");
         let value = |(name, value): (String, Value)| (name, value.as_f64().unwrap_or(f64::NAN));
-        Some(Self { step, time, values: object.into_iter().map(value).collect() })
+        Some(Self { step, time, values: values.map(value).collect() })
     }
 }
 

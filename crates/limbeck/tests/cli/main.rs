@@ -15,11 +15,8 @@ mod length_search;
 mod lengths;
 mod prune;
 mod quantize;
-<<<<<<< HEAD
 mod ranks;
-=======
 mod ray;
->>>>>>> 7332527 (Models come from the Hugging Face Hub; MLflow is told of runs)
 mod reference;
 mod score;
 mod search;
