@@ -112,14 +112,24 @@ begun=$(date +%s.%N)
 search >first.json 2>first.log &
 first=$!
 wait_for 1
-# A job that has just begun to run on the second node.
-until api /api/jobs/ | "$work/venv/bin/python" -c '
-import json, sys, time
-for job in json.load(sys.stdin):
-    on_second = "127.0.0.3" in (job["driver_agent_http_address"] or "")
-    if on_second and job["status"] == "RUNNING" and time.time() - job["start_time"] / 1e3 < 5:
-        sys.exit(0)
-sys.exit(1)'; do sleep 0.2; done
+# Until a job begins to run on the second node.
+inside "$work/venv/bin/python" - "$work/token" <<'BEGUN'
+import json, sys, time, urllib.request
+
+token = open(sys.argv[1]).read()
+url = "http://127.0.0.1:8265/api/jobs/"
+request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"})
+known = None
+while known is None or known >= running:
+    running = {
+        job["submission_id"]
+        for job in json.load(urllib.request.urlopen(request, timeout=60))
+        if job["status"] == "RUNNING" and "127.0.0.3" in (job["driver_agent_http_address"] or "")
+    }
+    known = running if known is None else known & running
+    time.sleep(0.1)
+BEGUN
+sleep 1
 say "the second node is killed in the middle of a trial, $(finished) trials complete"
 kill -9 $(below "$second") 2>/dev/null || true
 until grep -q '"event":"lose"' s.study; do sleep 0.5; done

@@ -24,8 +24,8 @@ use limbeck_train::folder::RunFolder;
 use limbeck_train::observer::Observer;
 use serde_json::{Value, json};
 
-use crate::commands::models::resolve;
 use crate::cli::length_search::{LengthSearchArgs, Objective};
+use crate::commands::models::resolve;
 use crate::console::Console;
 use crate::evolution::Gene;
 use crate::exit::{self, Ending, InputError};

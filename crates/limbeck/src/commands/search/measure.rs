@@ -13,7 +13,6 @@ use limbeck_runtime::Asked;
 use limbeck_train::evaluation::EvaluationSet;
 use limbeck_train::ranks::Ranks;
 
-use crate::commands::models::resolve;
 use crate::cli::lengths::{LengthArgs, Lengths};
 use crate::commands::answer;
 use crate::commands::models::resolve;

@@ -14,6 +14,7 @@ use super::objective::Objective;
 use super::trial::{LEAST_CURVES, here};
 use crate::cli::search::{LimitArgs, PlaceArgs, TrialArgs};
 use crate::commands::search::folder_of;
+use crate::config::recipe::Recipe;
 use crate::console;
 use crate::exit::{self, Ending, InputError};
 use crate::interrupt;
@@ -60,7 +61,8 @@ pub fn package(
     let mut entries =
         vec![Entry::File(own, PROGRAM.to_owned()), Entry::Text(STUDY.to_owned(), study)];
     if let Objective::Recipe { path, .. } = objective {
-        entries.push(Entry::File(path.clone(), RECIPE.to_owned()));
+        let recipe = toml::to_string(&Recipe::read(path)?.to_toml())?;
+        entries.push(Entry::Text(RECIPE.to_owned(), recipe));
     }
     for path in &place.ship {
         entries.extend(Entry::below(path).map_err(wrong)?);

@@ -13,8 +13,8 @@ use limbeck_runtime::folder::text_length;
 use limbeck_train::evaluation::TextEvaluationSet;
 
 use super::report_missing;
-use crate::commands::models::resolve;
 use crate::cli::lengths::LengthArgs;
+use crate::commands::models::resolve;
 use crate::config::{Layer, RunConfig, Task};
 use crate::console::Console;
 use crate::exit::InputError;
