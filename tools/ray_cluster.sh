@@ -15,7 +15,7 @@ limbeck=$(realpath "${1:-$target/release/limbeck}")
 work=${2:-$target/ray}
 mkdir -p "$work"
 work=$(realpath "$work")
-trials=${TRIALS:-8}
+trials=${TRIALS:-10}
 space=limbeck-ray-$$
 
 [[ $EUID -eq 0 ]] && ip netns add "$space" 2>/dev/null || {

@@ -79,7 +79,8 @@ impl Recipe {
             toml::Value::Table(table)
         };
         if !self.stages.is_empty() {
-            table.insert("stage".into(), self.stages.iter().map(stage).collect());
+            let stages: Vec<toml::Value> = self.stages.iter().map(stage).collect();
+            table.insert("stage".into(), stages.into());
         }
         table
     }
