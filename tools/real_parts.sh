@@ -142,6 +142,8 @@ resident() {
 if has TensorBoard tensorboard; then tensorboard; fi
 if has "ONNX Runtime" onnx onnxruntime transformers; then onnx; fi
 if [[ ${LIMBECK_MPI:-} ]]; then mpi; fi
+# A minute of sixteen processes, a few of which are killed: only where it is asked for.
+if [[ ${LIMBECK_RAY:-} ]]; then tools/ray_cluster.sh "$limbeck" "$work/ray"; fi
 
 start_server
 trap 'kill "$server" 2>/dev/null || true' EXIT

@@ -78,15 +78,6 @@ pub enum ModelError {
         reason: String,
     },
 
-    /// Neither a folder nor a model in the Hugging Face cache.
-    #[error("no model `{id}`: {reason}")]
-    NotFound {
-        /// What was asked for.
-        id: String,
-        /// Where it was looked for, and what to do.
-        reason: String,
-    },
-
     /// Layers or heads were asked for that the model does not have.
     #[error("{0}")]
     Selection(String),

@@ -17,7 +17,7 @@ const LOCK: &str = ".lock";
 pub const ACCOUNT: &str = "sparsity.json";
 
 /// What a run leaves in its folder, all of which `overwrite` takes away.
-const OWN_FILES: [&str; 21] = [
+const OWN_FILES: &[&str] = &[
     RECORD,
     "config.json",
     "model.safetensors",
@@ -32,6 +32,7 @@ const OWN_FILES: [&str; 21] = [
     "null_odds.json",
     "predictions.tsv",
     "train.jsonl",
+    "tracking.json",
     "errors.json",
     "report.html",
     "run.toml",
@@ -40,7 +41,7 @@ const OWN_FILES: [&str; 21] = [
     "front.json",
     ACCOUNT,
 ];
-const OWN_FOLDERS: [&str; 3] = ["checkpoint", "last", "tensorboard"];
+const OWN_FOLDERS: &[&str] = &["checkpoint", "last", "tensorboard"];
 
 /// `run.json`: what the folder was made for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -120,7 +121,7 @@ impl RunFolder {
         let (record, found) = match earlier {
             None => (record, Found::Fresh),
             Some(None) => {
-                let mut own = OWN_FILES.iter().chain(&OWN_FOLDERS);
+                let mut own = OWN_FILES.iter().chain(OWN_FOLDERS);
                 if let Some(name) = own.find(|name| path.join(name).exists()) {
                     return refuse(
                         path,

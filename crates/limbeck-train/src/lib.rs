@@ -18,7 +18,7 @@
 //! - [`run`]: the loop over steps; [`observer`]: what it tells while it runs
 //! - [`folder`] and [`checkpoint`]: the output folder, exact resume
 //! - [`ranks`]: several processes that train one model together
-//! - [`trackers`]: `train.jsonl` and TensorBoard
+//! - [`trackers`]: `train.jsonl`, TensorBoard, and MLflow, which follows the former
 
 pub mod checkpoint;
 mod error;

@@ -52,6 +52,8 @@ pub struct Run<'a> {
     pub ranks: Ranks,
     /// What `limbeck.json` will say beside the metrics.
     pub notes: Limbeck,
+    /// Whether TensorBoard's event files are written.
+    pub tensorboard: bool,
 }
 
 /// How a run ended.
@@ -134,7 +136,7 @@ impl Run<'_> {
                         .into(),
                 });
             }
-            trackers = self::trackers(folder.path(), resumed.as_ref())?;
+            trackers = self::trackers(folder.path(), resumed.as_ref(), self.tensorboard)?;
         }
         let mut progress = resumed.unwrap_or(Progress { inputs, ..Progress::default() });
         begin_together(&mut learner, &mut progress)?;
@@ -190,15 +192,23 @@ fn begin_together(learner: &mut Learner, progress: &mut Progress) -> Result<()> 
 }
 
 /// Opens the trackers of a run: anew, or after the step where it goes on.
-fn trackers(folder: &std::path::Path, resumed: Option<&Progress>) -> Result<Trackers> {
+fn trackers(
+    folder: &std::path::Path,
+    resumed: Option<&Progress>,
+    tensorboard: bool,
+) -> Result<Trackers> {
     let path = folder.join("train.jsonl");
     let step = resumed.map_or(0, |progress| progress.step);
     let lines = match resumed {
         None => JsonlTracker::create(&path)?,
         Some(progress) => JsonlTracker::resume(&path, step as u64, progress.evaluated_at == step)?,
     };
-    let board = TensorBoardTracker::create(&folder.join("tensorboard"), step as u64)?;
-    Ok(Trackers(vec![Box::new(lines), Box::new(board)]))
+    let mut trackers = Trackers(vec![Box::new(lines)]);
+    if tensorboard {
+        let board = TensorBoardTracker::create(&folder.join("tensorboard"), step as u64)?;
+        trackers.0.push(Box::new(board));
+    }
+    Ok(trackers)
 }
 
 struct Loop<'a> {

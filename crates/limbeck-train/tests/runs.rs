@@ -92,6 +92,7 @@ impl World {
             folder: Some(&mut folder),
             ranks: Ranks::alone(),
             notes: Default::default(),
+            tensorboard: true,
         }
         .execute(observer)
     }

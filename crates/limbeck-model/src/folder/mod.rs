@@ -9,7 +9,6 @@
 //! Files are written aside, synced and renamed, so a reader sees the old or the new one.
 //!
 //! # Layout
-//! - `hub`: from a folder or model id to a folder.
 //! - `load`, `save`: [`Model`](crate::Model) from and to a folder.
 //! - `quantized`: folders whose linear weights take one byte a value.
 //! - `sparse`: folders whose sparse matrices lack their zeros.
@@ -19,7 +18,6 @@
 //! - `notes`: `limbeck.json`; `plans`: the length plans in it.
 
 pub(crate) mod aside;
-mod hub;
 mod load;
 mod names;
 mod notes;
@@ -37,7 +35,6 @@ use serde::de::DeserializeOwned;
 
 use crate::error::{ModelError, Result};
 
-pub use hub::resolve;
 pub use load::{DEFAULT_SEED, LoadReport};
 pub use notes::{Limbeck, NOTES_FILE};
 pub use plans::{NamedPlan, NamedPlans};

@@ -10,11 +10,13 @@
 //! # Layout
 //! - `words`: a command line to its words, values in their places.
 //! - [`supervise`]: one attempt at one trial, from its start to its outcome.
+//! - [`ray`]: the same as a job of a Ray cluster.
 //! - `group`: the processes of a group, their memory, signals.
 //! - [`coordinate`]: many trials side by side.
 
 mod coordinate;
 mod group;
+pub mod ray;
 mod supervise;
 mod words;
 

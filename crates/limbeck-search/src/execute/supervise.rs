@@ -42,6 +42,8 @@ pub struct Job {
     pub lease: f64,
     /// When it is ended early.
     pub stopping: Option<Rule>,
+    /// Whether what the command writes is written to standard output as well.
+    pub echo: bool,
 }
 
 /// What a trial may take.
@@ -62,6 +64,8 @@ pub enum Attempt {
     Recorded(Outcome),
     /// It ended, but the trial had gone to somebody else.
     Refused,
+    /// The machine that ran it is gone, for this reason.
+    Lost(String),
 }
 
 /// Takes a trial, runs the job that `job` makes of it, and writes its outcome to the study.
@@ -129,18 +133,22 @@ fn begin(job: &Job) -> Result<(Child, Receiver<String>), String> {
         .map_err(|error| format!("{program}: {error}"))?;
     let (sender, lines) = channel();
     if let Some(output) = child.stdout.take() {
-        thread::spawn(move || forward(output, log, &sender));
+        let echo = job.echo;
+        thread::spawn(move || forward(output, log, &sender, echo));
     }
     Ok((child, lines))
 }
 
 /// Sends every line of output on, after keeping it.
-fn forward(output: ChildStdout, mut log: File, lines: &Sender<String>) {
+fn forward(output: ChildStdout, mut log: File, lines: &Sender<String>, echo: bool) {
     let mut output = BufReader::new(output);
     let mut line = Vec::new();
     while let Ok(1..) = output.read_until(b'\n', &mut line) {
         // A full disk must not stop the trial: its metrics go to the study.
         let _ = log.write_all(&line);
+        if echo {
+            let _ = std::io::stdout().write_all(&line);
+        }
         let text = String::from_utf8_lossy(&line[..line.len().min(LONGEST_LINE)]);
         if !text.trim().is_empty() && lines.send(text.trim().to_owned()).is_err() {
             return;
@@ -218,16 +226,9 @@ impl Watch<'_> {
             self.last = line;
             let Some(report) = report else { continue };
             if self.study.report(self.number, self.attempt, report)?
-                && let Some(rule) = self.job.stopping
-                && let Some(reason) = rule.verdict(self.study, self.number)
+                && let Some(outcome) = verdict(self.study, self.number, self.job.stopping)
             {
-                let reports = self.study.trials().get(self.number).map(|trial| &trial.reports);
-                let metrics =
-                    reports.into_iter().flatten().fold(Metrics::new(), |mut all, report| {
-                        all.extend(report.metrics.clone());
-                        all
-                    });
-                return Ok(Some(Outcome::Stopped { reason, metrics }));
+                return Ok(Some(outcome));
             }
         }
         Ok(None)
@@ -290,16 +291,32 @@ impl Watch<'_> {
     fn with_last(&self, reason: String) -> String {
         let kept = fs::read(self.job.folder.join("output.log")).unwrap_or_default();
         let tail = String::from_utf8_lossy(&kept[kept.len().saturating_sub(4096)..]).into_owned();
-        let last = tail.lines().rfind(|line| !line.trim().is_empty()).map(str::trim);
-        match last {
-            Some(last) => format!("{reason}: {}", last.chars().take(300).collect::<String>()),
+        match last_of(&tail) {
+            Some(last) => format!("{reason}: {last}"),
             None => reason,
         }
     }
 }
 
+/// The beginning of the last line that says something.
+pub(super) fn last_of(log: &str) -> Option<String> {
+    let last = log.lines().rfind(|line| !line.trim().is_empty())?;
+    Some(last.trim().chars().take(300).collect())
+}
+
+/// The end of a trial whose reports show that it cannot reach the front, if the rule says so.
+pub(super) fn verdict(study: &Study, number: usize, rule: Option<Rule>) -> Option<Outcome> {
+    let reason = rule?.verdict(study, number)?;
+    let reports = study.trials().get(number).map(|trial| &trial.reports);
+    let metrics = reports.into_iter().flatten().fold(Metrics::new(), |mut all, report| {
+        all.extend(report.metrics.clone());
+        all
+    });
+    Some(Outcome::Stopped { reason, metrics })
+}
+
 /// `{"step": 3, "metric": 1.5, ...}` is what a trial says on its way.
-fn report(line: &str) -> Option<Report> {
+pub(super) fn report(line: &str) -> Option<Report> {
     let Value::Object(mut object) = serde_json::from_str(line).ok()? else { return None };
     let step = object.remove("step")?.as_f64()?;
     let numbers = object.into_iter().filter_map(|(name, value)| Some((name, value.as_f64()?)));

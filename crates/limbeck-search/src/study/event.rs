@@ -76,6 +76,7 @@ pub(super) fn apply(trials: &mut Vec<Trial>, event: Event) -> Result<(), String>
             }
             trial.state = State::Running;
             trial.attempts = attempt;
+            trial.job.clone_from(&worker.job);
             trial.worker = Some(worker);
             (trial.started, trial.seen) = (Some(time), time);
             trial.reports.clear();
@@ -102,7 +103,7 @@ pub(super) fn apply(trials: &mut Vec<Trial>, event: Event) -> Result<(), String>
         }
         Event::Release { attempt, time, .. } => {
             let trial = end(trial, attempt, State::Suggested, time)?;
-            trial.ended = None;
+            (trial.ended, trial.job) = (None, None);
         }
         Event::Lose { attempt, reason, retry, time, .. } => {
             let state = if retry { State::Suggested } else { State::Lost };

@@ -58,6 +58,11 @@ impl Description {
         Ok(Self { space, metrics, written })
     }
 
+    /// The table that [`from_toml`](Self::from_toml) read.
+    pub fn to_toml(&self) -> &toml::Table {
+        &self.written
+    }
+
     /// The keys that [`from_toml`](Self::from_toml) reads.
     pub const KEYS: [&str; 3] = ["parameters", "constraints", "metrics"];
 }
@@ -256,6 +261,25 @@ impl Study {
             }
             Outcome::Released => Event::Release { trial, attempt, time },
         };
+        self.of_attempt(true, trial, attempt, event)
+    }
+
+    /// Takes a trial from an attempt whose machine is gone, as the policy says; false as for
+    /// [`finish`](Self::finish).
+    ///
+    /// # Errors
+    /// When there is no such trial or the file cannot be written.
+    pub fn lose(
+        &mut self,
+        trial: usize,
+        attempt: usize,
+        reason: &str,
+        policy: LossPolicy,
+    ) -> Result<bool> {
+        self.refresh()?;
+        let retry = find(&self.trials, trial)?.losses < policy.retries;
+        let reason = reason.to_owned();
+        let event = Event::Lose { trial, attempt, reason, retry, time: now() };
         self.of_attempt(true, trial, attempt, event)
     }
 

@@ -130,6 +130,8 @@ pub struct Trial {
     pub losses: usize,
     /// Its worker, while one has it.
     pub worker: Option<Worker>,
+    /// The job of a cluster that its newest worker followed, unless the worker gave it back.
+    pub job: Option<String>,
     /// The last sign of life, seconds since 1970.
     pub seen: f64,
     /// When the newest attempt began.
@@ -156,6 +158,7 @@ impl Trial {
             attempts: 0,
             losses: 0,
             worker: None,
+            job: None,
             seen: 0.0,
             started: None,
             ended: None,

@@ -20,6 +20,9 @@ pub struct Worker {
     /// Seconds without a sign of life after which it counts as vanished.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lease: Option<f64>,
+    /// The job of a cluster that runs the trial, which the worker only follows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job: Option<String>,
 }
 
 /// A process that no later one can be taken for.
@@ -31,6 +34,9 @@ pub struct Process {
     pub born: u64,
 }
 
+/// Seconds of silence after which who follows a job from another machine has vanished.
+const LEASE_OF_FOLLOWER: f64 = 900.0;
+
 impl Worker {
     /// This process.
     pub fn this(lease: f64) -> Self {
@@ -38,12 +44,18 @@ impl Worker {
         let process = Some(Process { id, born: born(id).unwrap_or(0) });
         let host = fs::read_to_string("/proc/sys/kernel/hostname").ok();
         let host = host.map(|name| name.trim().to_owned());
-        Self { machine: machine(), host, process, lease: Some(lease) }
+        Self { machine: machine(), host, process, lease: Some(lease), job: None }
+    }
+
+    /// This process, which follows the job of this id. It gives a sign of life a few times a
+    /// minute, or less often while the cluster hangs.
+    pub fn of_job(id: &str) -> Self {
+        Self { job: Some(id.to_owned()), ..Self::this(LEASE_OF_FOLLOWER) }
     }
 
     /// A program elsewhere that asked for a trial and will tell what came of it.
     pub fn elsewhere(lease: Option<f64>) -> Self {
-        Self { machine: None, host: None, process: None, lease }
+        Self { machine: None, host: None, process: None, lease, job: None }
     }
 
     /// Whether it is a process of this system whose end can be seen.

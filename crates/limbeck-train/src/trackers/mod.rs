@@ -6,7 +6,13 @@
 //! at a step opens its trackers with that step: what was reported later is taken
 //! back, because the run will report it again.
 
+//!
+//! Machines that are told of a run are no trackers of it: they follow `train.jsonl`
+//! ([`follow`]), so that the run does not depend on them.
+
+pub mod follow;
 mod jsonl;
+pub mod mlflow;
 mod tensorboard;
 
 use std::path::{Path, PathBuf};

@@ -19,7 +19,7 @@ use super::settings::{Predicting, Settings};
   limbeck predict --model sentiment --task sst2 --data test.tsv --out predictions
   limbeck predict --model student --data questions.json --json")]
 pub struct PredictArgs {
-    /// Model folder, or model id in the Hugging Face cache
+    /// Model folder, or id of a model of the Hugging Face Hub
     #[arg(long, value_name = "MODEL")]
     pub model: String,
     /// Questions in SQuAD form, or texts in the form of the task
@@ -90,7 +90,7 @@ pub struct ScoreArgs {
   limbeck answer --model student --question 'Who wrote it?' --context-file page.txt --json
   limbeck answer --model student < questions.jsonl > answers.jsonl")]
 pub struct AnswerArgs {
-    /// Model folder, or model id in the Hugging Face cache
+    /// Model folder, or id of a model of the Hugging Face Hub
     #[arg(long, value_name = "MODEL")]
     pub model: String,
     /// The question

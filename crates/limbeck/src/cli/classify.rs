@@ -20,7 +20,7 @@ use super::lengths::LengthArgs;
   limbeck classify --model sentiment --text 'A film that stays with you.' --budget 0.5
   limbeck classify --model sentiment < texts.jsonl > labels.jsonl")]
 pub struct ClassifyArgs {
-    /// Model folder, or model id in the Hugging Face cache
+    /// Model folder, or id of a model of the Hugging Face Hub
     #[arg(long, value_name = "MODEL")]
     pub model: String,
     /// The text

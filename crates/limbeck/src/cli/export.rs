@@ -23,7 +23,7 @@ use clap::{Args, ValueEnum};
   limbeck export --model student --format onnx --out student-onnx
   limbeck export --model sparse-student --format sparse --out small")]
 pub struct ExportArgs {
-    /// Model folder, or model id in the Hugging Face cache
+    /// Model folder, or id of a model of the Hugging Face Hub
     #[arg(long, value_name = "MODEL")]
     pub model: String,
     /// Folder to write, new or empty

@@ -64,7 +64,7 @@ pub struct LengthSearchArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Teacher")]
 pub struct ReferenceArgs {
-    /// Model to score and show beside the plans; folder, or id in the Hugging Face cache
+    /// Model to score and show beside the plans; folder, or id on the Hugging Face Hub
     #[arg(long, value_name = "MODEL", conflicts_with = "teacher_score")]
     pub teacher: Option<String>,
     /// The teacher's score, where it is known: F1 in per cent, or the metric of a task of texts

@@ -12,7 +12,7 @@ use super::lengths::LengthArgs;
   limbeck inspect --model student
   limbeck inspect --model student --length 128 --json")]
 pub struct InspectArgs {
-    /// Model folder, or model id in the Hugging Face cache
+    /// Model folder, or id of a model of the Hugging Face Hub
     #[arg(long, value_name = "MODEL")]
     pub model: String,
     /// Count multiply-adds for an input of this many tokens
@@ -39,7 +39,7 @@ pub enum BenchCommand {
   limbeck bench train --model minilm --data train.json --profile --sparsity 0.8
   limbeck bench train --model minilm --data train.json --teacher teacher")]
 pub struct BenchTrainArgs {
-    /// Model folder, or model id in the Hugging Face cache
+    /// Model folder, or id of a model of the Hugging Face Hub
     #[arg(long, value_name = "MODEL")]
     pub model: String,
     /// Questions with answers, in SQuAD form
@@ -73,7 +73,7 @@ pub struct BenchTrainArgs {
   limbeck bench sweep --model minilm
   limbeck bench sweep --model minilm --lengths 128,384 --batch-sizes 1,8,32 --json")]
 pub struct BenchSweepArgs {
-    /// Model folder, or model id in the Hugging Face cache
+    /// Model folder, or id of a model of the Hugging Face Hub
     #[arg(long, value_name = "MODEL")]
     pub model: String,
     /// Tokens in each sequence; without it 64, 128, 256, 384 and 512, as far as the model reaches
@@ -94,7 +94,7 @@ pub struct BenchSweepArgs {
   limbeck bench features --model minilm --data train.json
   limbeck bench features --model minilm --data train.json --threads 1 --json")]
 pub struct BenchFeaturesArgs {
-    /// Model folder, or model id in the Hugging Face cache
+    /// Model folder, or id of a model of the Hugging Face Hub
     #[arg(long, value_name = "MODEL")]
     pub model: String,
     /// Questions with answers, in SQuAD form
@@ -110,7 +110,7 @@ pub struct BenchFeaturesArgs {
   limbeck bench answer --model student --data dev.json --batch-size 64
   limbeck bench answer --model student --data dev.json --lengths 0.9,0.7,0.5")]
 pub struct BenchAnswerArgs {
-    /// Model folder, or model id in the Hugging Face cache
+    /// Model folder, or id of a model of the Hugging Face Hub
     #[arg(long, value_name = "MODEL")]
     pub model: String,
     /// Questions in SQuAD form

@@ -24,7 +24,7 @@ use super::settings::{Pruning, Settings};
   limbeck distill --task squad --student pruned --teacher teacher --train train.json \\
       --dev dev.json --out student")]
 pub struct PruneArgs {
-    /// Model folder, or model id in the Hugging Face cache
+    /// Model folder, or id of a model of the Hugging Face Hub
     #[arg(long, value_name = "MODEL")]
     pub model: String,
     /// Folder to write, new or empty

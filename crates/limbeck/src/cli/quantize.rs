@@ -16,7 +16,7 @@ use clap::Args;
   limbeck quantize --model student --out student-int8
   limbeck bench answer --model student-int8 --data dev.json")]
 pub struct QuantizeArgs {
-    /// Model folder, or model id in the Hugging Face cache
+    /// Model folder, or id of a model of the Hugging Face Hub
     #[arg(long, value_name = "MODEL")]
     pub model: String,
     /// Folder to write, new or empty

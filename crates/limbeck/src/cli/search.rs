@@ -25,6 +25,8 @@ use limbeck_search::samplers::SamplerKind;
   limbeck search --space space.toml --study s.study --trials 100 --parallel 4 \\
       --command 'python train.py --lr {lr} --layers {layers}'
   limbeck search --space recipes/sigopt-multimetric-small.toml --study sigopt.study
+  limbeck search --space space.toml --study s.study --trials 100 --parallel 8 \\
+      --on ray=http://head:8265 --trial-cpus 2 --recipe recipe.toml --ship data --ship teacher
   limbeck search --space space.toml --study s.study --sampler motpe --trials 60 \\
       --recipe recipes/distilbert-squared-small.toml --set train.epochs=1
   limbeck search --space lengths.toml --study l.study --trials 50 --model student --data dev.json")]
@@ -53,6 +55,9 @@ pub struct SearchArgs {
     /// What a trial may take.
     #[command(flatten)]
     pub limits: LimitArgs,
+    /// Where it does that.
+    #[command(flatten)]
+    pub place: PlaceArgs,
     /// How often a trial goes to another worker after its own vanished
     #[arg(long, value_name = "N", default_value_t = 2)]
     pub retries: usize,
@@ -98,6 +103,29 @@ pub struct LimitArgs {
     /// Seconds without a sign of life after which a worker on another machine has vanished
     #[arg(long, value_name = "SECONDS", default_value_t = 120.0, value_parser = positive)]
     pub lease: f64,
+}
+
+/// Where trials run.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Where trials run")]
+pub struct PlaceArgs {
+    /// Run each trial as a job of a Ray cluster instead of here: the address of its dashboard, as
+    /// in ray=http://HOST:8265; RAY_AUTH_TOKEN holds the token that it may want
+    #[arg(long, value_name = "PLACE", value_parser = ray_address)]
+    pub on: Option<String>,
+    /// Processors that a job reserves
+    #[arg(long, value_name = "N", default_value_t = 1.0, value_parser = positive)]
+    pub trial_cpus: f64,
+    /// Graphics processors that a job reserves, for commands that use them
+    #[arg(long, value_name = "N", value_parser = positive)]
+    pub trial_gpus: Option<f64>,
+    /// Memory that a job reserves, such as 4G or 500M
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub trial_memory: Option<u64>,
+    /// A file or folder below the current one that goes along with the jobs; several are possible.
+    /// This program and the recipe always do; what an absolute path names must be on every node
+    #[arg(long, value_name = "PATH", requires = "on")]
+    pub ship: Vec<PathBuf>,
 }
 
 /// What suggests trials.
@@ -274,6 +302,27 @@ pub struct TrialArgs {
     /// What it may take.
     #[command(flatten)]
     pub limits: LimitArgs,
+    /// Where it does that.
+    #[command(flatten)]
+    pub place: PlaceArgs,
+    /// The files of the jobs, packed
+    #[arg(long, hide = true, value_name = "FILE", requires = "on")]
+    pub package: Option<PathBuf>,
+    /// How often the trial may be lost
+    #[arg(long, hide = true, value_name = "N", default_value_t = 2)]
+    pub retries: usize,
+    /// Run a trial as this job, and tell the outcome in the last line of output
+    #[arg(long, hide = true, value_name = "ID", requires_all = ["number", "params", "space"])]
+    pub job: Option<String>,
+    /// The number of the job's trial
+    #[arg(long, hide = true, value_name = "N")]
+    pub number: Option<usize>,
+    /// Its values
+    #[arg(long, hide = true, value_name = "JSON")]
+    pub params: Option<String>,
+    /// Its space and metrics
+    #[arg(long, hide = true, value_name = "FILE")]
+    pub space: Option<PathBuf>,
     /// The length plan at which --model is measured
     #[arg(long, value_name = "N,...", value_delimiter = ',', conflicts_with = "study")]
     pub lengths: Option<Vec<f64>>,
@@ -294,6 +343,11 @@ fn positive(text: &str) -> Result<f64, String> {
         Ok(x) if x > 0.0 && x.is_finite() => Ok(x),
         _ => Err("expected a number above 0".to_owned()),
     }
+}
+
+fn ray_address(text: &str) -> Result<String, String> {
+    let address = text.strip_prefix("ray=").filter(|address| address.contains("://"));
+    address.map(str::to_owned).ok_or("expected ray=http://HOST:8265".to_owned())
 }
 
 fn share(text: &str) -> Result<f64, String> {

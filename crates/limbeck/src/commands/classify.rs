@@ -2,7 +2,6 @@
 
 use anyhow::Result;
 use limbeck_model::ProblemType;
-use limbeck_model::folder::resolve;
 use limbeck_runtime::{Classified, Classifier, Label, OpenClassifier, Text};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -11,6 +10,7 @@ use super::stream::answer_lines;
 use super::subject::report_missing;
 use super::subject::texts::{check_text_length, with_lengths};
 use crate::cli::classify::ClassifyArgs;
+use crate::commands::models::resolve;
 use crate::console::{Console, columns};
 use crate::exit::{Ending, one_line};
 

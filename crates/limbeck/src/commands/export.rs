@@ -6,13 +6,14 @@ use std::path::Path;
 
 use anyhow::Result;
 use limbeck_data::Tokenizer;
-use limbeck_model::folder::{Limbeck, resolve};
+use limbeck_model::folder::Limbeck;
 use limbeck_model::onnx::ONNX_FILE;
 use limbeck_model::{Model, ModelError, student};
 use serde_json::json;
 
 use super::subject;
 use crate::cli::export::{ExportArgs, ExportFormat};
+use crate::commands::models::resolve;
 use crate::console::Console;
 use crate::exit::{Ending, InputError};
 

@@ -2,10 +2,10 @@
 
 use anyhow::Result;
 use limbeck_model::Model;
-use limbeck_model::folder::resolve;
 use limbeck_model::inspect::{HeadInspection, Inspection};
 
 use crate::cli::measuring::InspectArgs;
+use crate::commands::models::resolve;
 use crate::console::{Console, columns};
 use crate::exit::{Ending, one_line};
 

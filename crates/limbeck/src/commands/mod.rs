@@ -11,6 +11,8 @@
 //! - [`demo`]: a teacher and two students on questions of its own.
 //! - [`lengths`]: the search for length plans.
 //! - [`mod@search`]: `search` and `trial`; [`study`]: what is done with a study.
+//! - [`tracking`]: who is told of a run.
+//! - [`models`]: from what a user names to a model's folder.
 //! - [`stream`]: lines of JSON answered one by one, for `answer` and `classify`.
 //! - [`subject`]: the model that a command runs, with the options that belong to it.
 
@@ -23,6 +25,7 @@ mod evaluate;
 mod export;
 mod inspect;
 mod lengths;
+mod models;
 mod objective;
 mod prune;
 mod quantize;
@@ -34,6 +37,7 @@ mod serve;
 mod stream;
 mod study;
 mod subject;
+mod tracking;
 mod train;
 mod train_report;
 
@@ -51,6 +55,7 @@ pub fn run(cli: Cli) -> Result<Ending> {
     let threads = global.threads.map_or_else(|| part.threads(), usize::from);
     limbeck_kernels::threads::configure(threads);
     limbeck_data::configure_threads(threads);
+    models::configure(global.quiet);
     let console = Console { json: global.json, quiet: global.quiet, reports: false };
     match command {
         Command::Run(args) => run::recipes(&args, &part, console),

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use limbeck_data::{Examples, Tokenizer};
-use limbeck_model::folder::resolve;
 use limbeck_model::{Head, Model, ModelConfig};
 use limbeck_runtime::folder::check_vocabulary;
 use limbeck_train::losses::{HardLoss, Intermediate, SoftLoss, Weighted};
@@ -16,6 +15,7 @@ use limbeck_train::teacher::{self, TeacherLogits};
 
 use super::subject::{READ_AS_FLOATS, check_length};
 use super::train::last_or_only;
+use crate::commands::models::resolve;
 use crate::config::RunConfig;
 use crate::exit::InputError;
 use crate::progress::Progress;

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use limbeck_data::{Examples, Tokenizer};
-use limbeck_model::folder::{Limbeck, NamedPlans, resolve};
+use limbeck_model::folder::{Limbeck, NamedPlans};
 use limbeck_model::{Model, inspect, student};
 use limbeck_runtime::folder::check_vocabulary;
 use limbeck_train::importance::select::{evenly, largest, largest_of_all};
@@ -21,6 +21,7 @@ use super::export::make_room;
 use super::inspect::grouped;
 use super::subject::{READ_AS_FLOATS, report_missing};
 use crate::cli::prune::{LayerChoice, Measure, PruneArgs};
+use crate::commands::models::resolve;
 use crate::console::{Console, columns};
 use crate::exit::{Ending, InputError};
 use crate::interrupt;

@@ -5,11 +5,12 @@ use std::path::Path;
 use anyhow::Result;
 use limbeck_data::Tokenizer;
 use limbeck_model::Model;
-use limbeck_model::folder::{Limbeck, WEIGHTS_FILE, resolve};
+use limbeck_model::folder::{Limbeck, WEIGHTS_FILE};
 use serde_json::{Value, json};
 
 use super::export::make_room;
 use crate::cli::quantize::QuantizeArgs;
+use crate::commands::models::resolve;
 use crate::console::Console;
 use crate::exit::{Ending, InputError};
 

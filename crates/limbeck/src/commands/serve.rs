@@ -4,7 +4,6 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Result;
-use limbeck_model::folder::resolve;
 use limbeck_model::{HeadKind, ModelConfig};
 use limbeck_runtime::OpenClassifier;
 use limbeck_serve::{ApiKey, ServeOptions, Server, Skill, Student, Students};
@@ -12,6 +11,7 @@ use serde_json::json;
 
 use super::subject::{Subject, report_missing};
 use crate::cli::serve::{LogFormat, ServeArgs};
+use crate::commands::models::resolve;
 use crate::config::Task;
 use crate::console::Console;
 use crate::exit::{Ending, InputError};

@@ -10,12 +10,13 @@ use std::path::Path;
 
 use anyhow::Result;
 use limbeck_data::{DecodeOptions, FeatureOptions, SquadData, Tokenizer};
-use limbeck_model::folder::{NamedPlans, resolve};
+use limbeck_model::folder::NamedPlans;
 use limbeck_model::inference::InferenceModel;
 use limbeck_model::{HeadKind, LoadReport, ModelConfig};
 use limbeck_runtime::OpenModel;
 
 use crate::cli::lengths::LengthArgs;
+use crate::commands::models::resolve;
 use crate::config::{EvalSection, Layer, RunConfig, Task};
 use crate::console::Console;
 use crate::exit::InputError;

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use limbeck_data::metrics::Metrics;
 use limbeck_data::{Examples, Tokenizer, files};
-use limbeck_model::folder::{Limbeck, resolve};
+use limbeck_model::folder::Limbeck;
 use limbeck_model::{Activation, Head, Model, ModelConfig, student};
 use limbeck_runtime::folder::check_vocabulary;
 use limbeck_train::evaluation::DevelopmentSet;
@@ -20,12 +20,15 @@ use limbeck_train::folder::{self, Found, RunFolder};
 use limbeck_train::observer::Observer;
 use limbeck_train::run::{Outcome, Run, total_steps};
 use limbeck_train::sparsity::Sparsity;
+use limbeck_train::trackers::follow::Ending;
 use serde::Serialize;
 use serde_json::Value;
 
 use super::objective::{self, Student, Teachers};
 use super::subject::{READ_AS_FLOATS, check_length};
+use super::tracking::Tracking;
 use super::train_report;
+use crate::commands::models::resolve;
 use crate::config::{ModelSection, RunConfig};
 use crate::console::Console;
 use crate::exit::{self, InputError};
@@ -68,6 +71,11 @@ struct Lesson {
 pub fn run(config: &RunConfig, overwrite: bool, part: &Part, console: Console) -> Result<Trained> {
     let out = given(config.output.dir.as_ref(), "output.dir")?.clone();
     let configuration = identity(config)?;
+    // The other processes of a run tell nobody of it.
+    let tracking = match part.leads() {
+        true => Tracking::read(&config.output, &configuration)?,
+        false => Tracking::default(),
+    };
     let console = Console { quiet: console.quiet || !part.leads(), ..console };
     let (mut folder, found) = match part.leads() {
         true => {
@@ -86,6 +94,8 @@ pub fn run(config: &RunConfig, overwrite: bool, part: &Part, console: Console) -
             return Err(InputError::new(what, place, "give --overwrite to train it again").into());
         }
         console.message(&format!("{}: finished already; --overwrite starts afresh", out.display()));
+        // What a service missed when the run ended.
+        tracking.start(&out).finish(Ending::Finished, console);
         let metrics = std::fs::read(out.join("metrics.json")).ok();
         let metrics = metrics.and_then(|bytes| serde_json::from_slice(&bytes).ok());
         return Ok(Trained::Finished(TrainResult { out, steps: None, best_step: None, metrics }));
@@ -132,6 +142,8 @@ pub fn run(config: &RunConfig, overwrite: bool, part: &Part, console: Console) -
         drop(progress);
         return Ok(interrupted(&out, "while the teacher answered", overwrite));
     };
+    let tensorboard = tracking.tensorboard;
+    let told = tracking.start(&out);
     let run = Run {
         model,
         tokenizer: &tokenizer,
@@ -145,13 +157,19 @@ pub fn run(config: &RunConfig, overwrite: bool, part: &Part, console: Console) -
         folder: folder.as_mut(),
         ranks: together.ranks,
         notes: notes(config, configuration)?,
+        tensorboard,
     };
-    let outcome = run.execute(&mut progress)?;
+    let outcome = run.execute(&mut progress);
     drop(progress);
     match outcome {
-        _ if !part.leads() => Ok(Trained::Helped),
-        Outcome::Finished { summary } => {
+        Err(error) => {
+            told.finish(Ending::Failed, console);
+            Err(error.into())
+        }
+        Ok(_) if !part.leads() => Ok(Trained::Helped),
+        Ok(Outcome::Finished { summary }) => {
             train_report::write(&out, config, summary.metrics.as_ref())?;
+            told.finish(Ending::Finished, console);
             Ok(Trained::Finished(TrainResult {
                 out,
                 steps: Some(summary.steps),
@@ -159,7 +177,8 @@ pub fn run(config: &RunConfig, overwrite: bool, part: &Part, console: Console) -
                 metrics: summary.metrics,
             }))
         }
-        Outcome::Interrupted { step, total_steps } => {
+        Ok(Outcome::Interrupted { step, total_steps }) => {
+            told.finish(Ending::Interrupted, console);
             let when = format!("after step {step} of {total_steps}");
             Ok(interrupted(&out, &when, overwrite))
         }

@@ -68,7 +68,7 @@ pub struct RunConfig {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ModelSection {
-    /// A model folder, a model id in the Hugging Face cache, or `stage:NAME`.
+    /// A model folder, the id of a model of the Hugging Face Hub, or `stage:NAME`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
     /// The layers to keep, counted from 0; empty keeps all.
@@ -170,12 +170,24 @@ impl Default for EvalSection {
 }
 
 /// Where the results of a run go.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct OutputSection {
     /// The folder of the results.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dir: Option<PathBuf>,
+    /// What beside `train.jsonl` is told of the run: `tensorboard`, `mlflow=ADDRESS`, `none`.
+    #[serde(deserialize_with = "one_or_many")]
+    pub track: Vec<String>,
+    /// In MLflow, the model that the result becomes a version of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub register_model: Option<String>,
+}
+
+impl Default for OutputSection {
+    fn default() -> Self {
+        Self { dir: None, track: vec!["tensorboard".to_owned()], register_model: None }
+    }
 }
 
 /// A list of strings, or one string alone.

@@ -70,6 +70,21 @@ impl Recipe {
         Ok(own.over(base))
     }
 
+    /// The recipe as one file that extends none.
+    pub fn to_toml(&self) -> toml::Table {
+        let mut table = self.shared.clone().into_table();
+        let stage = |stage: &RecipeStage| {
+            let mut table = toml::Table::from_iter([("name".into(), stage.name.clone().into())]);
+            table.extend(stage.layer.clone().into_table());
+            toml::Value::Table(table)
+        };
+        if !self.stages.is_empty() {
+            let stages: Vec<toml::Value> = self.stages.iter().map(stage).collect();
+            table.insert("stage".into(), stages.into());
+        }
+        table
+    }
+
     /// This recipe with what it does not say itself taken from `base`: stages are merged by their
     /// names, new ones come behind. Where results go is not taken over, so that each recipe has a
     /// folder of its own.
@@ -277,6 +292,17 @@ mod tests {
         assert_eq!(recipe.shared.get("output.dir"), None);
         assert_eq!(recipe.stages[0].layer.get("output.dir"), None);
         assert!(recipe.stages[0].layer.get("train.seed").is_some());
+    }
+
+    #[test]
+    fn as_one_file_it_says_the_same() {
+        let base = "task = 'squad'\n[[stage]]\nname = 'one'\ntrain.epochs = 2.0\n";
+        let own = "extends = 'b.toml'\n[[stage]]\nname = 'two'\nteacher = 'stage:one'\n";
+        let recipe = read(&[("a.toml", own), ("b.toml", base)]).unwrap();
+        let text = toml::to_string(&recipe.to_toml()).unwrap();
+        let again = read(&[("a.toml", &text)]).unwrap();
+        assert_eq!(format!("{again:?}"), format!("{recipe:?}"));
+        assert!(text.contains("stage:one") && !text.contains("extends"), "{text}");
     }
 
     #[test]

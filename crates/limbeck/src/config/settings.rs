@@ -141,6 +141,7 @@ mod tests {
         config.data.cache = Some("c".into());
         config.eval.null_score_diff_threshold = Some(0.0);
         config.output.dir = Some("o".into());
+        config.output.register_model = Some("r".into());
         config
     }
 

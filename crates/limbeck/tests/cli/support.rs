@@ -47,6 +47,7 @@ impl Folder {
     pub fn run_with(&self, args: &[&str], input: &str) -> Outcome {
         let mut child = Command::new(env!("CARGO_BIN_EXE_limbeck"))
             .args(args)
+            .env("HF_HUB_OFFLINE", "1")
             .current_dir(self.path())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

@@ -6,12 +6,12 @@ use anyhow::{Result, bail};
 use limbeck_data::features::{CacheUse, FeatureOptions};
 use limbeck_data::{BuildReport, Features, Purpose, SquadData, Tokenizer};
 use limbeck_model::ModelConfig;
-use limbeck_model::folder::resolve;
 use limbeck_runtime::folder::fit;
 use serde::Serialize;
 
 use super::{memory, peak_rss_bytes};
 use crate::cli::measuring::BenchFeaturesArgs;
+use crate::commands::models::resolve;
 use crate::console::{Console, columns};
 use crate::exit::Ending;
 

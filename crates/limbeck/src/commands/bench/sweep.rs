@@ -7,7 +7,6 @@ use anyhow::Result;
 use limbeck_data::Batch;
 use limbeck_kernels::random::Key;
 use limbeck_kernels::{matmul, profile};
-use limbeck_model::folder::resolve;
 use limbeck_model::{HeadKind, Model, ModelConfig};
 use limbeck_train::learner::{Learner, Portion};
 use limbeck_train::losses::{HardLoss, Weighted};
@@ -17,6 +16,7 @@ use serde::Serialize;
 use super::median;
 use super::train::LEARNING_RATE;
 use crate::cli::measuring::BenchSweepArgs;
+use crate::commands::models::resolve;
 use crate::console::Console;
 use crate::exit::{Ending, InputError};
 

@@ -94,7 +94,10 @@ impl Plan {
         let distilled = RunConfig {
             teacher: vec![self.out.join("teacher").display().to_string()],
             distill: soft,
-            output: OutputSection { dir: Some(self.out.join("distilled")) },
+            output: OutputSection {
+                dir: Some(self.out.join("distilled")),
+                ..OutputSection::default()
+            },
             ..student.clone()
         };
         let [first, second, third] = MODELS;
@@ -138,7 +141,10 @@ impl Plan {
                 logging_steps: steps.div_ceil(80).max(1),
                 ..TrainOptions::default()
             },
-            output: OutputSection { dir: Some(self.out.join(size.name)) },
+            output: OutputSection {
+                dir: Some(self.out.join(size.name)),
+                ..OutputSection::default()
+            },
             ..RunConfig::default()
         }
     }

@@ -20,12 +20,12 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use limbeck_model::folder::resolve;
 use limbeck_train::folder::RunFolder;
 use limbeck_train::observer::Observer;
 use serde_json::{Value, json};
 
 use crate::cli::length_search::{LengthSearchArgs, Objective};
+use crate::commands::models::resolve;
 use crate::console::Console;
 use crate::evolution::Gene;
 use crate::exit::{self, Ending, InputError};

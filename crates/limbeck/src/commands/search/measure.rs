@@ -7,7 +7,6 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use limbeck_data::{Features, Purpose, SquadData};
 use limbeck_model::ModelConfig;
-use limbeck_model::folder::resolve;
 use limbeck_model::inspect::{self, Inspection};
 use limbeck_model::{LengthPlan, Model};
 use limbeck_runtime::Asked;
@@ -16,6 +15,7 @@ use limbeck_train::ranks::Ranks;
 
 use crate::cli::lengths::{LengthArgs, Lengths};
 use crate::commands::answer;
+use crate::commands::models::resolve;
 use crate::commands::subject::Subject;
 use crate::config::{Layer, RunConfig};
 use crate::console::Console;

@@ -5,11 +5,13 @@
 //! - [`objective`]: what a trial does.
 //! - [`trial`]: `limbeck trial`, one of them.
 //! - [`measure`]: a trained model's metrics.
+//! - [`ray`]: trials on a Ray cluster.
 //! - [`watch`]: what is shown while it goes on.
 
 pub mod file;
 mod measure;
 pub mod objective;
+mod ray;
 pub mod trial;
 mod watch;
 
@@ -49,8 +51,18 @@ pub fn run(args: &SearchArgs, console: Console) -> Result<Ending> {
 
     let mut study = Study::open_or_create(&args.study, &file.description)?;
     warm_start(&mut study, &args.warm_start, console)?;
+    if let Some(address) = &args.place.on {
+        let package = ray::package(&objective, &file.description, &args.place)?;
+        ray::bring(address, &package)?;
+        let folder = folder_of(&args.study);
+        let path = package.write(&folder).map_err(|error| anyhow::anyhow!(error))?;
+        worker_flags.extend(ray::flags(&args.place, &path, args.retries));
+    }
     let own = std::env::current_exe().context("cannot find this program's own file")?;
-    let threads = (limbeck_kernels::threads::count() / parallel).max(1);
+    let threads = match args.place.on {
+        Some(_) => 1,
+        None => (limbeck_kernels::threads::count() / parallel).max(1),
+    };
     let worker = |number: usize| {
         let mut command = Command::new(&own);
         command.arg("trial").arg("--study").arg(&args.study);

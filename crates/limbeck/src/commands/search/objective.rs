@@ -94,6 +94,16 @@ impl Objective {
         }
     }
 
+    /// The same with the recipe under another name.
+    #[must_use]
+    pub fn renamed(&self, recipe: &str) -> Self {
+        let mut renamed = self.clone();
+        if let Self::Recipe { path, .. } = &mut renamed {
+            *path = PathBuf::from(recipe);
+        }
+        renamed
+    }
+
     /// The flags that name it.
     pub fn flags(&self) -> Vec<String> {
         match self {

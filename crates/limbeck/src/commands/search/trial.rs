@@ -1,6 +1,6 @@
 //! `limbeck trial`: one trial of a study, or a recipe or a model measured here.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use limbeck_search::execute::{Attempt, Job, Limits, supervise};
@@ -8,8 +8,8 @@ use limbeck_search::stopping::Rule;
 use limbeck_search::study::{Outcome, Study};
 use serde_json::json;
 
-use super::measure;
 use super::objective::Objective;
+use super::{measure, ray};
 use crate::cli::search::{LimitArgs, TrialArgs};
 use crate::commands::train;
 use crate::config::plan::{Assignment, Plan};
@@ -20,13 +20,16 @@ use crate::interrupt;
 use crate::ranks::Part;
 
 /// Complete trials with a learning curve that are needed before one is ended early.
-const LEAST_CURVES: usize = 5;
+pub(super) const LEAST_CURVES: usize = 5;
 
 /// Runs the command.
 pub fn run(args: &TrialArgs, console: Console) -> Result<Ending> {
     let objective = Objective::new(&args.objective, None)?;
+    if args.job.is_some() {
+        return ray::run_job(args, &objective);
+    }
     if let (Some(study), Some(number)) = (&args.study, args.trial) {
-        return of_study(&mut Study::open(study)?, number, &objective, &args.limits, console);
+        return of_study(&mut Study::open(study)?, number, &objective, args, console);
     }
     match objective {
         Objective::Command { line, .. } => {
@@ -77,36 +80,24 @@ fn of_study(
     study: &mut Study,
     number: usize,
     objective: &Objective,
-    limits: &LimitArgs,
+    args: &TrialArgs,
     console: Console,
 ) -> Result<Ending> {
-    let folder = super::folder_of(study.path()).join(number.to_string());
-    let Some(trial) = study.trials().get(number) else {
+    if number >= study.trials().len() {
         let place = study.path().display().to_string();
         return Err(InputError::new(format!("there is no trial {number}"), place, "").into());
-    };
-    let threads = limbeck_kernels::threads::count().to_string();
-    let mut words = objective.words(&study.description().space, &trial.params, &folder)?;
-    if !matches!(objective, Objective::Command { .. }) {
-        words.extend(["--threads".to_owned(), threads.clone(), "--quiet".to_owned()]);
     }
-    // Those of the usual numerical libraries too: trials side by side must share the cores.
-    let counts = ["LIMBECK_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS"];
-    let mut environment: Vec<(String, String)> =
-        counts.iter().map(|name| ((*name).to_owned(), threads.clone())).collect();
-    environment.extend([
-        ("LIMBECK_PARAMS".to_owned(), serde_json::to_string(&trial.params)?),
-        ("LIMBECK_TRIAL".to_owned(), number.to_string()),
-        ("LIMBECK_TRIAL_DIR".to_owned(), folder.to_string_lossy().into_owned()),
-    ]);
-    let stopping = limits.early_stop.map(|confidence| Rule { confidence, least: LEAST_CURVES });
-    let limit = Limits { memory: limits.memory_limit, time: limits.time_limit };
-    let job = Job { words, environment, folder, limits: limit, lease: limits.lease, stopping };
-    interrupt::install_saying("stopping: the trial gives itself back; once more to leave it")?;
-    let attempt = supervise(study, number, &job, &interrupt::requested)?;
+    let attempt = match args.place.on {
+        Some(_) => ray::follow(study, number, objective, args)?,
+        None => {
+            let folder = super::folder_of(study.path()).join(number.to_string());
+            here(study, (number, number), &folder, objective, &args.limits, false)?
+        }
+    };
     let (state, reason) = match &attempt {
         Attempt::Taken => ("taken", "somebody else has it, or it is over".to_owned()),
         Attempt::Refused => ("refused", "it was given to somebody else meanwhile".to_owned()),
+        Attempt::Lost(reason) => ("lost", reason.clone()),
         Attempt::Recorded(Outcome::Complete(_)) => ("complete", String::new()),
         Attempt::Recorded(Outcome::Failed { reason, .. }) => ("failed", reason.clone()),
         Attempt::Recorded(Outcome::Stopped { reason, .. }) => ("stopped", reason.clone()),
@@ -118,4 +109,38 @@ fn of_study(
         _ => format!("trial {number}: {state}: {reason}"),
     })?;
     Ok(Ending::Done)
+}
+
+/// Runs a trial on this machine. It is the one at `index` of `study`, and its command is told
+/// that it is number `number`.
+pub(super) fn here(
+    study: &mut Study,
+    (index, number): (usize, usize),
+    folder: &Path,
+    objective: &Objective,
+    limits: &LimitArgs,
+    echo: bool,
+) -> Result<Attempt> {
+    let params = &study.trials()[index].params;
+    let folder = folder.to_owned();
+    let threads = limbeck_kernels::threads::count().to_string();
+    let mut words = objective.words(&study.description().space, params, &folder)?;
+    if !matches!(objective, Objective::Command { .. }) {
+        words.extend(["--threads".to_owned(), threads.clone(), "--quiet".to_owned()]);
+    }
+    // Those of the usual numerical libraries too: trials side by side must share the cores.
+    let counts = ["LIMBECK_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS"];
+    let mut environment: Vec<(String, String)> =
+        counts.iter().map(|name| ((*name).to_owned(), threads.clone())).collect();
+    environment.extend([
+        ("LIMBECK_PARAMS".to_owned(), serde_json::to_string(params)?),
+        ("LIMBECK_TRIAL".to_owned(), number.to_string()),
+        ("LIMBECK_TRIAL_DIR".to_owned(), folder.to_string_lossy().into_owned()),
+    ]);
+    let stopping = limits.early_stop.map(|confidence| Rule { confidence, least: LEAST_CURVES });
+    let limit = Limits { memory: limits.memory_limit, time: limits.time_limit };
+    let lease = limits.lease;
+    let job = Job { words, environment, folder, limits: limit, lease, stopping, echo };
+    interrupt::install_saying("stopping: the trial gives itself back; once more to leave it")?;
+    Ok(supervise(study, index, &job, &interrupt::requested)?)
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::Result;
 use limbeck_data::Tokenizer;
 use limbeck_data::glue::{ModelLabels, TextData, TextFeatures, TextTask};
-use limbeck_model::folder::{Limbeck, NamedPlans, resolve};
+use limbeck_model::folder::{Limbeck, NamedPlans};
 use limbeck_model::inference::InferenceModel;
 use limbeck_model::{Head, ModelConfig};
 use limbeck_runtime::OpenClassifier;
@@ -14,6 +14,7 @@ use limbeck_train::evaluation::TextEvaluationSet;
 
 use super::report_missing;
 use crate::cli::lengths::LengthArgs;
+use crate::commands::models::resolve;
 use crate::config::{Layer, RunConfig, Task};
 use crate::console::Console;
 use crate::exit::InputError;

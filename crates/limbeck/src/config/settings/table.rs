@@ -79,7 +79,7 @@ pub const MODEL: Group = Group {
         "model",
         Path,
         "MODEL",
-        "Model folder, or model id in the Hugging Face cache, to start from",
+        "Model folder, or id of a model of the Hugging Face Hub, to start from",
     )],
 };
 
@@ -360,7 +360,24 @@ pub const TASK: Group = Group {
 /// Where results go.
 pub const OUTPUT: Group = Group {
     heading: "Output",
-    settings: &[row("output.dir", "out", Path, "DIR", "Folder of the results")],
+    settings: &[
+        row("output.dir", "out", Path, "DIR", "Folder of the results"),
+        row(
+            "output.track",
+            "track",
+            Paths,
+            "TRACKER,...",
+            "What is told of the run beside train.jsonl: tensorboard (the default), \
+             mlflow=http://HOST:PORT, none",
+        ),
+        row(
+            "output.register_model",
+            "register-model",
+            Path,
+            "NAME",
+            "Register the finished model in MLflow under this name",
+        ),
+    ],
 };
 
 /// All that a recipe can set, one group a heading, each key once.

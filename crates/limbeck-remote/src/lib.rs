@@ -1,0 +1,12 @@
+//! Other machines over HTTP.
+//!
+//! # Layout
+//! - [`http`]: the one client, which waits for nobody for ever and gives secrets to nobody
+//!   else.
+//! - [`hub`]: models of the Hugging Face Hub, from the cache on disk or over the network.
+//! - `stub`: a server on loopback whose answers and failures a test writes.
+
+pub mod http;
+pub mod hub;
+#[cfg(any(test, feature = "stub"))]
+pub mod stub;
