@@ -23,6 +23,7 @@
 //! - [`embedding`]: sums of table rows
 //! - [`activation`], [`dropout`], [`math`], [`reduce`]: what the others are made of
 //! - [`loss`]: cross-entropy and divergence of one softmax over a sequence
+//! - [`vocabulary`]: the same over many softmaxes of a whole vocabulary
 //! - [`distance`]: of rows of a student from those of a teacher
 //! - [`optimizer`]: AdamW over flat memory
 //! - [`profile`]: what each kernel costs
@@ -46,3 +47,4 @@ pub mod reduce;
 #[cfg(test)]
 mod testing;
 pub mod threads;
+pub mod vocabulary;

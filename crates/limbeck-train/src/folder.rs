@@ -14,7 +14,7 @@ const RECORD: &str = "run.json";
 const LOCK: &str = ".lock";
 
 /// What a run leaves in its folder, all of which `overwrite` takes away.
-const OWN_FILES: [&str; 20] = [
+const OWN_FILES: [&str; 21] = [
     RECORD,
     "config.json",
     "model.safetensors",
@@ -35,6 +35,7 @@ const OWN_FILES: [&str; 20] = [
     "plans.jsonl",
     "lengths.csv",
     "front.json",
+    "range.json",
 ];
 const OWN_FOLDERS: [&str; 3] = ["checkpoint", "last", "tensorboard"];
 

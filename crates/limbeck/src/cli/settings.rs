@@ -130,6 +130,11 @@ groups!(
         TRAINING, FEATURES, EVALUATION, ARCHITECTURE
 );
 groups!(
+    /// Of `limbeck pretrain`.
+    Pretraining: PLAIN_TEXT, NEW_MODEL, MODEL, OUTPUT, TEXT, TEACHERS, SOFTENING, INTERMEDIATE,
+        OPTIMISER, SCHEDULE, TRAINING, WINDOW, ARCHITECTURE
+);
+groups!(
     /// Of `limbeck prune`.
     Pruning: TASK, FEATURES
 );

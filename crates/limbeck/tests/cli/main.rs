@@ -12,6 +12,7 @@ mod help;
 mod inspect;
 mod length_search;
 mod lengths;
+mod pretrain;
 mod prune;
 mod quantize;
 mod ranks;

@@ -8,7 +8,7 @@ fn read(json: Value) -> ModelConfig {
 fn classes(config: &ModelConfig) -> &Classes {
     match &config.head {
         Head::Classification(classes) => classes,
-        Head::Span => panic!("a span head"),
+        other => panic!("{:?}", other.kind()),
     }
 }
 
