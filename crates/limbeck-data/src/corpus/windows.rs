@@ -28,7 +28,7 @@ mod stream {
 pub struct Windows {
     corpus: Arc<Corpus>,
     /// Which windows, by their place in the corpus.
-    places: Vec<u32>,
+    pub(super) places: Vec<u32>,
     /// Tokens of a window between its special ones.
     length: usize,
     masking: Masking,
