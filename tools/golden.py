@@ -10,6 +10,8 @@ compute with it, so that the Rust tests need no Python:
         expected.safetensors inputs and expected results, described below
     crates/limbeck-model/tests/golden/{bert,distilbert}-classification/
         the same of a smaller model with a classification head
+    crates/limbeck-model/tests/golden/{bert,distilbert}-masked-word/
+        the same of a smaller model with a masked-word head
 
 Tensors of expected.safetensors. `rows` is the number of tokens of all sequences together;
 the sequences lie end to end and there is no padding anywhere.
@@ -53,6 +55,25 @@ A classification head has one row of logits for each sequence instead of two for
     loss                  [1]                    mean over sequences of the cross-entropy
     grad.{name}           gradient of `loss` for every parameter
 
+A masked-word head has one row of logits for each masked token (`*-masked-word/`); the inputs are
+the tokens as they are shown to the model:
+
+    masked_rows           int32 [masked]         rows of the tokens to be guessed
+    masked_ids            int32 [masked]         the right tokens
+    logits                [masked, vocabulary]
+    loss                  [1]                    mean over masked tokens of the cross-entropy
+    grad.{name}           gradient of `loss` for every parameter; that of the word embeddings
+                          holds the decoder's share, whose weight they are
+    teacher_logits.{i}    [masked, vocabulary]   random, of two teachers with TEACHER_SHARES
+    distill_loss          [1]                    ALPHA_SOFT * soft + ALPHA_HARD * loss, with
+                                                 soft = T^2 * mean over masked tokens of
+                                                        sum over teachers of share * KL
+    distill_grad.{name}   gradient of `distill_loss`
+    one_sided_loss        [1]                    the same without T^2 and with the temperature on
+                                                 the teachers alone: the cross-entropy of the
+                                                 student's softmax against their mixed ones
+    one_sided_grad.{name} gradient of `one_sided_loss`
+
 Everything is computed in float64 from the float32 parameters and then rounded to float32:
 a test sees only the rounding of what it tests. `--compare-float32` prints how far float32
 PyTorch is from these values, which tells what a tolerance has to allow.
@@ -77,9 +98,11 @@ import torch
 from safetensors.torch import save_file
 from transformers import (
     BertConfig,
+    BertForMaskedLM,
     BertForQuestionAnswering,
     BertForSequenceClassification,
     DistilBertConfig,
+    DistilBertForMaskedLM,
     DistilBertForQuestionAnswering,
     DistilBertForSequenceClassification,
     get_linear_schedule_with_warmup,
@@ -107,6 +130,8 @@ LENGTH_PLANS = {
 INSIDE = [("squares", "scores", "squares"), ("cosine", "probabilities", "cosine")]
 
 CLASSES = ["NEGATIVE", "NEUTRAL", "POSITIVE"]
+
+TEACHER_SHARES = [0.75, 0.25]
 
 
 def build_model(name):
@@ -149,6 +174,21 @@ def build_classifier(name):
         )  # fmt: skip
         model_class = DistilBertForSequenceClassification
     return randomise(model_class, config)
+
+
+def build_masked_word_model(name):
+    """The same, smaller, with a masked-word head."""
+    if name == "bert":
+        config = BertConfig(
+            vocab_size=VOCABULARY, max_position_embeddings=POSITIONS, type_vocab_size=2,
+            hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32,
+        )  # fmt: skip
+        return randomise(BertForMaskedLM, config)
+    config = DistilBertConfig(
+        vocab_size=VOCABULARY, max_position_embeddings=POSITIONS,
+        dim=16, n_layers=1, n_heads=2, hidden_dim=32,
+    )  # fmt: skip
+    return randomise(DistilBertForMaskedLM, config)
 
 
 def randomise(model_class, config):
@@ -424,6 +464,39 @@ def expect_of_classifier(model, batch, precision):
     return {name: stored(tensor) for name, tensor in expected.items()}
 
 
+def expect_of_masked_words(model, batch, precision):
+    """Every tensor of a masked-word model's expected.safetensors, computed in `precision`."""
+    model = model.to(precision)
+    logits = []
+    for rows in sequences(batch):
+        inputs = {"input_ids": batch["input_ids"][rows].unsqueeze(0)}
+        if model.config.model_type == "bert":
+            inputs["token_type_ids"] = batch["token_type_ids"][rows].unsqueeze(0)
+        logits.append(model(**inputs).logits[0])
+    expected = {key: batch[key] for key in ("input_ids", "token_type_ids", "starts")}
+    rows = torch.arange(0, len(batch["input_ids"]), 7)
+    labels = torch.randint(1, VOCABULARY, (len(rows),))
+    logits = torch.cat(logits)[rows]
+    hard = torch.nn.functional.cross_entropy(logits, labels)
+    teachers = [2 * torch.randn(logits.shape).to(precision) for _ in TEACHER_SHARES]
+    softened = [torch.log_softmax(teacher / TEMPERATURE, -1) for teacher in teachers]
+    own = torch.log_softmax(logits / TEMPERATURE, -1)
+    divergences = [(wanted.exp() * (wanted - own)).sum(-1).mean() for wanted in softened]
+    soft = sum(share * value for share, value in zip(TEACHER_SHARES, divergences))
+    distill = ALPHA_SOFT * TEMPERATURE**2 * soft + ALPHA_HARD * hard
+    mixed = sum(share * wanted.exp() for share, wanted in zip(TEACHER_SHARES, softened))
+    against_mixed = -(mixed * torch.log_softmax(logits, -1)).sum(-1).mean()
+    one_sided = ALPHA_SOFT * against_mixed + ALPHA_HARD * hard
+
+    expected |= {"masked_rows": rows, "masked_ids": labels, "logits": logits}
+    expected |= {f"teacher_logits.{index}": teacher for index, teacher in enumerate(teachers)}
+    for prefix, loss in (("", hard), ("distill_", distill), ("one_sided_", one_sided)):
+        expected[f"{prefix}loss"] = loss.reshape(1)
+        found = gradients(model, loss)
+        expected |= {f"{prefix}grad.{name}": tensor for name, tensor in found.items()}
+    return {name: stored(tensor) for name, tensor in expected.items()}
+
+
 def expect(model, batch, precision):
     """Every tensor of expected.safetensors, computed in `precision`."""
     model = model.to(precision)
@@ -491,20 +564,22 @@ def report_difference(expected, other, zero_gradient):
         print(f"  {kind:30} {difference:.1e}")
 
 
-def write_classifier(name, arguments):
-    """The golden folder of a classifier, or its distance from float32."""
+def write_small(name, head, build, expect, arguments):
+    """The golden folder of a small model with another head, or its distance from float32."""
     torch.manual_seed(SEED)
-    model, batch = build_classifier(name), build_batch()
+    model, batch = build(name), build_batch()
     start = {key: tensor.clone() for key, tensor in model.state_dict().items()}
-    folder = arguments.out / f"{name}-classification"
+    folder = arguments.out / f"{name}-{head}"
+    random = torch.get_rng_state()
     if not arguments.compare_float32:
         model.save_pretrained(folder)
-    expected = expect_of_classifier(model, batch, torch.float64)
+    expected = expect(model, batch, torch.float64)
     if arguments.compare_float32:
         model = model.to(torch.float32)
         model.load_state_dict(start)
-        print(f"{name}, classification: largest absolute difference of float32")
-        report_difference(expected, expect_of_classifier(model, batch, torch.float32), [])
+        torch.set_rng_state(random)
+        print(f"{name}, {head}: largest absolute difference of float32")
+        report_difference(expected, expect(model, batch, torch.float32), [])
         return
     save_file(expected, folder / "expected.safetensors")
     for file in folder.iterdir():
@@ -554,7 +629,9 @@ def main():
         print(f"{folder}: {size / 1000:.0f} kB, loss {expected['loss'].item():.6f}, "
               f"distill loss {expected['distill_loss'].item():.6f}")  # fmt: skip
     for name in ("bert", "distilbert"):
-        write_classifier(name, arguments)
+        write_small(name, "classification", build_classifier, expect_of_classifier, arguments)
+        build = build_masked_word_model
+        write_small(name, "masked-word", build, expect_of_masked_words, arguments)
 
 
 if __name__ == "__main__":

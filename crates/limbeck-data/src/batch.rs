@@ -18,6 +18,11 @@ pub struct Batch {
     /// The number of each text's label, or its value in a regression, `[sequences]`; none of
     /// questions.
     pub labels: Vec<f32>,
+    /// The rows of tokens that are to be guessed, in rising order, `[masked]`; of windows of plain
+    /// text only.
+    pub masked_rows: Vec<u32>,
+    /// The token that was in each of these rows, `[masked]`.
+    pub masked_ids: Vec<u32>,
     /// Index of the example behind each sequence, `[sequences]`; none of a bare
     /// [`Sequence`](crate::Sequence).
     pub features: Vec<usize>,
@@ -43,6 +48,8 @@ impl Batch {
         self.start_positions.clear();
         self.end_positions.clear();
         self.labels.clear();
+        self.masked_rows.clear();
+        self.masked_ids.clear();
         self.features.clear();
     }
 }

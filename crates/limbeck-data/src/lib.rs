@@ -13,7 +13,8 @@
 //! * [`features`]: windows with their labels, built in parallel, owned or mapped.
 //! * [`texts`]: a text or a pair of them as one sequence, for classifiers.
 //! * [`glue`]: labelled texts, the tasks of GLUE and one's own: files, features, scores.
-//! * [`examples`]: what features of both kinds have in common.
+//! * [`corpus`]: plain text to learn a language from: tokens on disk, windows, masked words.
+//! * [`examples`]: what features of all kinds have in common.
 //! * [`batch`] and [`order`]: ragged batches, and which features go into which batch.
 //! * [`decode`]: logits to answers; the one decoder of every command.
 //! * [`metrics`]: one metric a file.
@@ -25,6 +26,7 @@
 //! `answer_start` of SQuAD files, `start` and `end` of candidates.
 
 pub mod batch;
+pub mod corpus;
 pub mod decode;
 pub mod demo;
 pub mod error_report;

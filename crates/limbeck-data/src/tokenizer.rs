@@ -8,7 +8,8 @@ use tokenizers::models::bpe::Vocab;
 use tokenizers::models::wordpiece::WordPieceBuilder;
 use tokenizers::normalizers::BertNormalizer;
 use tokenizers::pre_tokenizers::bert::BertPreTokenizer;
-use tokenizers::{AddedToken, NormalizerWrapper};
+use tokenizers::processors::bert::BertProcessing;
+use tokenizers::{AddedToken, ModelWrapper, NormalizerWrapper};
 
 use crate::error::to_u32;
 use crate::text::is_mark;
@@ -25,6 +26,7 @@ pub struct Tokenizer {
     folder: PathBuf,
     cls: u32,
     sep: u32,
+    mask: Option<u32>,
     vocab_size: usize,
     fingerprint: String,
 }
@@ -129,6 +131,7 @@ impl Tokenizer {
         };
         let cls = id_of(content(&settings.cls_token, "[CLS]"))?;
         let sep = id_of(content(&settings.sep_token, "[SEP]"))?;
+        let mask = inner.token_to_id(content(&settings.mask_token, "[MASK]"));
         // Ids may have gaps, so the largest one counts, not the number of tokens.
         let largest = inner.get_vocab(true).into_values().max().unwrap_or(0);
         Ok(Tokenizer {
@@ -136,9 +139,44 @@ impl Tokenizer {
             folder: folder.to_owned(),
             cls,
             sep,
+            mask,
             vocab_size: largest as usize + 1,
             fingerprint: hasher.finalize().to_hex().to_string(),
         })
+    }
+
+    /// Writes the files of a new tokenizer into a folder, as Transformers' BERT has them, and
+    /// opens it: WordPiece with these entries, in the order of their ids. Among them must be
+    /// `[UNK]`, `[CLS]` and `[SEP]`.
+    ///
+    /// # Errors
+    /// When a file cannot be written, or one of those tokens is missing.
+    pub fn create(
+        folder: &Path,
+        entries: &[String],
+        lower_case: bool,
+    ) -> Result<Tokenizer, DataError> {
+        let [json, vocabulary, config, _] = FILES.map(|name| folder.join(name));
+        files::replace(&vocabulary, (entries.join("\n") + "\n").as_bytes())?;
+        let settings = serde_json::json!({
+            "tokenizer_class": "BertTokenizer",
+            "do_lower_case": lower_case,
+            "unk_token": "[UNK]", "sep_token": "[SEP]", "pad_token": "[PAD]",
+            "cls_token": "[CLS]", "mask_token": "[MASK]",
+        });
+        files::replace(&config, format!("{settings:#}\n").as_bytes())?;
+        let mut hasher = blake3::Hasher::new();
+        let settings = Settings::read(folder, &mut hasher)?;
+        let mut inner = from_vocabulary(&vocabulary, &settings, &mut hasher)?;
+        if let [Some(cls), Some(sep)] = ["[CLS]", "[SEP]"].map(|token| inner.token_to_id(token)) {
+            let [cls, sep] = [("[CLS]", cls), ("[SEP]", sep)].map(|(t, id)| (t.to_owned(), id));
+            inner.with_post_processor(Some(BertProcessing::new(sep, cls)));
+        }
+        inner.with_decoder(Some(tokenizers::decoders::wordpiece::WordPiece::default()));
+        let refused = |error: tokenizers::Error| DataError::file(&json, error.to_string());
+        let text = inner.to_string(false).map_err(refused)?;
+        files::replace(&json, text.as_bytes())?;
+        Tokenizer::from_folder(folder)
     }
 
     /// The tokens of `text`, without special tokens, whatever its length.
@@ -159,6 +197,38 @@ impl Tokenizer {
             keep_marks(text, &mut offsets);
         }
         Ok(Encoded { ids: encoding.get_ids().to_vec(), offsets })
+    }
+
+    /// The ids of the tokens of `text` alone, faster than [`Tokenizer::encode`].
+    ///
+    /// # Errors
+    /// As [`Tokenizer::encode`].
+    pub fn ids(&self, text: &str) -> Result<Vec<u32>, DataError> {
+        let encoding = self.inner.encode_fast(text, false);
+        let encoding = encoding.map_err(|error| DataError::Tokenizer(error.to_string()))?;
+        Ok(encoding.get_ids().to_vec())
+    }
+
+    /// The id of the token that stands for a word to be guessed, `[MASK]`.
+    ///
+    /// # Errors
+    /// When the vocabulary has none.
+    pub fn mask(&self) -> Result<u32, DataError> {
+        let message = "the vocabulary has no [MASK], which stands for words to be guessed";
+        self.mask.ok_or_else(|| DataError::file(&self.folder, message))
+    }
+
+    /// By id, whether a token continues the word of the one before it.
+    pub fn continuations(&self) -> Vec<bool> {
+        let prefix = match self.inner.get_model() {
+            ModelWrapper::WordPiece(model) => model.continuing_subword_prefix.as_str(),
+            _ => "##",
+        };
+        let mut continues = vec![false; self.vocab_size];
+        for (token, id) in self.inner.get_vocab(true) {
+            continues[id as usize] = token.starts_with(prefix) && token != prefix;
+        }
+        continues
     }
 
     /// The id of the token that begins every input, `[CLS]`.

@@ -23,6 +23,7 @@
 //! - [`embedding`]: sums of table rows
 //! - [`activation`], [`dropout`], [`math`], [`reduce`]: what the others are made of
 //! - [`loss`]: cross-entropy and divergence of one softmax over a sequence
+//! - [`vocabulary`]: the same over many softmaxes of a whole vocabulary
 //! - [`distance`]: of rows of a student from those of a teacher
 //! - [`optimizer`]: AdamW over flat memory; [`mask`]: weights that are off
 //! - [`profile`]: what each kernel costs
@@ -47,3 +48,4 @@ pub mod reduce;
 #[cfg(test)]
 mod testing;
 pub mod threads;
+pub mod vocabulary;

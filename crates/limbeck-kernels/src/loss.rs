@@ -92,6 +92,30 @@ pub fn soft_cross_entropy(
     divergence(logits, teacher, temperature, without_square, gradient) + weight * entropy
 }
 
+/// Cross-entropy against a teacher's softmax at a temperature that the student's does not have:
+/// `-Σ softmax(teacher / T) log softmax(logits)`.
+///
+/// Adds `weight` times its gradient, `softmax(logits) - softmax(teacher / T)`, to `gradient`,
+/// and returns `weight` times the loss.
+pub fn one_sided_cross_entropy(
+    logits: &[f32],
+    teacher: &[f32],
+    temperature: f64,
+    weight: f64,
+    gradient: &mut [f32],
+) -> f64 {
+    let own_total = log_sum_exp(logits, 1.0);
+    let teacher_total = log_sum_exp(teacher, temperature);
+    let mut loss = 0.0;
+    for ((gradient, &logit), &teacher) in gradient.iter_mut().zip(logits).zip(teacher) {
+        let own = f64::from(logit) - own_total;
+        let wanted = (f64::from(teacher) / temperature - teacher_total).exp();
+        loss -= wanted * own;
+        *gradient += (weight * (own.exp() - wanted)) as f32;
+    }
+    weight * loss
+}
+
 /// `Σ (value - target)²` over the numbers of one regression, which is commonly one.
 ///
 /// Adds `weight` times its gradient to `gradient`, and returns `weight` times the loss.
@@ -142,6 +166,11 @@ mod tests {
             soft_cross_entropy(&logits, &teacher, temperature, 1.3, &mut gradient);
             assert_gradient(&logits, &gradient, "soft cross-entropy", |logits| {
                 soft_cross_entropy(logits, &teacher, temperature, 1.3, &mut [0.0; 23])
+            });
+            let mut gradient = vec![0.0; 23];
+            one_sided_cross_entropy(&logits, &teacher, temperature, 1.3, &mut gradient);
+            assert_gradient(&logits, &gradient, "one-sided cross-entropy", |logits| {
+                one_sided_cross_entropy(logits, &teacher, temperature, 1.3, &mut [0.0; 23])
             });
         }
     }

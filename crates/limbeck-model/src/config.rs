@@ -49,6 +49,18 @@ pub enum Activation {
     Relu,
 }
 
+impl Activation {
+    /// The function that computes it.
+    pub(crate) fn kernel(self) -> limbeck_kernels::activation::Activation {
+        use limbeck_kernels::activation::Activation as Kernel;
+        match self {
+            Activation::Gelu => Kernel::Gelu,
+            Activation::GeluTanh => Kernel::GeluTanh,
+            Activation::Relu => Kernel::Relu,
+        }
+    }
+}
+
 /// A model's `config.json`, in one form for all architectures.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ModelConfig {
@@ -81,7 +93,8 @@ pub struct ModelConfig {
     /// Dropout on attention probabilities.
     pub attention_dropout: f32,
     /// Dropout before the head: `qa_dropout` of a DistilBERT with a span head, 0 in such a
-    /// BERT; `classifier_dropout` or `seq_classif_dropout` of a classifier.
+    /// BERT and before a masked-word head; `classifier_dropout` or `seq_classif_dropout` of a
+    /// classifier.
     pub head_dropout: f32,
     /// Standard deviation of newly initialised weights.
     pub initializer_range: f32,
@@ -199,7 +212,7 @@ impl ModelConfig {
                 return Err(ModelError::config(
                     "head_dropout",
                     self.head_dropout,
-                    "BERT has no dropout before its span head; must be 0",
+                    "this head has no dropout before it; must be 0",
                 ));
             }
             None => {}
@@ -274,6 +287,11 @@ impl ModelConfig {
                 let labels = (classes.labels.len() as u64).checked_next_multiple_of(alignment)?;
                 let dense = rows(self.hidden_size)?.checked_add(vector)?;
                 dense.checked_add(rows(classes.labels.len())?)?.checked_add(labels)?
+            }
+            Head::MaskedWord => {
+                let words = (self.vocab_size as u64).checked_next_multiple_of(alignment)?;
+                let norm = vector.checked_mul(3)?;
+                rows(self.hidden_size)?.checked_add(norm)?.checked_add(words)?
             }
         };
         layer.checked_mul(self.num_hidden_layers as u64)?.checked_add(embeddings)?.checked_add(head)

@@ -1,11 +1,13 @@
 //! A model that only runs: its weights packed once, all memory kept between batches.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use crate::config::ModelConfig;
 use crate::encoder::{self, InferenceBuffers, Mode, PackedWeights, Tokens};
 use crate::error::Result;
 use crate::heads::classification::{self, ClassLogits};
+use crate::heads::masked_word::{self, WordVectors};
 use crate::heads::span::{self, SpanLogits};
 use crate::lengths::LengthPlan;
 use crate::model::Model;
@@ -48,6 +50,8 @@ pub struct InferenceMemory {
     buffers: InferenceBuffers,
     logits: SpanLogits,
     class_logits: ClassLogits,
+    words: WordVectors,
+    word_logits: Vec<f32>,
 }
 
 impl<'a> InferenceModel<'a> {
@@ -158,5 +162,40 @@ impl<'a> InferenceModel<'a> {
         let hidden = encoder::infer(&self.model, &self.packed, tokens, plan, buffers);
         classification::forward(&self.model, tokens.starts, hidden, Mode::Evaluate, class_logits)?;
         Ok(&class_logits.values)
+    }
+
+    /// Reads one batch, whose rows `masked` are masked. [`InferenceModel::word_logits`] then
+    /// tells of them, with the same memory.
+    ///
+    /// # Errors
+    /// When a token, segment or length is beyond the model's tables, there is no such row, or
+    /// the model has another head.
+    pub fn read_words(
+        &self,
+        tokens: Tokens<'_>,
+        masked: &[u32],
+        memory: &mut InferenceMemory,
+    ) -> Result<()> {
+        self.model.check_tokens(tokens)?;
+        let InferenceMemory { buffers, words, .. } = memory;
+        let hidden = encoder::infer(&self.model, &self.packed, tokens, self.lengths(), buffers);
+        masked_word::forward(&self.model, masked, hidden, words)
+    }
+
+    /// The logits of some of the masked rows that were read last, one a word of the vocabulary:
+    /// `[rows, vocabulary]`. Many rows make a large matrix, see [`masked_word::chunks`].
+    ///
+    /// # Errors
+    /// When the model has another head.
+    ///
+    /// # Panics
+    /// When fewer rows were masked.
+    pub fn word_logits<'m>(
+        &self,
+        rows: Range<usize>,
+        memory: &'m mut InferenceMemory,
+    ) -> Result<&'m [f32]> {
+        let InferenceMemory { words, word_logits, .. } = memory;
+        Ok(masked_word::logits(&self.model, words, rows, word_logits)?)
     }
 }

@@ -48,7 +48,7 @@ pub struct HeadInspection {
 impl HeadInspection {
     fn new(head: &Head) -> HeadInspection {
         let (problem_type, labels) = match head {
-            Head::Span => (None, Vec::new()),
+            Head::Span | Head::MaskedWord => (None, Vec::new()),
             Head::Classification(classes) => (Some(classes.problem()), classes.labels.clone()),
         };
         HeadInspection { kind: head.kind(), problem_type, labels }
@@ -177,12 +177,13 @@ pub fn layer_macs(config: &ModelConfig, layer: usize, present: usize, kept: usiz
     u64::try_from(total).unwrap_or(u64::MAX)
 }
 
-/// Multiply-adds of the head for a sequence of `n` tokens.
+/// Multiply-adds of the head for a sequence of `n` tokens; a masked-word head reads them all.
 pub fn head_macs(config: &ModelConfig, n: usize) -> u64 {
     let h = config.hidden_size as u128;
     let total = match &config.head {
         Head::Span => (n as u128).saturating_mul(2 * h),
         Head::Classification(classes) => h * (h + classes.labels.len() as u128),
+        Head::MaskedWord => (n as u128).saturating_mul(h * (h + config.vocab_size as u128)),
     };
     u64::try_from(total).unwrap_or(u64::MAX)
 }

@@ -12,7 +12,7 @@ use std::ops::Range;
 
 use crate::config::{Architecture, Head, ModelConfig};
 
-pub use head::{ClassificationSlots, HeadSlots, SpanSlots};
+pub use head::{ClassificationSlots, HeadSlots, MaskedWordSlots, SpanSlots};
 
 /// Tensors begin at multiples of this many floats: 64 bytes, a cache line and a vector
 /// register of AVX-512.
@@ -195,6 +195,15 @@ impl Layout {
                 let slots = ClassificationSlots { dense_weight, dense_bias, weight, bias };
                 HeadSlots::Classification(slots)
             }
+            Head::MaskedWord => {
+                let [dense, norm, bias] = names.masked_word;
+                let (dense_weight, dense_bias) = builder.add_linear(dense, [hidden; 2]);
+                let (norm_weight, norm_bias) = builder.add_norm(norm, hidden);
+                let bias = builder.add(bias.to_owned(), &[config.vocab_size], Role::Bias);
+                let slots =
+                    MaskedWordSlots { dense_weight, dense_bias, norm_weight, norm_bias, bias };
+                HeadSlots::MaskedWord(slots)
+            }
         };
 
         let slots = Slots {
@@ -235,6 +244,9 @@ struct Names {
     output_norm: &'static str,
     /// The whole name of what a classifier reads the first token through.
     pooler: &'static str,
+    /// The whole names of the masked-word head: its dense layer, its norm, and the decoder's
+    /// bias. The decoder's weight has none of its own: it is the word embeddings.
+    masked_word: [&'static str; 3],
 }
 
 const BERT: Names = Names {
@@ -247,6 +259,11 @@ const BERT: Names = Names {
     output: "output.dense",
     output_norm: "output.LayerNorm",
     pooler: "bert.pooler.dense",
+    masked_word: [
+        "cls.predictions.transform.dense",
+        "cls.predictions.transform.LayerNorm",
+        "cls.predictions.bias",
+    ],
 };
 
 const DISTILBERT: Names = Names {
@@ -259,6 +276,7 @@ const DISTILBERT: Names = Names {
     output: "ffn.lin2",
     output_norm: "output_layer_norm",
     pooler: "pre_classifier",
+    masked_word: ["vocab_transform", "vocab_layer_norm", "vocab_projector.bias"],
 };
 
 /// Lays tensors out one after the other.

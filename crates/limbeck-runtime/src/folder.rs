@@ -23,18 +23,26 @@ pub enum Task {
     SquadV2,
     /// Labels of texts or of pairs of texts.
     Texts(TextTask),
+    /// Masked words of plain text.
+    Pretrain,
 }
 
 impl Task {
     /// All of them.
     fn all() -> impl Iterator<Item = Task> {
-        [Task::Squad, Task::SquadV2].into_iter().chain(TextTask::ALL.map(Task::Texts))
+        let others = TextTask::ALL.map(Task::Texts);
+        [Task::Squad, Task::SquadV2, Task::Pretrain].into_iter().chain(others)
+    }
+
+    /// Whether contexts are cut into windows beside their questions.
+    pub fn has_windows(self) -> bool {
+        matches!(self, Task::Squad | Task::SquadV2)
     }
 
     /// The task of a classifier, if it is one.
     pub fn texts(self) -> Option<TextTask> {
         match self {
-            Task::Squad | Task::SquadV2 => None,
+            Task::Squad | Task::SquadV2 | Task::Pretrain => None,
             Task::Texts(task) => Some(task),
         }
     }
@@ -46,6 +54,7 @@ impl From<Task> for &'static str {
             Task::Squad => "squad",
             Task::SquadV2 => "squad_v2",
             Task::Texts(task) => task.name(),
+            Task::Pretrain => "pretrain",
         }
     }
 }
@@ -152,7 +161,7 @@ impl OpenClassifier {
         let notes = Limbeck::open(dir)?.unwrap_or_default();
         let max_length = text_length(&notes, model.config());
         let Head::Classification(classes) = model.config().head.clone() else {
-            return Err(wrong_head(dir, HeadKind::Classification));
+            return Err(wrong_head(dir, HeadKind::Classification, model.config().head.kind()));
         };
         let plans = notes.length_plans;
         Ok(OpenClassifier { model, tokenizer, load, classes, max_length, plans })
@@ -171,8 +180,9 @@ fn open_parts(
     dir: &Path,
     needed: HeadKind,
 ) -> Result<(InferenceModel<'static>, LoadReport, Tokenizer)> {
-    if ModelConfig::open(dir)?.head.kind() != needed {
-        return Err(wrong_head(dir, needed));
+    let found = ModelConfig::open(dir)?.head.kind();
+    if found != needed {
+        return Err(wrong_head(dir, needed, found));
     }
     let (model, load) = InferenceModel::open(dir)?;
     let tokenizer = Tokenizer::from_folder(dir)?;
@@ -180,15 +190,23 @@ fn open_parts(
     Ok((model, load, tokenizer))
 }
 
-fn wrong_head(dir: &Path, needed: HeadKind) -> RuntimeError {
-    let reason = match needed {
-        HeadKind::Span => {
+fn wrong_head(dir: &Path, needed: HeadKind, found: HeadKind) -> RuntimeError {
+    let reason = match (needed, found) {
+        (HeadKind::Span, HeadKind::Classification) => {
             "the model classifies whole texts and has no span head to answer questions with; \
              give one that was fine-tuned on questions"
         }
-        HeadKind::Classification => {
+        (HeadKind::Span, _) => {
+            "the model has no span head to answer questions with; give one that was fine-tuned \
+             on questions"
+        }
+        (HeadKind::Classification, _) => {
             "the model is no classifier; give one whose config.json names a class \
              ...ForSequenceClassification under `architectures`"
+        }
+        (HeadKind::MaskedWord, _) => {
+            "the model guesses no masked words; give one whose config.json names a class \
+             ...ForMaskedLM under `architectures`"
         }
     };
     RuntimeError::Folder { path: dir.to_owned(), reason: reason.to_owned() }

@@ -80,6 +80,33 @@ pub fn each_class_batch<E: From<RuntimeError>>(
     Ok(true)
 }
 
+/// Calls `take(examples, batch, model)` for batches of consecutive examples of `range` whose
+/// masked words the model has read, so that it can be asked for their logits with the memory,
+/// until it asks to stop. Returns whether all have been taken without that.
+///
+/// # Errors
+/// When a token, segment or length is beyond the model's tables, the model has no masked-word
+/// head, and what `take` returns.
+pub fn each_masked_batch<E: From<RuntimeError>>(
+    model: &InferenceModel<'_>,
+    examples: &dyn Examples,
+    range: Range<usize>,
+    memory: &mut Memory,
+    mut take: impl FnMut(Range<usize>, &Batch, &mut InferenceMemory) -> Result<ControlFlow<()>, E>,
+) -> Result<bool, E> {
+    let Memory { inference, batch, indices } = memory;
+    let mut left = range;
+    while !left.is_empty() {
+        let taken = fill(examples, &mut left, indices, batch);
+        let read = model.read_words(tokens(batch), &batch.masked_rows, inference);
+        read.map_err(RuntimeError::from)?;
+        if take(taken, batch, inference)?.is_break() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 /// Takes the next examples of `left`, one at least and no more than a batch holds, into `batch`.
 fn fill(
     examples: &dyn Examples,

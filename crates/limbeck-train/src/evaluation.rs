@@ -3,8 +3,10 @@
 //! # Layout
 //! - here: what a run asks of the data that it is evaluated on; questions
 //! - `texts`: texts with labels
+//! - `words`: plain text with masked words
 
 mod texts;
+mod words;
 
 use std::path::Path;
 
@@ -20,6 +22,7 @@ use crate::folder::write_json;
 use crate::observer::{Observer, advance};
 use crate::ranks::Ranks;
 pub use texts::{TextEvaluation, TextEvaluationSet};
+pub use words::WordEvaluationSet;
 
 /// Data on which the models of a run are compared, whatever their head.
 pub trait DevelopmentSet {

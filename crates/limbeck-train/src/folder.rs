@@ -40,6 +40,7 @@ const OWN_FILES: &[&str] = &[
     "lengths.csv",
     "front.json",
     ACCOUNT,
+    "range.json",
 ];
 const OWN_FOLDERS: &[&str] = &["checkpoint", "last", "tensorboard"];
 

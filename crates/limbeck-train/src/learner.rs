@@ -6,7 +6,7 @@ use limbeck_kernels::random::Key;
 use limbeck_model::encoder::{
     self, Activations, BackwardBuffers, Mode, NoTaps, Place, Route, Taps,
 };
-use limbeck_model::heads::Outputs;
+use limbeck_model::heads::{Outputs, Places};
 use limbeck_model::layout::LayerSlots;
 use limbeck_model::{Classes, Head, Model, ProblemType};
 use limbeck_runtime::logits::tokens;
@@ -146,6 +146,11 @@ impl Learner {
     ) -> Result<f64> {
         self.model.check_tokens(tokens(batch))?;
         check_labels(&self.model.config.head, batch)?;
+        let Objective { words, sandwich, .. } = &self.objective;
+        if self.model.config.head == Head::MaskedWord && (words.is_none() || sandwich.is_some()) {
+            let reason = "a masked-word head learns masked words, in whole passes".to_owned();
+            return Err(TrainError::Option { option: "task", reason });
+        }
         let passes = self.objective.sandwich.as_ref().map_or(1, |sandwich| sandwich.passes());
         let mut total = self.whole_pass(batch, portion, passes, parts)?;
         if passes > 1 {
@@ -175,7 +180,8 @@ impl Learner {
         let shares =
             Shares { sequences: of_pass(sequences), rows: of_pass(rows), pairs: of_pass(pairs) };
         let exchange = (portion.last && passes == 1).then_some(&mut self.exchange);
-        let Objective { losses, intermediate, sandwich, .. } = &mut self.objective;
+        let step = self.optimizer.steps;
+        let Objective { losses, words, intermediate, sandwich, .. } = &mut self.objective;
         let longest = longest(batch);
         let route = match sandwich {
             Some(sandwich) => sandwich.draw(0, longest, key.child(PASSES)).route(),
@@ -190,19 +196,26 @@ impl Learner {
             None => &mut NoTaps,
         };
         let mut total = 0.0;
-        let (of_losses, of_others) = parts.split_at_mut(losses.len());
+        let over_logits = losses.len() + words.as_ref().map_or(0, |words| words.names().len());
+        let (of_losses, of_others) = parts.split_at_mut(over_logits);
         let pass = Pass {
             model: &self.model,
             memory: &mut self.memory,
             gradients: &mut self.gradients,
             exchange,
         };
-        pass.run(batch, mode, route, taps, |outputs| {
+        pass.run(batch, mode, route, taps, |outputs, decoder| {
+            if let (Some(words), Outputs::MaskedWord(outputs)) = (words, &mut *outputs) {
+                total +=
+                    sequences * words.add(batch, step, outputs, decoder, sequences, of_losses)?;
+                return Ok(());
+            }
             for (Weighted { weight, loss }, part) in losses.iter().zip(of_losses) {
                 let value = losses::add(&**loss, batch, outputs, *weight * shares.sequences);
                 *part += value * sequences;
                 total += *weight * value * sequences;
             }
+            Ok(())
         })?;
         if let Some(sums) = look.map(|look| look.sums) {
             let weights = intermediate.as_ref().map_or([0.0; 2], |losses| losses.weights());
@@ -235,8 +248,9 @@ impl Learner {
             gradients: &mut self.gradients,
             exchange,
         };
-        pass.run(batch, mode, drawn.route(), &mut NoTaps, |outputs| {
+        pass.run(batch, mode, drawn.route(), &mut NoTaps, |outputs, _| {
             value = drawn.add(batch, whole, outputs, share / passes as f64) * share;
+            Ok(())
         })?;
         Ok(value)
     }
@@ -374,6 +388,7 @@ pub(crate) fn check_labels(head: &Head, batch: &Batch) -> Result<()> {
             batch.labels.len() == sequences
                 && batch.labels.iter().all(|&label| has_logit(classes, label))
         }
+        Head::MaskedWord => batch.masked_rows.len() == batch.masked_ids.len(),
     };
     let reason = || format!("the labels are not for a {}", head.kind());
     if fit { Ok(()) } else { Err(TrainError::Option { option: "data.train", reason: reason() }) }
@@ -391,6 +406,16 @@ fn has_logit(classes: &Classes, label: f32) -> bool {
     }
 }
 
+/// What a loss needs that turns logits into gradients of parameters at once.
+pub struct Decoder<'a> {
+    /// The model.
+    pub model: &'a Model,
+    /// The memory of its backward pass.
+    pub buffers: &'a mut BackwardBuffers,
+    /// Laid out as its parameters.
+    pub gradients: &'a mut [f32],
+}
+
 /// What a pass works on.
 struct Pass<'a> {
     model: &'a Model,
@@ -401,22 +426,23 @@ struct Pass<'a> {
 }
 
 impl Pass<'_> {
-    /// Forward along `route`, `losses(outputs)`, backward.
+    /// Forward along `route`, `losses(outputs, decoder)`, backward.
     fn run(
         self,
         batch: &Batch,
         mode: Mode,
         route: Route<'_>,
         taps: &mut dyn Taps,
-        losses: impl FnOnce(&mut Outputs),
+        losses: impl FnOnce(&mut Outputs, Decoder<'_>) -> Result<()>,
     ) -> Result<()> {
         let Pass { model, memory, gradients, exchange } = self;
         let Memory { activations, outputs, buffers } = memory;
+        let places = Places { starts: &batch.starts, masked: &batch.masked_rows };
         encoder::forward_along(model, tokens(batch), mode, route, activations);
         let hidden = activations.last_hidden_state();
-        outputs.forward(model, &batch.starts, hidden, mode)?;
-        losses(outputs);
-        outputs.backward(model, &batch.starts, hidden, mode, buffers, gradients)?;
+        outputs.forward(model, places, hidden, mode)?;
+        losses(outputs, Decoder { model, buffers, gradients })?;
+        outputs.backward(model, places, hidden, mode, buffers, gradients)?;
         let mut departing;
         let taps: &mut dyn Taps = match exchange {
             Some(exchange) => {

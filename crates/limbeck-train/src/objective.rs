@@ -1,6 +1,6 @@
 //! What a run minimises.
 
-use crate::losses::{Intermediate, Projection, Weighted};
+use crate::losses::{Intermediate, Projection, Weighted, WordLosses};
 use crate::sandwich::Sandwich;
 
 /// All that a run minimises: losses over the logits, over what lies before them, and over
@@ -9,6 +9,8 @@ use crate::sandwich::Sandwich;
 pub struct Objective {
     /// Over the logits of the whole pass.
     pub losses: Vec<Weighted>,
+    /// Over masked words, of a model that guesses them: instead of the others over logits.
+    pub words: Option<WordLosses>,
     /// Over hidden states and attention of the whole pass.
     pub intermediate: Option<Intermediate>,
     /// Shortened passes that learn from the whole one.
@@ -29,6 +31,9 @@ impl Objective {
     pub fn names(&self) -> Vec<String> {
         let mut names: Vec<String> =
             self.losses.iter().map(|loss| loss.loss.name().to_owned()).collect();
+        if let Some(words) = &self.words {
+            names.extend(words.names().iter().map(|&name| name.to_owned()));
+        }
         if self.intermediate.is_some() {
             names.extend(["hidden", "attention"].map(str::to_owned));
         }

@@ -77,6 +77,11 @@ impl Optimizer {
         }
     }
 
+    /// Another decay of the first moment from now on, for schedules that change it.
+    pub fn set_beta_1(&mut self, beta_1: f64) {
+        self.options.beta_1 = beta_1;
+    }
+
     /// Clips the gradients by their global norm, takes one step, and sets the gradients
     /// to zero. Returns the norm before clipping; when it is not a number nothing
     /// changes.

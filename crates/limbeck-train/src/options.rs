@@ -31,6 +31,23 @@ pub enum ScheduleKind {
     /// Stays at the peak until the cool-down, then a tenth of it from a third of the cool-down
     /// on, and a hundredth from two thirds on.
     ThreeStage,
+    /// Up to the peak and down to next to nothing, with the first moment's decay the other way
+    /// round (Smith, 2018); the numbers are those of PyTorch's `OneCycleLR`.
+    OneCycle,
+    /// From `range_start` up to the peak by equal factors: a learning-rate range test.
+    RangeExponential,
+    /// The same in equal steps.
+    RangeLinear,
+}
+
+/// How a one-cycle schedule goes from one rate to the next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Anneal {
+    /// In a straight line.
+    Linear,
+    /// Along half a cosine.
+    Cosine,
 }
 
 /// The learning rate over the steps of a run.
@@ -44,11 +61,39 @@ pub struct ScheduleOptions {
     pub warmup: f64,
     /// The last share or count of steps, where the shape has a cool-down.
     pub cooldown: f64,
+    /// One-cycle: the share of all steps after which the peak is reached.
+    pub pct_start: f64,
+    /// One-cycle: the peak divided by this is the first rate.
+    pub div_factor: f64,
+    /// One-cycle: the first rate divided by this is the last.
+    pub final_div_factor: f64,
+    /// One-cycle: the way between rates.
+    pub anneal: Anneal,
+    /// One-cycle: whether `beta_1` falls while the rate rises, and rises while it falls.
+    pub cycle_momentum: bool,
+    /// One-cycle: `beta_1` at the peak.
+    pub base_momentum: f64,
+    /// One-cycle: `beta_1` at both ends.
+    pub max_momentum: f64,
+    /// Range test: the rate of the first step.
+    pub range_start: f64,
 }
 
 impl Default for ScheduleOptions {
     fn default() -> Self {
-        Self { kind: ScheduleKind::Linear, warmup: 0.0, cooldown: 0.4 }
+        Self {
+            kind: ScheduleKind::Linear,
+            warmup: 0.0,
+            cooldown: 0.4,
+            pct_start: 0.3,
+            div_factor: 25.0,
+            final_div_factor: 1e4,
+            anneal: Anneal::Linear,
+            cycle_momentum: true,
+            base_momentum: 0.85,
+            max_momentum: 0.95,
+            range_start: 1e-5,
+        }
     }
 }
 

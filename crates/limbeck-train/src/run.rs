@@ -304,6 +304,9 @@ impl Loop<'_> {
         self.exchange(&mut loss, &mut tokens)?;
         let waited = waiting.elapsed().as_secs_f64();
         let learning_rate = self.schedule.rate(step);
+        if let Some(beta_1) = self.schedule.beta_1(step) {
+            self.learner.optimizer.set_beta_1(beta_1);
+        }
         let gradient_norm = self.learner.update(learning_rate);
         for (what, value) in [("loss", loss), ("gradient norm", gradient_norm)] {
             if !value.is_finite() {
@@ -556,7 +559,8 @@ impl<'a> Batches<'a> {
         self.rows.clear();
         self.rows.extend(indices.iter().map(|&index| self.lengths[index]));
         let part = division::part(&self.rows, rank, count);
-        self.features.batch(&indices[part.sequences.clone()], &mut self.batch);
+        let own = &indices[part.sequences.clone()];
+        self.features.batch_of_epoch(own, epoch as u64, &mut self.batch);
         (&self.batch, part)
     }
 }

@@ -1,12 +1,12 @@
 //! The learning rate over the steps of a run.
 
 use crate::error::{Result, TrainError};
-use crate::options::{ScheduleKind, ScheduleOptions, steps_of};
+use crate::options::{Anneal, ScheduleKind, ScheduleOptions, steps_of};
 
 /// A learning rate for every step.
 #[derive(Debug, Clone)]
 pub struct Schedule {
-    kind: ScheduleKind,
+    options: ScheduleOptions,
     peak: f64,
     warmup_steps: usize,
     cooldown_steps: usize,
@@ -17,9 +17,10 @@ impl Schedule {
     /// The schedule of a run of `total_steps` that peaks at `peak`.
     ///
     /// # Errors
-    /// When warm-up or cool-down are negative, not a number, or together as long as the run.
+    /// When warm-up or cool-down are negative, not a number, or together as long as the run, or a
+    /// number of a one-cycle schedule or a range test cannot work.
     pub fn new(options: &ScheduleOptions, peak: f64, total_steps: usize) -> Result<Self> {
-        let &ScheduleOptions { kind, warmup, cooldown } = options;
+        let &ScheduleOptions { kind, warmup, cooldown, .. } = options;
         let warmup_steps = steps_of(warmup, total_steps, "schedule.warmup")?;
         if warmup_steps > 0 && warmup_steps >= total_steps {
             return Err(TrainError::Option {
@@ -42,25 +43,40 @@ impl Schedule {
                 ),
             });
         }
-        Ok(Schedule { kind, peak, warmup_steps, cooldown_steps, total_steps })
+        options.validate(peak)?;
+        let options = options.clone();
+        Ok(Schedule { options, peak, warmup_steps, cooldown_steps, total_steps })
     }
 
     /// The rate of `step`, counted from 0.
     pub fn rate(&self, step: usize) -> f64 {
-        let (step, warmup, total) =
-            (step as f64, self.warmup_steps as f64, self.total_steps.max(1) as f64);
-        if step < warmup {
-            return self.peak * step / warmup;
+        let ScheduleOptions { div_factor, final_div_factor, range_start, .. } = self.options;
+        let (first, whole) = (step as f64, self.total_steps.max(1) as f64);
+        match self.options.kind {
+            ScheduleKind::OneCycle => {
+                let start = self.peak / div_factor;
+                return self.cycle(step, [start, self.peak, start / final_div_factor]);
+            }
+            ScheduleKind::RangeExponential => {
+                let done = first / (whole - 1.0).max(1.0);
+                return range_start * (self.peak / range_start).powf(done);
+            }
+            ScheduleKind::RangeLinear => {
+                let done = first / (whole - 1.0).max(1.0);
+                return range_start + (self.peak - range_start) * done;
+            }
+            _ => {}
         }
-        let left = (total - step).max(0.0);
+        let warmup = self.warmup_steps as f64;
+        if first < warmup {
+            return self.peak * first / warmup;
+        }
+        let left = (whole - first).max(0.0);
+        let done = 1.0 - left / (whole - warmup).max(1.0);
         self.peak
-            * match self.kind {
-                ScheduleKind::Constant => 1.0,
-                ScheduleKind::Linear => left / (total - warmup).max(1.0),
-                ScheduleKind::Cosine => {
-                    let done = 1.0 - left / (total - warmup).max(1.0);
-                    0.5 * (1.0 + (std::f64::consts::PI * done).cos())
-                }
+            * match self.options.kind {
+                ScheduleKind::Linear => 1.0 - done,
+                ScheduleKind::Cosine => 0.5 * (1.0 + (std::f64::consts::PI * done).cos()),
                 ScheduleKind::ThreeStage => {
                     let cooldown = self.cooldown_steps as f64;
                     match 3.0 * (cooldown - left) {
@@ -69,7 +85,74 @@ impl Schedule {
                         _ => 1.0,
                     }
                 }
+                _ => 1.0,
             }
+    }
+
+    /// The decay of the first moment in `step`, where the schedule moves it.
+    pub fn beta_1(&self, step: usize) -> Option<f64> {
+        let ScheduleOptions { kind, cycle_momentum, base_momentum, max_momentum, .. } =
+            self.options;
+        (kind == ScheduleKind::OneCycle && cycle_momentum)
+            .then(|| self.cycle(step, [max_momentum, base_momentum, max_momentum]))
+    }
+
+    /// What goes from the first number to the second and then to the third. As in PyTorch, the
+    /// second is reached `pct_start` of the steps less one after the first, and the third in the
+    /// last step.
+    fn cycle(&self, step: usize, [start, middle, end]: [f64; 3]) -> f64 {
+        let (step, last) = (step as f64, self.total_steps as f64 - 1.0);
+        let turn = self.options.pct_start * self.total_steps as f64 - 1.0;
+        let (from, to, done) = if step <= turn {
+            (start, middle, step / turn)
+        } else {
+            (middle, end, (step - turn) / (last - turn))
+        };
+        match self.options.anneal {
+            // A run of a single step has no way to go.
+            _ if !done.is_finite() => to,
+            Anneal::Linear => from + (to - from) * done,
+            Anneal::Cosine => to + (from - to) / 2.0 * (1.0 + (std::f64::consts::PI * done).cos()),
+        }
+    }
+}
+
+impl ScheduleOptions {
+    /// Checks what a one-cycle schedule or a range test up to `peak` takes.
+    fn validate(&self, peak: f64) -> Result<()> {
+        let refuse = |option, reason| Err(TrainError::Option { option, reason });
+        let kind = self.kind;
+        if kind == ScheduleKind::OneCycle {
+            if self.warmup > 0.0 {
+                let reason = "one-cycle has a rise of its own; set schedule.pct_start".to_owned();
+                return refuse("schedule.warmup", reason);
+            }
+            let shares = [
+                (self.pct_start, "schedule.pct_start"),
+                (self.base_momentum, "schedule.base_momentum"),
+                (self.max_momentum, "schedule.max_momentum"),
+            ];
+            for (value, option) in shares {
+                if !(0.0..1.0).contains(&value) {
+                    return refuse(option, format!("{value} is not at least 0 and below 1"));
+                }
+            }
+            let divisors = [
+                (self.div_factor, "schedule.div_factor"),
+                (self.final_div_factor, "schedule.final_div_factor"),
+            ];
+            for (value, option) in divisors {
+                if !(value.is_finite() && value > 0.0) {
+                    return refuse(option, format!("{value} is not a number above 0"));
+                }
+            }
+        }
+        let is_range = matches!(kind, ScheduleKind::RangeExponential | ScheduleKind::RangeLinear);
+        if is_range && !(self.range_start > 0.0 && self.range_start < peak) {
+            let reason = format!("{} is not above 0 and below {peak}", self.range_start);
+            return refuse("schedule.range_start", reason);
+        }
+        Ok(())
     }
 }
 
@@ -108,7 +191,8 @@ mod tests {
     fn three_stages_are_warmup_peak_and_a_cooldown_in_thirds() {
         let of = |warmup, cooldown, total| {
             let kind = ScheduleKind::ThreeStage;
-            Schedule::new(&ScheduleOptions { kind, warmup, cooldown }, 1.0, total)
+            let options = ScheduleOptions { kind, warmup, cooldown, ..ScheduleOptions::default() };
+            Schedule::new(&options, 1.0, total)
         };
         let schedule = of(2.0, 6.0, 12).unwrap();
         let rates: Vec<f64> = (0..12).map(|step| schedule.rate(step)).collect();
@@ -123,6 +207,116 @@ mod tests {
         for warmup in [-0.1, f64::NAN, 10.0, 1e9] {
             let options = ScheduleOptions { warmup, ..ScheduleOptions::default() };
             assert!(Schedule::new(&options, 1.0, 10).is_err(), "{warmup}");
+        }
+    }
+
+    /// Rates and first moments' decays.
+    const ONE_CYCLE: [(Anneal, [f64; 10], [f64; 10]); 2] = [
+        (
+            Anneal::Linear,
+            [
+                0.0004,
+                0.0052,
+                0.01,
+                0.00857143428571,
+                0.00714286857143,
+                0.00571430285714,
+                0.00428573714286,
+                0.00285717142857,
+                0.00142860571429,
+                3.99999999998e-08,
+            ],
+            [
+                0.95,
+                0.9,
+                0.85,
+                0.864285714286,
+                0.878571428571,
+                0.892857142857,
+                0.907142857143,
+                0.921428571429,
+                0.935714285714,
+                0.95,
+            ],
+        ),
+        (
+            Anneal::Cosine,
+            [
+                0.0004,
+                0.0052,
+                0.01,
+                0.00950484632013,
+                0.0081174565395,
+                0.00611262021936,
+                0.00388741978064,
+                0.0018825834605,
+                0.000495193679865,
+                4e-08,
+            ],
+            [
+                0.95,
+                0.9,
+                0.85,
+                0.854951556605,
+                0.868825509907,
+                0.888873953302,
+                0.911126046698,
+                0.931174490093,
+                0.945048443395,
+                0.95,
+            ],
+        ),
+    ];
+
+    #[test]
+    fn one_cycle_has_the_numbers_of_pytorch() {
+        // torch.optim.lr_scheduler.OneCycleLR(max_lr=0.01, total_steps=10), by both anneals.
+        let of = |anneal| {
+            let kind = ScheduleKind::OneCycle;
+            let options = ScheduleOptions { kind, anneal, ..ScheduleOptions::default() };
+            Schedule::new(&options, 0.01, 10).unwrap()
+        };
+        for (anneal, rates, betas) in ONE_CYCLE {
+            let schedule = of(anneal);
+            for step in 0..10 {
+                let rate = schedule.rate(step);
+                assert!((rate - rates[step]).abs() < 1e-9, "{anneal:?} {step}: {rate}");
+                let beta = schedule.beta_1(step).unwrap();
+                assert!((beta - betas[step]).abs() < 1e-9, "{anneal:?} {step}: {beta}");
+            }
+        }
+        assert_eq!(schedule(ScheduleKind::Linear, 0.0).beta_1(3), None);
+    }
+
+    #[test]
+    fn one_cycle_refuses_what_cannot_work_and_bears_the_shortest_runs() {
+        let cycle = ScheduleOptions { kind: ScheduleKind::OneCycle, ..ScheduleOptions::default() };
+        for options in [
+            ScheduleOptions { warmup: 0.1, ..cycle.clone() },
+            ScheduleOptions { pct_start: 1.0, ..cycle.clone() },
+            ScheduleOptions { div_factor: 0.0, ..cycle.clone() },
+            ScheduleOptions { max_momentum: f64::NAN, ..cycle.clone() },
+        ] {
+            assert!(Schedule::new(&options, 1.0, 10).is_err(), "{options:?}");
+        }
+        for (pct_start, steps) in [(0.0, 5), (0.3, 1), (0.9, 2), (0.2, 5)] {
+            let options = ScheduleOptions { pct_start, ..cycle.clone() };
+            let schedule = Schedule::new(&options, 1.0, steps).unwrap();
+            assert!((0..=steps).all(|step| schedule.rate(step).is_finite()), "{pct_start} {steps}");
+        }
+    }
+
+    #[test]
+    fn a_range_test_goes_from_its_start_to_the_peak() {
+        for (kind, middle) in
+            [(ScheduleKind::RangeExponential, 0.01), (ScheduleKind::RangeLinear, 0.50005)]
+        {
+            let options = ScheduleOptions { kind, range_start: 1e-4, ..ScheduleOptions::default() };
+            let schedule = Schedule::new(&options, 1.0, 11).unwrap();
+            assert!((schedule.rate(0) - 1e-4).abs() < 1e-12);
+            assert!((schedule.rate(5) - middle).abs() < 1e-9, "{}", schedule.rate(5));
+            assert!((schedule.rate(10) - 1.0).abs() < 1e-12);
+            assert!(Schedule::new(&options, 1e-4, 11).is_err());
         }
     }
 }

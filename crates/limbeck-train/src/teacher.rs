@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use limbeck_data::Examples;
 use limbeck_model::heads::Part;
 use limbeck_model::inference::InferenceModel;
-use limbeck_model::{Head, Model};
+use limbeck_model::{Head, HeadKind, Model, ModelError};
 use limbeck_runtime::logits::{Memory, each_batch, each_class_batch};
 
 use crate::error::{Result, TrainError};
@@ -76,6 +76,8 @@ fn starts_of(head: &Head, features: &dyn Examples) -> Vec<usize> {
         total += match head {
             Head::Span => 2 * features.rows_of(index),
             Head::Classification(classes) => classes.labels.len(),
+            // Too many to keep: whoever teaches masked words does so live.
+            Head::MaskedWord => 0,
         };
         total
     });
@@ -110,6 +112,8 @@ pub(crate) fn fingerprint(features: &dyn Examples) -> [u8; 32] {
         hash.update(bytemuck::cast_slice(&batch.start_positions));
         hash.update(bytemuck::cast_slice(&batch.end_positions));
         hash.update(bytemuck::cast_slice(&batch.labels));
+        hash.update(bytemuck::cast_slice(&batch.masked_rows));
+        hash.update(bytemuck::cast_slice(&batch.masked_ids));
     }
     hash.finalize().into()
 }
@@ -151,7 +155,7 @@ fn compute(
     };
     let model = InferenceModel::of(teacher);
     let (left, memory) = (done..features.len(), &mut Memory::default());
-    let finished = match teacher.config.head {
+    let finished = match &teacher.config.head {
         Head::Span => each_batch(&model, features, left, memory, |range, batch, logits| {
             let mut both = batch.starts.windows(2).flat_map(|rows| {
                 let rows = rows[0]..rows[1];
@@ -163,6 +167,10 @@ fn compute(
             each_class_batch(&model, features, left, memory, |range, _, logits| {
                 keep(range.len(), &mut logits.iter().copied())
             })?
+        }
+        found @ Head::MaskedWord => {
+            let (needed, found) = (HeadKind::Classification, found.kind());
+            return Err(ModelError::Head { needed, found }.into());
         }
     };
     if finished {

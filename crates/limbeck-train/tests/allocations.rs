@@ -13,7 +13,7 @@ use limbeck_data::{Batch, Examples, Purpose};
 use limbeck_kernels::random::Key;
 use limbeck_model::Model;
 use limbeck_train::learner::{Learner, Portion};
-use limbeck_train::losses::{HardLoss, Intermediate, Weighted};
+use limbeck_train::losses::{HardLoss, Intermediate, Weighted, WordLosses};
 use limbeck_train::objective::Objective;
 use limbeck_train::options::{
     DistillOptions, LengthOptions, OptimizerOptions, Projection, Scope, SparseMethod,
@@ -58,7 +58,7 @@ fn everything(student: &Model, teacher: Model) -> Objective {
         losses: vec![Weighted::new(1.0, HardLoss)],
         intermediate: Some(Intermediate::new(&student.config, teacher, &distill, 1).unwrap()),
         sandwich: Some(Sandwich::new(&LengthOptions::default(), student.config.num_hidden_layers)),
-        identity: Vec::new(),
+        ..Objective::default()
     }
 }
 
@@ -89,6 +89,16 @@ fn a_warm_step_allocates_nothing() {
             let allocations = allocations_of_warm_steps(&mut learner, features, parts);
             assert_eq!(allocations, 0, "in 80 warm steps of {name} with {parts} parts");
         }
+    }
+    let (windows, _) = support::windows(folder.path(), &tokenizer);
+    for teachers in [vec![], vec![support::guesser(2)]] {
+        let model = support::guesser(1);
+        let words = WordLosses::new(&model.config, teachers, &DistillOptions::default(), 40);
+        let objective = Objective { words: Some(words.unwrap()), ..Objective::default() };
+        let parts = objective.names().len();
+        let mut learner = Learner::new(model, &OptimizerOptions::default(), objective);
+        let allocations = allocations_of_warm_steps(&mut learner, &windows, parts);
+        assert_eq!(allocations, 0, "in 80 warm steps of masked words with {parts} parts");
     }
 }
 

@@ -39,7 +39,7 @@ fn batch(folder: &Path) -> Batch {
         token_type_ids: integers(&file, "token_type_ids").iter().map(|&v| v as u8).collect(),
         starts: integers(&file, "starts"),
         start_positions: words("start_positions"),
-        labels: Vec::new(),
+        ..Batch::default()
     }
 }
 

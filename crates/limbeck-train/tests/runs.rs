@@ -335,7 +335,7 @@ fn everything() -> Objective {
             Intermediate::new(&student.config, support::teacher(5), &options, 1).unwrap(),
         ),
         sandwich: Some(Sandwich::new(&lengths, student.config.num_hidden_layers)),
-        identity: Vec::new(),
+        ..Objective::default()
     }
 }
 

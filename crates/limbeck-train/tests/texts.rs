@@ -190,7 +190,7 @@ fn everything(world: &World, teacher: &Path) -> Objective {
             Intermediate::new(&student.config, support::teacher(5), &distill, 1).unwrap(),
         ),
         sandwich: Some(Sandwich::new(&LengthOptions::default(), student.config.num_hidden_layers)),
-        identity: Vec::new(),
+        ..Objective::default()
     }
 }
 

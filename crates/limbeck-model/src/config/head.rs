@@ -18,6 +18,8 @@ pub enum HeadKind {
     Span,
     /// `*ForSequenceClassification`.
     Classification,
+    /// `*ForMaskedLM`.
+    MaskedWord,
 }
 
 impl fmt::Display for HeadKind {
@@ -25,6 +27,7 @@ impl fmt::Display for HeadKind {
         formatter.write_str(match self {
             HeadKind::Span => "span head, for questions and their contexts",
             HeadKind::Classification => "classification head, for whole texts",
+            HeadKind::MaskedWord => "masked-word head, for pretraining",
         })
     }
 }
@@ -36,6 +39,8 @@ pub enum Head {
     Span,
     /// One logit a label for each sequence.
     Classification(Classes),
+    /// One logit a word of the vocabulary for each masked token.
+    MaskedWord,
 }
 
 impl Head {
@@ -44,6 +49,7 @@ impl Head {
         match self {
             Head::Span => HeadKind::Span,
             Head::Classification(_) => HeadKind::Classification,
+            Head::MaskedWord => HeadKind::MaskedWord,
         }
     }
 }

@@ -25,7 +25,7 @@ use super::Mode;
 use super::buffers::{BackwardBuffers, LayerActivations, Work, grown};
 use super::route::{Rows, gather, spread};
 use super::taps::Taps;
-use crate::config::{Activation, ModelConfig};
+use crate::config::ModelConfig;
 use crate::layout::LayerSlots;
 use crate::model::Model;
 
@@ -74,11 +74,7 @@ impl<'a> View<'a> {
     }
 
     pub fn activation(&self) -> ActivationKernel {
-        match self.config.hidden_act {
-            Activation::Gelu => ActivationKernel::Gelu,
-            Activation::GeluTanh => ActivationKernel::GeluTanh,
-            Activation::Relu => ActivationKernel::Relu,
-        }
+        self.config.hidden_act.kernel()
     }
 
     fn probability_dropout(&self, mode: Mode) -> Dropout {
@@ -98,7 +94,7 @@ impl<'a> View<'a> {
 ///
 /// # Panics
 /// Never for ranges of one layout, whose tensors do not overlap.
-pub(super) fn disjoint<'a, const N: usize>(
+pub(crate) fn disjoint<'a, const N: usize>(
     buffer: &'a mut [f32],
     ranges: [&Range<usize>; N],
 ) -> [&'a mut [f32]; N] {

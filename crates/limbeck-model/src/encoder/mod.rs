@@ -44,6 +44,7 @@ pub use weights::PackedWeights;
 
 use crate::model::Model;
 pub(crate) use buffers::grown;
+pub(crate) use layer::disjoint;
 use route::{Departure, gather};
 
 /// Names of the streams of random bits below a step's key.

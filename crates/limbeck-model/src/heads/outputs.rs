@@ -1,10 +1,13 @@
 //! Logits and their gradients, whichever head a model has.
 
+use std::ops::Range;
+
 use super::classification::{self, ClassLogits};
+use super::masked_word::{self, WordVectors};
 use super::span::{self, SpanGradients, SpanLogits};
 use crate::config::{Head, ProblemType};
 use crate::encoder::{BackwardBuffers, Mode};
-use crate::error::Result;
+use crate::error::{ModelError, Result};
 use crate::model::Model;
 
 /// What a head says of a batch: logits, and the gradients that losses leave for them.
@@ -26,6 +29,49 @@ pub enum Outputs {
         /// Their gradients, `[sequences, labels]`.
         gradients: Vec<f32>,
     },
+    /// Of a masked-word head, whose logits are never there all at once: see [`Words`].
+    MaskedWord(Words),
+}
+
+/// What a masked-word head says of a batch: word vectors, and the logits of one chunk of them.
+#[derive(Debug, Default)]
+pub struct Words {
+    /// Of the masked rows.
+    pub vectors: WordVectors,
+    logits: Vec<f32>,
+}
+
+impl Words {
+    /// Calls `loss(rows, logits)` for chunk after chunk of the masked rows. It turns the logits
+    /// (`[rows of the chunk, vocabulary]`) into their gradient, which goes to the word vectors
+    /// and into `gradients` at once.
+    ///
+    /// # Errors
+    /// When the model has another head, and what `loss` returns.
+    pub fn learn<E: From<ModelError>>(
+        &mut self,
+        model: &Model,
+        buffers: &mut BackwardBuffers,
+        gradients: &mut [f32],
+        mut loss: impl FnMut(Range<usize>, &mut [f32]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let Words { vectors, logits } = self;
+        for chunk in masked_word::chunks(vectors.len(), model.config.vocab_size) {
+            let logits = masked_word::logits(model, vectors, chunk.clone(), logits)?;
+            loss(chunk.clone(), logits)?;
+            masked_word::learn(model, vectors, chunk, logits, buffers, gradients)?;
+        }
+        Ok(())
+    }
+}
+
+/// Where sequences begin in a batch, and which of its rows are masked.
+#[derive(Debug, Clone, Copy)]
+pub struct Places<'a> {
+    /// The first row of each sequence, and the number of rows, `[sequences + 1]`.
+    pub starts: &'a [usize],
+    /// The masked rows; none but for a masked-word head.
+    pub masked: &'a [u32],
 }
 
 /// What a loss looks at by itself: the logits of one softmax, or one number.
@@ -53,18 +99,19 @@ impl Outputs {
                 logits: ClassLogits::default(),
                 gradients: Vec::new(),
             },
+            Head::MaskedWord => Outputs::MaskedWord(Words::default()),
         }
     }
 
-    /// Computes the logits from `hidden` (`[rows, hidden]`), whose sequences begin at `starts`
-    /// (`[sequences + 1]`), and sets their gradients to zero.
+    /// Computes the logits from `hidden` (`[rows, hidden]`), and sets their gradients to zero;
+    /// of masked words what [`Words::learn`] makes them of.
     ///
     /// # Errors
     /// When the model has another head, or a sequence has no tokens.
     pub fn forward(
         &mut self,
         model: &Model,
-        starts: &[usize],
+        places: Places<'_>,
         hidden: &[f32],
         mode: Mode,
     ) -> Result<()> {
@@ -74,9 +121,12 @@ impl Outputs {
                 gradients.clear(logits.start.len());
             }
             Outputs::Classification { logits, gradients, .. } => {
-                classification::forward(model, starts, hidden, mode, logits)?;
+                classification::forward(model, places.starts, hidden, mode, logits)?;
                 gradients.clear();
                 gradients.resize(logits.values.len(), 0.0);
+            }
+            Outputs::MaskedWord(words) => {
+                masked_word::forward(model, places.masked, hidden, &mut words.vectors)?;
             }
         }
         Ok(())
@@ -85,14 +135,14 @@ impl Outputs {
     /// From the gradients of the logits to that of the last hidden state, which is left in
     /// `buffers.hidden_gradient`, and to those of the head's parameters, added to `gradients`.
     ///
-    /// `starts`, `hidden` and `mode` must be those of the [`Outputs::forward`] before.
+    /// `places`, `hidden` and `mode` must be those of the [`Outputs::forward`] before.
     ///
     /// # Errors
     /// When the model has another head.
     pub fn backward(
         &mut self,
         model: &Model,
-        starts: &[usize],
+        places: Places<'_>,
         hidden: &[f32],
         mode: Mode,
         buffers: &mut BackwardBuffers,
@@ -102,9 +152,16 @@ impl Outputs {
             Outputs::Span { logits, gradients } => {
                 span::backward(model, hidden, mode, logits, gradients, buffers, parameters)
             }
-            Outputs::Classification { logits, gradients, .. } => classification::backward(
-                model, starts, mode, logits, gradients, buffers, parameters,
-            ),
+            Outputs::Classification { logits, gradients, .. } => {
+                let starts = places.starts;
+                classification::backward(
+                    model, starts, mode, logits, gradients, buffers, parameters,
+                )
+            }
+            Outputs::MaskedWord(words) => {
+                let rows = hidden.len() / model.config.hidden_size;
+                masked_word::backward(model, rows, &mut words.vectors, buffers, parameters)
+            }
         }
     }
 
@@ -113,11 +170,12 @@ impl Outputs {
     pub fn share(&self) -> f64 {
         match self {
             Outputs::Span { .. } => 0.5,
-            Outputs::Classification { .. } => 1.0,
+            Outputs::Classification { .. } | Outputs::MaskedWord(_) => 1.0,
         }
     }
 
-    /// The logits of a part of a sequence, of a head that has the part.
+    /// The logits of a part of a sequence, of a head that has the part. Masked words have no
+    /// parts, because their logits are not kept: nothing.
     pub fn part(&self, starts: &[usize], sequence: usize, part: Part) -> &[f32] {
         match (self, part) {
             (Outputs::Span { logits, .. }, Part::End) => {
@@ -130,11 +188,12 @@ impl Outputs {
                 let labels = logits.values.len() / (starts.len() - 1);
                 &logits.values[sequence * labels..(sequence + 1) * labels]
             }
+            (Outputs::MaskedWord(_), _) => &[],
         }
     }
 
     /// Calls `term(sequence, part, logits, gradients)` for every part of every sequence, and adds
-    /// up what it returns.
+    /// up what it returns. Masked words have none: [`Words::learn`] is theirs.
     pub fn sum_over_parts(
         &mut self,
         starts: &[usize],
@@ -164,6 +223,7 @@ impl Outputs {
                     sum += term(sequence, part, logits, gradients);
                 }
             }
+            Outputs::MaskedWord(_) => {}
         }
         sum
     }

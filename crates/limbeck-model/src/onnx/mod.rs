@@ -74,6 +74,7 @@ impl Model {
                 match config.head.kind() {
                     HeadKind::Span => "question answering",
                     HeadKind::Classification => "classifying texts",
+                    HeadKind::MaskedWord => "guessing masked words",
                 }
             ),
             graph: None,

@@ -13,7 +13,9 @@ use std::ops::Range;
 use super::graph::{AXES, Graph, Numbers};
 use super::proto::AttributeProto;
 use crate::config::{Activation, Architecture};
-use crate::layout::{ClassificationSlots, HeadSlots, LayerSlots, SpanSlots, TensorView};
+use crate::layout::{
+    ClassificationSlots, HeadSlots, LayerSlots, MaskedWordSlots, SpanSlots, TensorView,
+};
 use crate::model::Model;
 
 const INPUT_IDS: &str = "input_ids";
@@ -33,6 +35,7 @@ pub(super) fn graph(model: &Model) -> Graph<'_> {
     let head = match &model.layout.slots.head {
         HeadSlots::Span(_) => "question-answering",
         HeadSlots::Classification(_) => "sequence-classification",
+        HeadSlots::MaskedWord(_) => "fill-mask",
     };
     network.graph.proto.name = format!("{}-{head}", model.config.architecture);
     network.graph.input(INPUT_IDS);
@@ -47,6 +50,7 @@ pub(super) fn graph(model: &Model) -> Graph<'_> {
     match &model.layout.slots.head {
         HeadSlots::Span(slots) => network.span_head(slots, &hidden),
         HeadSlots::Classification(slots) => network.classification_head(slots, &hidden),
+        HeadSlots::MaskedWord(slots) => network.masked_word_head(slots, &hidden),
     }
     network.graph
 }
@@ -185,17 +189,21 @@ impl<'a> Network<'a> {
         let scope = format!("{layer}/intermediate");
         let (weight, bias) = (&slots.intermediate_weight, &slots.intermediate_bias);
         let inner = self.linear(&scope, x, weight.start, bias.start);
-        let scope = format!("{scope}/activation");
-        let inner = match self.model.config.hidden_act {
-            Activation::Gelu => self.gelu(&scope, &inner),
-            Activation::GeluTanh => self.gelu_tanh(&scope, &inner),
-            Activation::Relu => self.graph.node(&scope, "Relu", [&inner], &[]),
-        };
+        let inner = self.activation(&format!("{scope}/activation"), &inner);
         let scope = format!("{layer}/output");
         let product =
             self.linear(&scope, &inner, slots.output_weight.start, slots.output_bias.start);
         let sum = self.graph.node(&scope, "Add", [&product, x], &[]);
         self.norm(&scope, &sum, &slots.output_norm_weight, &slots.output_norm_bias)
+    }
+
+    /// The activation of the configuration.
+    fn activation(&mut self, scope: &str, x: &str) -> String {
+        match self.model.config.hidden_act {
+            Activation::Gelu => self.gelu(scope, x),
+            Activation::GeluTanh => self.gelu_tanh(scope, x),
+            Activation::Relu => self.graph.node(scope, "Relu", [x], &[]),
+        }
     }
 
     /// `x · (1 + erf(x / √2)) · 0.5`
@@ -230,6 +238,20 @@ impl<'a> Network<'a> {
             let last = [AttributeProto::int("axis", 2)];
             self.graph.output(name, &AXES, "Gather", [&pairs, &column], &last);
         }
+    }
+
+    /// One logit a word of the vocabulary for each token: which of them are masked, the graph
+    /// does not know.
+    fn masked_word_head(&mut self, slots: &MaskedWordSlots, hidden: &str) {
+        let scope = "words";
+        let dense = self.linear(scope, hidden, slots.dense_weight.start, slots.dense_bias.start);
+        let dense = self.activation(&format!("{scope}/activation"), &dense);
+        let vectors = self.norm(scope, &dense, &slots.norm_weight, &slots.norm_bias);
+        let decoder = self.transposed(self.model.layout.slots.word_embeddings.start);
+        let bias = self.tensor(slots.bias.start);
+        let product = self.graph.node(scope, "MatMul", [&vectors, &decoder], &[]);
+        let axes = [AXES[0], AXES[1], "words"];
+        self.graph.output("logits", &axes, "Add", [&product, &bias], &[]);
     }
 
     /// One logit a label for each sequence, out of its first token.

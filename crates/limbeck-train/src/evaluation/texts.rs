@@ -51,7 +51,7 @@ impl TextEvaluationSet {
         let (mut memory, mut progress) = (Memory::default(), advance(observer));
         let labels = match &model.config().head {
             Head::Classification(classes) => classes.labels.len(),
-            Head::Span => 0,
+            Head::Span | Head::MaskedWord => 0,
         };
         let mut all = vec![0.0; count * labels];
         let own = ranks.share_of(count);

@@ -3,7 +3,7 @@
 use limbeck_data::{Batch, Examples};
 use limbeck_model::heads::Part;
 use limbeck_model::inference::InferenceModel;
-use limbeck_model::{Head, Model, ProblemType, student};
+use limbeck_model::{Head, HeadKind, Model, ModelError, ProblemType, student};
 use limbeck_runtime::logits::{Memory, each_batch, each_class_batch};
 
 use crate::error::{Result, TrainError};
@@ -54,6 +54,10 @@ pub fn loss(
                 }
                 Ok::<_, TrainError>(advance(range.len()))
             })?
+        }
+        Head::MaskedWord => {
+            let (needed, found) = (HeadKind::Classification, head.kind());
+            return Err(ModelError::Head { needed, found }.into());
         }
     };
     Ok(finished.then_some(sum / examples.len().max(1) as f64))

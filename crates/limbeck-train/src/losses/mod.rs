@@ -1,12 +1,14 @@
 //! The losses that a run can minimise.
 //!
 //! A loss over logits is one file with a type that implements [`Loss`]; a run holds a list of them
-//! with their weights. [`Intermediate`] looks at what lies before the logits.
+//! with their weights. [`Intermediate`] looks at what lies before the logits. [`WordLosses`] are
+//! those of masked words, whose logits are never there all at once.
 
 mod hard;
 mod intermediate;
 mod projection;
 mod soft;
+mod words;
 
 use limbeck_data::Batch;
 use limbeck_model::heads::{Outputs, Part};
@@ -15,6 +17,7 @@ pub use hard::HardLoss;
 pub use intermediate::Intermediate;
 pub use projection::Projection;
 pub use soft::SoftLoss;
+pub use words::WordLosses;
 
 /// A loss over what a head says, for every head: it sees one [`Part`] at a time.
 pub trait Loss {

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use limbeck_data::Batch;
-use limbeck_kernels::loss::{divergence, soft_cross_entropy, squared_error};
+use limbeck_kernels::loss::{
+    divergence, one_sided_cross_entropy, soft_cross_entropy, squared_error,
+};
 use limbeck_model::heads::Part;
 
 use super::Loss;
@@ -58,6 +60,9 @@ impl Loss for SoftLoss {
             }
             (_, SoftKind::CrossEntropy) => {
                 soft_cross_entropy(logits, teacher, self.temperature, weight, gradient)
+            }
+            (_, SoftKind::OneSided) => {
+                one_sided_cross_entropy(logits, teacher, self.temperature, weight, gradient)
             }
         }
     }

@@ -15,6 +15,9 @@ pub enum SoftKind {
     Divergence,
     /// `-Σ p_teacher log p_student` without `T²` (TinyBERT; Jiao et al., 2020, §3.1).
     CrossEntropy,
+    /// The same with the temperature on the teacher's side alone, as Numenta's sparse
+    /// Transformers have it.
+    OneSided,
 }
 
 /// A distance of hidden states or attention maps.
@@ -76,6 +79,14 @@ pub struct DistillOptions {
     pub alpha_hard: f64,
     /// Temperature `T` on both sides of the soft loss.
     pub temperature: f64,
+    /// Pretraining: the temperature of the last step, reached in a straight line.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub temperature_end: Option<f64>,
+    /// Pretraining: the share of the soft loss; that of the loss against the words is the rest.
+    pub factor: f64,
+    /// Pretraining: the factor of the last step, reached in a straight line.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub factor_end: Option<f64>,
     /// The form of the soft loss.
     pub soft_loss: SoftKind,
     /// Weights of the teachers, in their order; empty: all alike.
@@ -105,6 +116,9 @@ impl Default for DistillOptions {
             alpha_soft: 0.5,
             alpha_hard: 0.5,
             temperature: 2.0,
+            temperature_end: None,
+            factor: 1.0,
+            factor_end: None,
             soft_loss: SoftKind::Divergence,
             teacher_weights: Vec::new(),
             alpha_hidden: 0.0,
@@ -138,10 +152,24 @@ impl DistillOptions {
         require(alphas.iter().any(|(alpha, _)| *alpha > 0.0), "distill.alpha_soft", || {
             "all weights are 0: there is nothing to learn".into()
         })?;
-        let holds = self.temperature.is_finite() && self.temperature > 0.0;
-        require(holds, "distill.temperature", || {
-            format!("{} is not a number above 0", self.temperature)
-        })?;
+        let temperatures = [
+            (Some(self.temperature), "distill.temperature"),
+            (self.temperature_end, "distill.temperature_end"),
+        ];
+        for (temperature, option) in temperatures {
+            let holds = temperature.is_none_or(|t| t.is_finite() && t > 0.0);
+            require(holds, option, || {
+                format!("{} is not a number above 0", temperature.unwrap_or_default())
+            })?;
+        }
+        let factors =
+            [(Some(self.factor), "distill.factor"), (self.factor_end, "distill.factor_end")];
+        for (factor, option) in factors {
+            let holds = factor.is_none_or(|factor| (0.0..=1.0).contains(&factor));
+            require(holds, option, || {
+                format!("{} is not from 0 to 1", factor.unwrap_or_default())
+            })?;
+        }
         require(teachers < 2 || !self.looks_inside(), "teacher", || {
             format!(
                 "hidden states and attention are learnt from one teacher, and there are {teachers}"

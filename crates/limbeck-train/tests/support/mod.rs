@@ -1,7 +1,9 @@
 //! A tiny world to train in: a vocabulary, questions, a model.
 
+use std::ops::ControlFlow;
 use std::path::Path;
 
+use limbeck_data::corpus::{Corpus, Masking, MaskingKind, Texts, Windows};
 use limbeck_data::glue::{Example, TextData, TextFeatures, TextTask};
 use limbeck_data::squad::{Answer, Paragraph, Question};
 use limbeck_data::{FeatureOptions, Features, Purpose, SquadData, Tokenizer};
@@ -75,6 +77,24 @@ pub fn texts(task: TextTask, count: usize) -> TextData {
 /// Features of `data`, all of it.
 pub fn text_features(data: &TextData, tokenizer: &Tokenizer) -> TextFeatures {
     TextFeatures::build(data, tokenizer, 32).unwrap()
+}
+
+/// Windows of the questions' contexts, to learn from and to evaluate on.
+pub fn windows(folder: &Path, tokenizer: &Tokenizer) -> (Windows, Windows) {
+    let path = folder.join("text.txt");
+    let data = questions(200);
+    let lines = data.paragraphs.iter().map(|paragraph| format!("{}\n", paragraph.context));
+    std::fs::write(&path, lines.collect::<String>()).unwrap();
+    let texts = Texts { paths: vec![path], documents: Default::default() };
+    let go_on = |_| ControlFlow::Continue(());
+    let corpus = Corpus::open_or_build(folder, &texts, tokenizer, go_on).unwrap().unwrap();
+    let masking = Masking::new(MaskingKind::WholeWord, 0.15, tokenizer).unwrap();
+    Windows::split(corpus, &masking, 24, 0.2, (1, 2)).unwrap()
+}
+
+/// A new model of two small layers that guesses masked words.
+pub fn guesser(seed: u64) -> Model {
+    Model::initialise(ModelConfig { head: Head::MaskedWord, ..config() }, seed)
 }
 
 /// A new classifier of two small layers for a task.

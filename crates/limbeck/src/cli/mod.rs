@@ -72,6 +72,7 @@ pub enum Command {
     Run(training::RunArgs),
     Finetune(training::FinetuneArgs),
     Distill(training::DistillArgs),
+    Pretrain(training::PretrainArgs),
     Join(ranks::JoinArgs),
     Predict(answering::PredictArgs),
     Evaluate(answering::EvaluateArgs),

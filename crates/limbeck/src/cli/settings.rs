@@ -131,6 +131,11 @@ groups!(
         OPTIMISER, TRAINING, FEATURES, EVALUATION, ARCHITECTURE
 );
 groups!(
+    /// Of `limbeck pretrain`.
+    Pretraining: PLAIN_TEXT, NEW_MODEL, MODEL, OUTPUT, TEXT, TEACHERS, SOFTENING, INTERMEDIATE,
+        OPTIMISER, SCHEDULE, TRAINING, WINDOW, ARCHITECTURE
+);
+groups!(
     /// Of `limbeck prune`.
     Pruning: TASK, FEATURES
 );

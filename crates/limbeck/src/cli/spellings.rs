@@ -4,7 +4,7 @@
 use clap::{Arg, Command};
 
 /// Our flag and the name by which `run_squad.py`, `run_qa.py` or `run_glue.py` knows it.
-const OLDER_NAMES: [(&str, &str); 11] = [
+const OLDER_NAMES: [(&str, &str); 12] = [
     ("task", "task-name"),
     ("model", "model-name-or-path"),
     ("train", "train-file"),
@@ -13,6 +13,7 @@ const OLDER_NAMES: [(&str, &str); 11] = [
     ("out", "output-dir"),
     ("max-length", "max-seq-length"),
     ("epochs", "num-train-epochs"),
+    ("max-steps", "steps"),
     ("batch-size", "per-device-train-batch-size"),
     ("beta-1", "adam-beta1"),
     ("beta-2", "adam-beta2"),

@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::ranks::RanksArgs;
-use super::settings::{Distilling, Finetuning, Settings};
+use super::settings::{Distilling, Finetuning, Pretraining, Settings};
 
 /// Run the experiments that recipes describe, one after another.
 ///
@@ -96,6 +96,51 @@ pub struct DistillArgs {
     /// What every training command understands.
     #[command(flatten)]
     pub how: HowArgs,
+}
+
+/// Teach a model a language from plain text: it guesses masked words.
+///
+/// The model is new, of the sizes given, or one to go on with; its vocabulary is given or trained
+/// from the text. A share of the text is kept aside; how well its masked words are guessed is told
+/// as perplexity. With --teacher it learns from the teachers' guesses instead of the words, or
+/// from both (--factor). What is written opens for fine-tuning on any task.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  limbeck pretrain --text wiki.txt --out bert-tiny --layers 2 --hidden-size 128 --heads 2 \\
+      --vocab-size 8000 --steps 2000
+  limbeck pretrain --text wiki.txt --text books.txt --out bert --config bert-base/config.json \\
+      --tokenizer bert-base --steps 100000 --schedule one-cycle --learning-rate 1e-3
+  limbeck pretrain --text wiki.txt --out student --layers 2 --hidden-size 128 --heads 2 \\
+      --teacher bert --steps 2000 --factor 1 --factor-end 0.5
+  limbeck pretrain --text wiki.txt --out range --layers 2 --hidden-size 128 --heads 2 \\
+      --range-test --steps 200 --range-start 1e-5 --learning-rate 0.1
+  limbeck finetune --task cola --model bert-tiny --train train.tsv --dev dev.tsv --out cola")]
+pub struct PretrainArgs {
+    /// Flags that set keys.
+    #[command(flatten)]
+    pub settings: Settings<Pretraining>,
+    /// Instead of a training, raise the learning rate at every step, from --range-start to
+    /// --learning-rate [default: 1], and tell where the loss turns up
+    #[arg(
+        long, value_name = "SHAPE", value_enum, num_args = 0..=1, require_equals = true,
+        default_missing_value = "exponential", help_heading = "One-cycle and range test"
+    )]
+    pub range_test: Option<RangeShape>,
+    /// With how many seeds.
+    #[command(flatten)]
+    pub seeds: SeedArgs,
+    /// What every training command understands.
+    #[command(flatten)]
+    pub how: HowArgs,
+}
+
+/// How a range test raises the learning rate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum RangeShape {
+    /// By equal factors.
+    Exponential,
+    /// In equal steps.
+    Linear,
 }
 
 /// With how many seeds a command with flags trains.

@@ -1,7 +1,7 @@
 //! One file a command, and what they share.
 //!
 //! # Layout
-//! - [`mod@run`]: `run`, `finetune`, `distill`, `join`, which differ in where their plan comes from;
+//! - [`mod@run`]: `run`, `finetune`, `distill`, `pretrain`, `join`, which differ in where their plan comes from;
 //!   [`runs`] repeats it with other seeds; [`train`] carries out one stage of it, minimising its [`objective`], and [`train_report`]
 //!   writes its `report.html`.
 //! - [`evaluate`]: `evaluate` and `predict`; [`answer`], [`classify`], [`score`], [`inspect`],
@@ -13,6 +13,7 @@
 //! - [`mod@search`]: `search` and `trial`; [`study`]: what is done with a study.
 //! - [`tracking`]: who is told of a run.
 //! - [`models`]: from what a user names to a model's folder.
+//! - [`range_test`]: what a learning-rate range test says.
 //! - [`stream`]: lines of JSON answered one by one, for `answer` and `classify`.
 //! - [`subject`]: the model that a command runs, with the options that belong to it.
 
@@ -29,6 +30,7 @@ mod models;
 mod objective;
 mod prune;
 mod quantize;
+mod range_test;
 mod run;
 mod runs;
 mod score;
@@ -75,6 +77,7 @@ pub fn run(cli: Cli) -> Result<Ending> {
             &part,
             console,
         ),
+        Command::Pretrain(args) => run::pretrain(args, &part, console),
         Command::Join(args) => run::join(&args, console),
         Command::Predict(args) => evaluate::predict(&args, console),
         Command::Evaluate(args) => evaluate::evaluate(&args, console),

@@ -7,16 +7,17 @@ use anyhow::Result;
 use limbeck_data::{Examples, Tokenizer};
 use limbeck_model::{Head, Model, ModelConfig};
 use limbeck_runtime::folder::check_vocabulary;
-use limbeck_train::losses::{HardLoss, Intermediate, SoftLoss, Weighted};
+use limbeck_train::losses::{HardLoss, Intermediate, SoftLoss, Weighted, WordLosses};
 use limbeck_train::objective::Objective;
 use limbeck_train::observer::Observer;
+use limbeck_train::run::total_steps;
 use limbeck_train::sandwich::Sandwich;
 use limbeck_train::teacher::{self, TeacherLogits};
 
 use super::subject::{READ_AS_FLOATS, check_length};
 use super::train::last_or_only;
 use crate::commands::models::resolve;
-use crate::config::RunConfig;
+use crate::config::{RunConfig, Task};
 use crate::exit::InputError;
 use crate::progress::Progress;
 
@@ -80,10 +81,16 @@ pub fn build(
     let Teachers { soft, intermediate, identity } = teachers;
     let mut objective = Objective {
         losses: Vec::new(),
+        words: None,
         intermediate,
         sandwich: lengths.adaptive.then(|| Sandwich::new(lengths, layers)),
         identity,
     };
+    if config.task == Task::Pretrain {
+        let steps = total_steps(&config.train, student.features.len());
+        objective.words = Some(WordLosses::new(student.config, soft, &config.distill, steps)?);
+        return Ok(Some(objective));
+    }
     if alpha_hard > 0.0 {
         objective.losses.push(Weighted::new(alpha_hard, HardLoss));
     }

@@ -1,4 +1,4 @@
-//! `limbeck run`, `finetune` and `distill`: from what was typed to plans, and the plans
+//! `limbeck run`, `finetune`, `distill` and `pretrain`: from what was typed to plans, and the plans
 //! one after another.
 
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::runs;
 use super::train::{self, Trained};
 use crate::cli::ranks::JoinArgs;
-use crate::cli::training::{HowArgs, RunArgs};
+use crate::cli::training::{HowArgs, PretrainArgs, RangeShape, RunArgs};
 use crate::config::plan::{Assignment, Plan};
 use crate::config::recipe::Recipe;
 use crate::config::{Layer, RunConfig};
@@ -61,6 +61,33 @@ pub fn from_flags(
         }
         None => execute(&[plan], how, console, part, |results| tell(results, console)),
     }
+}
+
+/// Runs `limbeck pretrain`.
+pub fn pretrain(args: PretrainArgs, part: &Part, console: Console) -> Result<Ending> {
+    let mut flags = args.settings.layer;
+    if let Some(shape) = args.range_test {
+        flags = range_test(shape).under(&flags);
+    }
+    flags.set("task", toml::Value::String("pretrain".to_owned()));
+    from_flags(flags, &args.how, args.seeds.runs, "pretrain", part, console)
+}
+
+/// What a range test sets, where flags do not.
+fn range_test(shape: RangeShape) -> Layer {
+    let mut layer = Layer::default();
+    let kind = match shape {
+        RangeShape::Exponential => "range-exponential",
+        RangeShape::Linear => "range-linear",
+    };
+    layer.set("schedule.kind", toml::Value::String(kind.to_owned()));
+    layer.set("optim.learning_rate", toml::Value::Float(1.0));
+    layer.set("train.max_steps", toml::Value::Integer(100));
+    layer.set("train.logging_steps", toml::Value::Integer(1));
+    layer.set("train.save_steps", toml::Value::Integer(0));
+    // Beyond any run: it is evaluated at its end only.
+    layer.set("train.eval_steps", toml::Value::Integer(i64::from(u32::MAX)));
+    layer
 }
 
 fn assignments(how: &HowArgs) -> Result<Vec<Assignment>> {

@@ -3,7 +3,9 @@
 //! # Layout
 //! - here: the run itself, the model that it starts from
 //! - [`questions`], [`texts`]: what it learns from, by the kind of its task
+//! - [`plain`]: plain text, and the model and vocabulary of a pretraining
 
+mod plain;
 mod questions;
 mod texts;
 
@@ -15,6 +17,7 @@ use limbeck_data::{Examples, Tokenizer, files};
 use limbeck_model::folder::Limbeck;
 use limbeck_model::{Activation, Head, Model, ModelConfig, student};
 use limbeck_runtime::folder::check_vocabulary;
+use limbeck_train::TrainError;
 use limbeck_train::evaluation::DevelopmentSet;
 use limbeck_train::folder::{self, Found, RunFolder};
 use limbeck_train::observer::Observer;
@@ -27,9 +30,9 @@ use serde_json::Value;
 use super::objective::{self, Student, Teachers};
 use super::subject::{READ_AS_FLOATS, check_length};
 use super::tracking::Tracking;
-use super::train_report;
+use super::{range_test, train_report};
 use crate::commands::models::resolve;
-use crate::config::{ModelSection, RunConfig};
+use crate::config::{ModelSection, RunConfig, Task};
 use crate::console::Console;
 use crate::exit::{self, InputError};
 use crate::progress::Progress;
@@ -59,6 +62,13 @@ pub struct TrainResult {
     /// Of that model, where it was evaluated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metrics: Option<Metrics>,
+}
+
+/// What a run begins with.
+struct Start {
+    model: Model,
+    tokenizer: Tokenizer,
+    lesson: Lesson,
 }
 
 /// What a run learns from, and what its models are compared on.
@@ -101,22 +111,15 @@ pub fn run(config: &RunConfig, overwrite: bool, part: &Part, console: Console) -
         return Ok(Trained::Finished(TrainResult { out, steps: None, best_step: None, metrics }));
     }
     let mut progress = Progress::new(console);
-    let dir = resolve(&last_or_only(given(config.model.path.as_ref(), "model.path")?))?;
-    refuse_own_folder(&out, &dir, "model.path")?;
-    let texts = match config.task.texts() {
-        Some(task) => Some(texts::Texts::read(config, task, &dir)?),
-        None => None,
+    let start = match config.task {
+        Task::Pretrain => plain::start(config, &out, folder.as_mut(), &mut progress)?,
+        _ => Some(labelled(config, &out, &mut progress)?),
     };
-    let head = texts.as_ref().map_or(Head::Span, texts::Texts::head);
-    let model = starting_model(&config.model, head, &dir, config.train.seed, &mut progress)?;
-    progress.trains(model.layout.parameters());
-    let tokenizer = Tokenizer::from_folder(&dir)?;
-    check_vocabulary(&tokenizer, &model.config, &dir)?;
-    check_length(&config.features, &model.config, &dir)?;
-    let Lesson { features, dev } = match texts {
-        Some(texts) => texts.lesson(config, &tokenizer, &mut progress)?,
-        None => questions::lesson(config, &tokenizer, &mut progress)?,
+    let Some(Start { model, tokenizer, lesson }) = start else {
+        drop(progress);
+        return Ok(interrupted(&out, "while the text was read", overwrite));
     };
+    let Lesson { features, dev } = lesson;
     for teacher in &config.teacher {
         refuse_own_folder(&out, &resolve(&last_or_only(teacher))?, "teacher")?;
     }
@@ -161,6 +164,16 @@ pub fn run(config: &RunConfig, overwrite: bool, part: &Part, console: Console) -
     };
     let outcome = run.execute(&mut progress);
     drop(progress);
+    if range_test::is_one(config) && part.leads() {
+        range_test::tell(&out, console)?;
+        // It is there to find out where this happens.
+        if let Err(TrainError::Diverged { step, .. }) = outcome {
+            train_report::write(&out, config, None)?;
+            told.finish(Ending::Finished, console);
+            let (steps, best_step, metrics) = (Some(step), None, None);
+            return Ok(Trained::Finished(TrainResult { out, steps, best_step, metrics }));
+        }
+    }
     match outcome {
         Err(error) => {
             told.finish(Ending::Failed, console);
@@ -183,6 +196,27 @@ pub fn run(config: &RunConfig, overwrite: bool, part: &Part, console: Console) -
             Ok(interrupted(&out, &when, overwrite))
         }
     }
+}
+
+/// What a run on questions or on texts with labels begins with.
+fn labelled(config: &RunConfig, out: &Path, progress: &mut Progress) -> Result<Start> {
+    let dir = resolve(&last_or_only(given(config.model.path.as_ref(), "model.path")?))?;
+    refuse_own_folder(out, &dir, "model.path")?;
+    let texts = match config.task.texts() {
+        Some(task) => Some(texts::Texts::read(config, task, &dir)?),
+        None => None,
+    };
+    let head = texts.as_ref().map_or(Head::Span, texts::Texts::head);
+    let model = starting_model(&config.model, head, &dir, config.train.seed, progress)?;
+    progress.trains(model.layout.parameters());
+    let tokenizer = Tokenizer::from_folder(&dir)?;
+    check_vocabulary(&tokenizer, &model.config, &dir)?;
+    check_length(&config.features, &model.config, &dir)?;
+    let lesson = match texts {
+        Some(texts) => texts.lesson(config, &tokenizer, progress)?,
+        None => questions::lesson(config, &tokenizer, progress)?,
+    };
+    Ok(Start { model, tokenizer, lesson })
 }
 
 /// Says how to go on, also with `--quiet`: the exit code alone would not tell.
@@ -241,7 +275,7 @@ fn identity(config: &RunConfig) -> Result<Value> {
 
 fn notes(config: &RunConfig, configuration: Value) -> Result<Limbeck> {
     let meaning = serde_json::to_value(config.features.doc_stride_meaning)?;
-    let has_windows = config.task.texts().is_none();
+    let has_windows = config.task.has_windows();
     Ok(Limbeck {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         max_length: Some(config.features.max_length),
@@ -252,15 +286,8 @@ fn notes(config: &RunConfig, configuration: Value) -> Result<Limbeck> {
     })
 }
 
-/// The model that a run starts from, cut as the configuration says.
-fn starting_model(
-    section: &ModelSection,
-    head: Head,
-    dir: &Path,
-    seed: u64,
-    progress: &mut Progress,
-) -> Result<Model> {
-    let mut config = ModelConfig::open_with_head(dir, head.kind())?;
+/// Changes of the model's own configuration.
+fn adapt(config: &mut ModelConfig, section: &ModelSection) -> Result<()> {
     match section.hidden_act.as_deref() {
         Some("gelu") => config.hidden_act = Activation::Gelu,
         Some("gelu_new") => config.hidden_act = Activation::GeluTanh,
@@ -283,6 +310,19 @@ fn starting_model(
     replace(&mut config.attention_dropout, section.attention_dropout);
     replace(&mut config.head_dropout, section.head_dropout);
     replace(&mut config.initializer_range, section.initializer_range);
+    Ok(())
+}
+
+/// The model that a run starts from, cut as the configuration says.
+fn starting_model(
+    section: &ModelSection,
+    head: Head,
+    dir: &Path,
+    seed: u64,
+    progress: &mut Progress,
+) -> Result<Model> {
+    let mut config = ModelConfig::open_with_head(dir, head.kind())?;
+    adapt(&mut config, section)?;
     let (mut model, load) = Model::open_as(dir, config, seed)?;
     if load.quantized {
         progress.message(&format!("{}: {READ_AS_FLOATS}", dir.display()));

@@ -9,7 +9,8 @@ use limbeck_data::files;
 use limbeck_data::metrics::Metrics;
 use serde_json::Value;
 
-use crate::config::RunConfig;
+use super::range_test;
+use crate::config::{RunConfig, Task};
 use crate::report::{Figure, Plot, Report, Section, Series};
 
 /// A plot of a run, made from `train.jsonl`.
@@ -45,6 +46,12 @@ const LABELS: Curves = Curves {
     ],
 };
 
+const WORDS: Curves = Curves {
+    heading: "Perplexity",
+    y_label: "perplexity",
+    keys: &[("eval_perplexity", "perplexity")],
+};
+
 const RATE: Curves = Curves {
     heading: "Learning rate",
     y_label: "rate",
@@ -56,12 +63,19 @@ pub fn write(out: &Path, config: &RunConfig, metrics: Option<&Metrics>) -> Resul
     let lines = std::fs::read_to_string(out.join("train.jsonl")).unwrap_or_default();
     let lines: Vec<Value> =
         lines.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
-    let labels = config.task.texts().is_some();
-    let scores = if labels { LABELS } else { ANSWERS };
+    let labels = !config.task.has_windows();
+    let scores = match config.task {
+        Task::Pretrain => WORDS,
+        _ if labels => LABELS,
+        _ => ANSWERS,
+    };
     let plots = [LOSS, scores, RATE, sparsity::SPARSITY, sparsity::CHANGES];
     let mut sections: Vec<Section> = plots.iter().filter_map(|plot| curve(plot, &lines)).collect();
     let account = sparsity::account(out);
     sections.extend(account.as_ref().map(sparsity::density));
+    if range_test::is_one(config) {
+        sections.insert(0, range_test::plot(&lines));
+    }
     sections.push(Section::Configuration {
         heading: "Resolved configuration".to_owned(),
         text: toml::to_string(config)?,
@@ -81,7 +95,13 @@ pub fn write(out: &Path, config: &RunConfig, metrics: Option<&Metrics>) -> Resul
 }
 
 fn summary(config: &RunConfig) -> String {
-    let model = config.model.path.as_deref().unwrap_or_default();
+    let model = config.model.path.as_deref().unwrap_or("a new model");
+    if config.task == Task::Pretrain {
+        return match config.teacher.as_slice() {
+            [] => format!("{model}, pretrained on plain text."),
+            teachers => format!("{model}, pretrained with {}.", teachers.join(", ")),
+        };
+    }
     match config.teacher.as_slice() {
         [] => format!("{model}, fine-tuned."),
         teachers => format!("{model}, distilled from {}.", teachers.join(", ")),

@@ -2,19 +2,21 @@
 
 use anyhow::Result;
 
-use super::{DataSection, RunConfig, settings};
+use super::{DataSection, ModelSection, RunConfig, Task, settings};
 use crate::exit::InputError;
 
 /// Refuses a configuration that cannot run; `place` names the recipe or command.
 pub fn run(config: &RunConfig, place: &str) -> Result<()> {
     let given = |present: bool, key: &str| if present { Ok(()) } else { Err(missing(key, place)) };
     given(!config.data.train.is_empty(), "data.train")?;
-    if config.model.path.is_none() && !config.teacher.is_empty() {
+    if config.task == Task::Pretrain {
+        pretraining(config, place)?;
+    } else if config.model.path.is_none() && !config.teacher.is_empty() {
         let what = "neither a student nor its layers are given";
         let advice = "give --student MODEL (`model.path`) or --student-layers (`model.layers`)";
         return Err(InputError::new(what, place, advice).into());
     }
-    given(config.model.path.is_some(), "model.path")?;
+    given(config.model.path.is_some() || config.task == Task::Pretrain, "model.path")?;
     if !config.model.layers.is_empty() && config.model.num_layers > 0 {
         let what = "both `model.layers` and `model.num_layers` are given";
         return Err(InputError::new(what, place, "give one of them").into());
@@ -37,7 +39,7 @@ pub fn run(config: &RunConfig, place: &str) -> Result<()> {
         let teachers = config.teacher.len();
         config.distill.validate(teachers).map_err(|error| refused(error.to_string()))?;
     }
-    if config.task.texts().is_none() {
+    if config.task.has_windows() {
         config.features.validate().map_err(|e| InputError::new(e.to_string(), place, ""))?;
     }
     let DataSection { dev, dev_mismatched, .. } = &config.data;
@@ -45,6 +47,31 @@ pub fn run(config: &RunConfig, place: &str) -> Result<()> {
         let what = "`data.dev_mismatched` is given";
         let advice = "it is a second set of texts beside `data.dev`, for a task such as mnli";
         return Err(InputError::new(what, place, advice).into());
+    }
+    Ok(())
+}
+
+/// Refuses a pretraining without a model, or with two.
+fn pretraining(config: &RunConfig, place: &str) -> Result<()> {
+    let ModelSection { path, config: file, num_layers, heads, hidden_size, .. } = &config.model;
+    let is_given = |size: &usize| *size > 0;
+    let sizes = [num_layers, heads, hidden_size];
+    // Layers and heads of a model that is there are cut, its width is not.
+    let has_sizes = if path.is_some() { *hidden_size > 0 } else { sizes.into_iter().any(is_given) };
+    let whole = sizes.into_iter().all(is_given);
+    let ways = [path.is_some(), file.is_some(), has_sizes].into_iter().filter(|way| *way).count();
+    if ways != 1 || has_sizes && !whole {
+        let what = match ways {
+            0 => "no model is given",
+            1 => "the sizes of a new model are not all given",
+            _ => "several models are given",
+        };
+        let advice = "give --config FILE, or --layers, --hidden-size and --heads, or --model MODEL";
+        return Err(InputError::new(what, place, advice).into());
+    }
+    if config.lengths.adaptive {
+        let what = "`lengths.adaptive` is true";
+        return Err(InputError::new(what, place, "pretraining has no shortened passes").into());
     }
     Ok(())
 }
@@ -75,7 +102,6 @@ mod tests {
     use limbeck_data::glue::TextTask;
 
     use super::*;
-    use crate::config::Task;
 
     fn runnable() -> RunConfig {
         let mut config = RunConfig::default();
@@ -126,6 +152,22 @@ mod tests {
         assert!(refusal(|c| c.data = texts.data.clone()).contains("dev_mismatched"));
         texts.data.dev = None;
         assert!(run(&texts, "here").unwrap_err().to_string().contains("beside `data.dev`"));
+    }
+
+    #[test]
+    fn pretraining_needs_one_model_and_all_sizes_of_a_new_one() {
+        let new = |c: &mut RunConfig| {
+            c.task = Task::Pretrain;
+            c.model.path = None;
+            (c.model.num_layers, c.model.heads, c.model.hidden_size) = (2, 2, 32);
+        };
+        let mut config = runnable();
+        new(&mut config);
+        run(&config, "here").unwrap();
+        assert!(refusal(|c| (new(c), c.model.heads = 0).0).contains("not all given"));
+        assert!(refusal(|c| (new(c), c.model.config = Some("f".into())).0).contains("several"));
+        assert!(refusal(|c| (new(c), c.model.path = Some("m".into())).0).contains("several"));
+        assert!(refusal(|c| (c.task, c.model.path) = (Task::Pretrain, None)).contains("--config"));
     }
 
     #[test]

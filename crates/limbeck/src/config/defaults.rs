@@ -5,11 +5,17 @@ use toml::Value;
 use super::{Layer, Task};
 
 /// What lies below a layer that names a task of texts: the values that GLUE's scripts have in
-/// common.
+/// common; or pretraining: those of small models.
 pub fn of_task(layer: &Layer) -> Layer {
     let mut defaults = Layer::default();
     let name = layer.get("task").and_then(Value::as_str).map(str::to_owned);
     let task = name.and_then(|name| Task::try_from(name).ok());
+    if task == Some(Task::Pretrain) {
+        defaults.set("features.max_length", Value::Integer(128));
+        defaults.set("optim.learning_rate", Value::Float(1e-4));
+        defaults.set("train.batch_size", Value::Integer(32));
+        defaults.set("distill.temperature", Value::Float(1.0));
+    }
     if task.is_some_and(|task| task.texts().is_some()) {
         defaults.set("features.max_length", Value::Integer(128));
         defaults.set("optim.learning_rate", Value::Float(2e-5));
@@ -31,6 +37,7 @@ mod tests {
             of_task(&layer)
         };
         assert_eq!(of("rte").get("features.max_length"), Some(&Value::Integer(128)));
+        assert_eq!(of("pretrain").get("features.max_length"), Some(&Value::Integer(128)));
         assert_eq!(of("squad"), Layer::default());
         assert_eq!(of_task(&Layer::default()), Layer::default());
     }

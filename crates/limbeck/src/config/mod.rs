@@ -23,6 +23,7 @@ pub mod suggest;
 use std::path::PathBuf;
 
 use limbeck_data::FeatureOptions;
+use limbeck_data::corpus::{Documents, MaskingKind};
 use limbeck_train::options::{
     DistillOptions, LengthOptions, OptimizerOptions, ScheduleOptions, SparsityOptions, TrainOptions,
 };
@@ -44,6 +45,8 @@ pub struct RunConfig {
     pub model: ModelSection,
     /// The data files.
     pub data: DataSection,
+    /// Plain text and the words that are masked in it.
+    pub text: TextSection,
     /// How questions and paragraphs become features.
     pub features: FeatureOptions,
     /// The optimiser.
@@ -77,8 +80,14 @@ pub struct ModelSection {
     pub num_layers: usize,
     /// Attention heads to keep in every layer; 0 keeps all.
     pub heads: usize,
-    /// Feed-forward neurons to keep in every layer; 0 keeps all.
+    /// Feed-forward neurons to keep in every layer, or the width of a new model's feed-forward
+    /// parts; 0 keeps all, and is four times the hidden size of a new model.
     pub intermediate_size: usize,
+    /// A `config.json` of a new model, which pretraining begins with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub config: Option<PathBuf>,
+    /// Width of a new model; with `num_layers` and `heads` all that it must know.
+    pub hidden_size: usize,
     /// Chooses which heads and neurons go.
     pub pruning_seed: u64,
     /// Another activation than the one in `config.json`.
@@ -109,6 +118,8 @@ impl Default for ModelSection {
             layers: Vec::new(),
             num_layers: 0,
             heads: 0,
+            config: None,
+            hidden_size: 0,
             intermediate_size: 0,
             pruning_seed: 42,
             hidden_act: None,
@@ -141,6 +152,45 @@ pub struct DataSection {
     /// Keeps tokenised features for the next start.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cache: Option<PathBuf>,
+}
+
+/// Plain text to learn a language from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TextSection {
+    /// A folder with a tokenizer, or a file of one; none: that of the model or the teacher, or
+    /// else one is trained.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tokenizer: Option<PathBuf>,
+    /// Entries of a vocabulary that is trained, at most.
+    pub vocab_size: usize,
+    /// Whether its tokenizer knows small letters only.
+    pub lower_case: bool,
+    /// What separates documents.
+    pub documents: Documents,
+    /// What is masked together.
+    pub masking: MaskingKind,
+    /// The share of tokens to be guessed.
+    pub mask_probability: f64,
+    /// The share of windows to be evaluated on, where no file is given for that.
+    pub validation_share: f64,
+    /// Chooses those windows and their masks.
+    pub validation_seed: u64,
+}
+
+impl Default for TextSection {
+    fn default() -> Self {
+        Self {
+            tokenizer: None,
+            vocab_size: 30_522,
+            lower_case: true,
+            documents: Documents::Lines,
+            masking: MaskingKind::WholeWord,
+            mask_probability: 0.15,
+            validation_share: 0.05,
+            validation_seed: 42,
+        }
+    }
 }
 
 /// How logits become answers.

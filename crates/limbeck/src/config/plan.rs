@@ -10,7 +10,7 @@ use toml::Value;
 use super::recipe::{Recipe, advice_for, unknown};
 use super::settings::{self, Kind};
 use super::suggest::nearest;
-use super::{Layer, ModelSection, RunConfig, check, defaults};
+use super::{Layer, ModelSection, RunConfig, Task, check, defaults};
 use crate::exit::InputError;
 
 /// One run of a plan: its configuration with every path and reference resolved.
@@ -264,6 +264,7 @@ fn resolve_references(config: &mut RunConfig, earlier: &[Stage], place: &str) ->
     let ModelSection { layers, num_layers, heads, intermediate_size, .. } = &config.model;
     let cut =
         !layers.is_empty() || [*num_layers, *heads, *intermediate_size].iter().any(|&n| n > 0);
+    let cut = cut && config.task != Task::Pretrain;
     if config.model.path.is_none() && cut {
         config.model.path = config.teacher.first().cloned();
     }

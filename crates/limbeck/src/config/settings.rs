@@ -8,7 +8,8 @@ use toml::Value;
 use Kind::{Choice, Count, Counts, Number, Numbers, Path, Paths, Switch, Texts};
 pub use table::{
     ANSWERING, ARCHITECTURE, DATA, DISTILLATION, EVALUATION, FEATURES, INTERMEDIATE, LENGTHS,
-    MODEL, OPTIMISER, OUTPUT, RECIPE, SPARSITY, TASK, TEACHER_AND_STUDENT, TRAINING,
+    MODEL, NEW_MODEL, OPTIMISER, OUTPUT, PLAIN_TEXT, RECIPE, SCHEDULE, SOFTENING, SPARSITY, TASK,
+    TEACHER_AND_STUDENT, TEACHERS, TEXT, TRAINING, WINDOW,
 };
 
 /// One key of the configuration and the flag that sets it.
@@ -129,6 +130,10 @@ mod tests {
     fn full() -> RunConfig {
         let mut config = RunConfig::default();
         config.model.path = Some("m".into());
+        config.model.config = Some("c".into());
+        config.text.tokenizer = Some("t".into());
+        config.distill.temperature_end = Some(1.0);
+        config.distill.factor_end = Some(0.5);
         config.model.hidden_act = Some("gelu".into());
         config.model.type_vocab_size = Some(2);
         config.model.hidden_dropout = Some(0.1);

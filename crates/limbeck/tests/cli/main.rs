@@ -13,6 +13,7 @@ mod hub;
 mod inspect;
 mod length_search;
 mod lengths;
+mod pretrain;
 mod prune;
 mod quantize;
 mod ranks;

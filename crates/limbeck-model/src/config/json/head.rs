@@ -21,6 +21,7 @@ fn class_of(head: HeadKind) -> &'static str {
     match head {
         HeadKind::Span => "ForQuestionAnswering",
         HeadKind::Classification => "ForSequenceClassification",
+        HeadKind::MaskedWord => "ForMaskedLM",
     }
 }
 
@@ -30,7 +31,7 @@ pub(in crate::config) fn dropout_key(
     head: HeadKind,
 ) -> Option<&'static str> {
     match (architecture, head) {
-        (Architecture::Bert, HeadKind::Span) => None,
+        (Architecture::Bert, HeadKind::Span) | (_, HeadKind::MaskedWord) => None,
         (Architecture::Bert, HeadKind::Classification) => Some("classifier_dropout"),
         (Architecture::DistilBert, HeadKind::Span) => Some("qa_dropout"),
         (Architecture::DistilBert, HeadKind::Classification) => Some("seq_classif_dropout"),
@@ -38,16 +39,17 @@ pub(in crate::config) fn dropout_key(
 }
 
 impl Fields {
-    /// The head of the class that `architectures` names. What is neither a classifier nor
-    /// made for questions, such as a bare encoder, is taken for what is to become a span head.
+    /// The head of the class that `architectures` names. What has none that is known here, such
+    /// as a bare encoder, is taken for what is to become a span head.
     pub(super) fn head_kind(&self) -> HeadKind {
         let classes = self.0.get("architectures");
         let class = classes.and_then(|classes| classes.get(0)).and_then(Value::as_str);
         match class {
-            Some(class) if class.ends_with(class_of(HeadKind::Classification)) => {
-                HeadKind::Classification
-            }
-            _ => HeadKind::Span,
+            Some(class) => [HeadKind::Classification, HeadKind::MaskedWord]
+                .into_iter()
+                .find(|&kind| class.ends_with(class_of(kind)))
+                .unwrap_or(HeadKind::Span),
+            None => HeadKind::Span,
         }
     }
 
@@ -61,6 +63,7 @@ impl Fields {
                 }
                 Ok(Head::Span)
             }
+            HeadKind::MaskedWord => Ok(Head::MaskedWord),
             HeadKind::Classification => {
                 if own != kind {
                     self.drop_labels();
@@ -80,8 +83,8 @@ impl Fields {
         let Some(key) = dropout_key(architecture, head) else { return Ok(0.0) };
         let default = match (architecture, head) {
             (Architecture::Bert, _) => hidden_dropout,
-            (Architecture::DistilBert, HeadKind::Span) => 0.1,
             (Architecture::DistilBert, HeadKind::Classification) => 0.2,
+            (Architecture::DistilBert, _) => 0.1,
         };
         self.take_f32(key, default)
     }

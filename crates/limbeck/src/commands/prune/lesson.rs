@@ -40,6 +40,11 @@ impl<'a> Lesson<'a> {
             let max_length = length_of_texts(dir, &notes, config, flags)?;
             return Ok(Lesson::Texts(Texts { dir, config, flags, max_length }));
         }
+        if config.head.kind() == HeadKind::MaskedWord {
+            let (what, place) = ("the model has a masked-word head", dir.display().to_string());
+            let advice = "fine-tune it first: what it can spare depends on its task";
+            return Err(InputError::new(what, place, advice).into());
+        }
         let Habits { task, features, .. } = Habits::of(&notes, config, dir)?;
         let base = RunConfig { features, ..RunConfig::default() };
         let merged: RunConfig = Layer::of(&base)?.under(flags).into_table().try_into()?;

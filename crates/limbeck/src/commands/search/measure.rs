@@ -43,7 +43,7 @@ pub fn of_run(folder: &Path, config: &RunConfig, console: Console) -> Result<Met
     drop(model);
     metrics.insert("parameters".to_owned(), sizes.parameters as f64);
     metrics.insert("macs".to_owned(), sizes.macs as f64);
-    if let Some(dev) = config.data.dev.as_ref().filter(|_| config.task.texts().is_none()) {
+    if let Some(dev) = config.data.dev.as_ref().filter(|_| config.task.has_windows()) {
         let data = questions(dev)?;
         let name = folder.to_string_lossy();
         let latency = latency(&name, &data, &LengthArgs::default(), console)?;

@@ -84,7 +84,7 @@ impl Reading {
         };
         let labels = match &config.head {
             Head::Classification(classes) => classes.labels.clone(),
-            Head::Span => Vec::new(),
+            Head::Span | Head::MaskedWord => Vec::new(),
         };
         let has = labels.len();
         let needs = match task.label_names() {

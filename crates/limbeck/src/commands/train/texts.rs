@@ -32,7 +32,7 @@ impl Texts {
         let former = ModelConfig::open_with_head(dir, HeadKind::Classification)?.head;
         let former = match &former {
             Head::Classification(classes) => ModelLabels::Former(&classes.labels),
-            Head::Span => ModelLabels::None,
+            Head::Span | Head::MaskedWord => ModelLabels::None,
         };
         let train = read(train, task, former, limit)?;
         let learnt = ModelLabels::Learnt(&train.labels);

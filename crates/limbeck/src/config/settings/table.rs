@@ -1,11 +1,13 @@
 //! The rows of the table, group by group.
 
 mod distilling;
+mod pretraining;
 mod sparsity;
 
 use super::Kind::{Choice, Count, Number, Path, Paths, Switch};
 use super::{Group, Kind, Setting};
 pub use distilling::{DISTILLATION, INTERMEDIATE, LENGTHS, TEACHER_AND_STUDENT};
+pub use pretraining::{NEW_MODEL, PLAIN_TEXT, SCHEDULE, SOFTENING, TEACHERS, TEXT, WINDOW};
 pub use sparsity::SPARSITY;
 
 const fn row(
@@ -20,10 +22,19 @@ const fn row(
 
 const TASKS: Kind = Choice(&[
     "squad", "squad_v2", "cola", "sst2", "mrpc", "stsb", "qqp", "mnli", "qnli", "rte", "wnli",
-    "ax", "classify", "regress",
+    "ax", "classify", "regress", "pretrain",
 ]);
+const SOFT_LOSSES: Kind = Choice(&["divergence", "cross-entropy", "one-sided"]);
 const STRIDES: Kind = Choice(&["overlap", "advance"]);
-const SCHEDULES: Kind = Choice(&["linear", "constant", "cosine", "three-stage"]);
+const SCHEDULES: Kind = Choice(&[
+    "linear",
+    "constant",
+    "cosine",
+    "three-stage",
+    "one-cycle",
+    "range-exponential",
+    "range-linear",
+]);
 
 /// What is learnt, from what.
 pub const DATA: Group = Group {
@@ -381,17 +392,21 @@ pub const OUTPUT: Group = Group {
 };
 
 /// All that a recipe can set, one group a heading, each key once.
-pub const RECIPE: [&Group; 13] = [
+pub const RECIPE: [&Group; 17] = [
     &DATA,
     &MODEL,
     &TEACHER_AND_STUDENT,
     &ARCHITECTURE,
+    &NEW_MODEL,
+    &TEXT,
     &DISTILLATION,
+    &SOFTENING,
     &INTERMEDIATE,
     &LENGTHS,
     &SPARSITY,
     &FEATURES,
     &OPTIMISER,
+    &SCHEDULE,
     &TRAINING,
     &EVALUATION,
     &OUTPUT,

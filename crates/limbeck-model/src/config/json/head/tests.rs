@@ -8,7 +8,7 @@ fn read(json: Value) -> ModelConfig {
 fn classes(config: &ModelConfig) -> &Classes {
     match &config.head {
         Head::Classification(classes) => classes,
-        Head::Span => panic!("a span head"),
+        other => panic!("{:?}", other.kind()),
     }
 }
 
@@ -28,7 +28,7 @@ fn the_class_decides_the_head_and_everything_else_becomes_a_span_head() {
         ("BertForSequenceClassification", HeadKind::Classification),
         ("BertForQuestionAnswering", HeadKind::Span),
         ("BertForTokenClassification", HeadKind::Span),
-        ("BertForMaskedLM", HeadKind::Span),
+        ("BertForMaskedLM", HeadKind::MaskedWord),
         ("BertModel", HeadKind::Span),
     ] {
         for class in [class.to_owned(), format!("Distil{class}")] {

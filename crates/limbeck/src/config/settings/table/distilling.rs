@@ -97,9 +97,10 @@ pub const DISTILLATION: Group = Group {
         row(
             "distill.soft_loss",
             "soft-loss",
-            Choice(&["divergence", "cross-entropy"]),
+            super::SOFT_LOSSES,
             "FORM",
-            "Form of the soft loss; cross-entropy against the teacher has no factor T squared",
+            "Form of the soft loss; cross-entropy against the teacher has no factor T squared, and \
+             one-sided none either and softens the teacher alone",
         ),
     ],
 };
