@@ -59,9 +59,7 @@ pub struct Portion {
 impl Portion {
     /// A whole batch, with its share of the step.
     pub fn whole(key: Key, share: f64) -> Portion {
-        let Shares { sequences, rows, pairs } = Shares::WHOLE;
-        let shares =
-            Shares { sequences: share * sequences, rows: share * rows, pairs: share * pairs };
+        let shares = Shares::WHOLE.times(share);
         Portion { key, place: Place::default(), shares, last: false }
     }
 
@@ -175,10 +173,8 @@ impl Learner {
         parts: &mut [f64],
     ) -> Result<f64> {
         let (key, mode) = portion.mode(0, self.dropout);
-        let of_pass = |share: f64| share / passes as f64;
-        let Shares { sequences, rows, pairs } = portion.shares;
-        let shares =
-            Shares { sequences: of_pass(sequences), rows: of_pass(rows), pairs: of_pass(pairs) };
+        let Shares { sequences, rows, pairs, masked } = portion.shares;
+        let shares = portion.shares.times(1.0 / passes as f64);
         let exchange = (portion.last && passes == 1).then_some(&mut self.exchange);
         let step = self.optimizer.steps;
         let Objective { losses, words, intermediate, sandwich, .. } = &mut self.objective;
@@ -206,8 +202,7 @@ impl Learner {
         };
         pass.run(batch, mode, route, taps, |outputs, decoder| {
             if let (Some(words), Outputs::MaskedWord(outputs)) = (words, &mut *outputs) {
-                total +=
-                    sequences * words.add(batch, step, outputs, decoder, sequences, of_losses)?;
+                total += masked * words.add(batch, step, outputs, decoder, masked, of_losses)?;
                 return Ok(());
             }
             for (Weighted { weight, loss }, part) in losses.iter().zip(of_losses) {

@@ -17,7 +17,7 @@ use crate::learner::{Learner, Portion};
 use crate::objective::Objective;
 use crate::observer::{Observer, StepReport};
 use crate::options::{OptimizerOptions, ScheduleOptions, TrainOptions};
-use crate::ranks::division::{self, Part, Shares};
+use crate::ranks::division::{self, Part};
 use crate::ranks::{Exchange, Ranks};
 use crate::schedule::Schedule;
 use crate::sparsity::Sparsity;
@@ -286,16 +286,10 @@ impl Loop<'_> {
                 continue;
             }
             tokens += batch.rows();
-            let of_step = |share: f64| share / micro_batches as f64;
-            let Shares { sequences, rows, pairs } = part.shares;
             let portion = Portion {
                 key: key.child(micro_batch as u64),
                 place: part.place,
-                shares: Shares {
-                    sequences: of_step(sequences),
-                    rows: of_step(rows),
-                    pairs: of_step(pairs),
-                },
+                shares: part.shares.times(1.0 / micro_batches as f64),
                 last: micro_batch + 1 == micro_batches && ranks.count() > 1,
             };
             loss += self.learner.accumulate(batch, portion, &mut self.parts)?;
@@ -558,9 +552,17 @@ impl<'a> Batches<'a> {
         let indices = &self.order.batches()[index % self.order.len()];
         self.rows.clear();
         self.rows.extend(indices.iter().map(|&index| self.lengths[index]));
-        let part = division::part(&self.rows, rank, count);
+        let mut part = division::part(&self.rows, rank, count);
         let own = &indices[part.sequences.clone()];
-        self.features.batch_of_epoch(own, epoch as u64, &mut self.batch);
+        let mut masked = |indices: &[usize]| {
+            self.features.batch_of_epoch(indices, epoch as u64, &mut self.batch);
+            self.batch.masked_ids.len()
+        };
+        let of_all = if own.len() < indices.len() { masked(indices) } else { 0 };
+        let of_part = masked(own);
+        if of_all > 0 {
+            part.shares.masked = of_part as f64 / of_all as f64;
+        }
         (&self.batch, part)
     }
 }

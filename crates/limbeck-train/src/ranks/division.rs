@@ -26,11 +26,23 @@ pub struct Shares {
     pub rows: f64,
     /// Of the pairs of a query and a key: losses over attention.
     pub pairs: f64,
+    /// Of the masked words: losses over them. Which words those are the batch has to tell; until
+    /// then the share of the rows.
+    pub masked: f64,
 }
 
 impl Shares {
     /// A whole batch.
-    pub const WHOLE: Shares = Shares { sequences: 1.0, rows: 1.0, pairs: 1.0 };
+    pub const WHOLE: Shares = Shares { sequences: 1.0, rows: 1.0, pairs: 1.0, masked: 1.0 };
+
+    /// These shares of a part that is itself such a share of a step.
+    #[must_use]
+    pub fn times(self, share: f64) -> Shares {
+        let Shares { sequences, rows, pairs, masked } = self;
+        let [sequences, rows, pairs, masked] =
+            [sequences, rows, pairs, masked].map(|own| own * share);
+        Shares { sequences, rows, pairs, masked }
+    }
 }
 
 /// Part `rank` of `count` of a batch of sequences of these `lengths` (in rows): cut between
@@ -63,6 +75,7 @@ pub fn part(lengths: &[usize], rank: usize, count: usize) -> Part {
         false => Shares {
             sequences: share(&|_| 1.0),
             rows: share(&|&length| length as f64),
+            masked: share(&|&length| length as f64),
             pairs: share(&|&length| (length * length) as f64),
         },
     };

@@ -105,6 +105,7 @@ impl Command {
             Command::Run(args) => Some(&args.how.processes),
             Command::Finetune(args) => Some(&args.how.processes),
             Command::Distill(args) => Some(&args.how.processes),
+            Command::Pretrain(args) => Some(&args.how.processes),
             _ => None,
         }
     }

@@ -59,6 +59,25 @@ fn a_new_model_is_pretrained_distilled_and_fine_tuned() {
 }
 
 #[test]
+fn several_processes_pretrain_the_model_of_one() {
+    let folder = world();
+    let run = |out: &str, more: &[&str]| {
+        let steps = ["--steps", "6", "--batch-size", "5", "--vocab-size", "80", "--threads", "1"];
+        let steady = ["--set", "optim.epsilon=0.01", "--set", "train.logging_steps=1"];
+        pretrain(&folder, &[&SIZES[..], &steps, &steady, &["--out", out], more].concat()).json();
+        let text = std::fs::read_to_string(folder.path().join(out).join("train.jsonl")).unwrap();
+        let lines = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line));
+        let losses: Vec<f64> = lines.filter_map(|line| line.unwrap()["loss"].as_f64()).collect();
+        losses
+    };
+    let (one, two) = (run("one", &[]), run("two", &["--ranks", "2"]));
+    assert_eq!(one.len(), 6);
+    for (a, b) in one.iter().zip(&two) {
+        assert!((a - b).abs() < 1e-5 * a, "{one:?} {two:?}");
+    }
+}
+
+#[test]
 fn a_range_test_says_where_the_loss_turns_up() {
     let folder = world();
     let range = ["--range-test", "--steps", "40", "--range-start", "1e-5", "--vocab-size", "80"];
