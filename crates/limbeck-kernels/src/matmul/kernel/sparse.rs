@@ -100,8 +100,8 @@ unsafe fn add_entry<V: Vector<Element = f32>, const VECTORS: usize>(
     unsafe {
         let x = x.add((*entry).input as usize * (VECTORS * V::LANES));
         let value = V::left(&raw const (*entry).value);
-        for j in 0..VECTORS {
-            sums[j] = sums[j].add_product(value, V::right(x.add(j * V::LANES)));
+        for (j, sum) in sums.iter_mut().enumerate() {
+            *sum = sum.add_product(value, V::right(x.add(j * V::LANES)));
         }
     }
     sums
