@@ -133,7 +133,7 @@ groups!(
 groups!(
     /// Of `limbeck pretrain`.
     Pretraining: PLAIN_TEXT, NEW_MODEL, MODEL, OUTPUT, TEXT, TEACHERS, SOFTENING, INTERMEDIATE,
-        OPTIMISER, SCHEDULE, TRAINING, WINDOW, ARCHITECTURE
+        SPARSITY, OPTIMISER, SCHEDULE, TRAINING, WINDOW, ARCHITECTURE
 );
 groups!(
     /// Of `limbeck prune`.
