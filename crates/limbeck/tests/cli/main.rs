@@ -27,5 +27,6 @@ mod serve;
 mod sparsity;
 mod stages;
 mod support;
+mod tracking;
 mod training;
 mod world;
