@@ -76,7 +76,6 @@ impl Stub {
     ///
     /// # Panics
     /// When there is no loopback.
-    #[expect(clippy::expect_used, reason = "it serves tests alone")]
     pub fn start(answer: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("loopback");
         let address = listener.local_addr().expect("bound");
