@@ -66,7 +66,7 @@ fn several_processes_pretrain_the_model_of_one() {
         let steady = ["--set", "optim.epsilon=0.01", "--set", "train.logging_steps=1"];
         pretrain(&folder, &[&SIZES[..], &steps, &steady, &["--out", out], more].concat()).json();
         let text = std::fs::read_to_string(folder.path().join(out).join("train.jsonl")).unwrap();
-        let lines = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line));
+        let lines = text.lines().map(serde_json::from_str::<serde_json::Value>);
         let losses: Vec<f64> = lines.filter_map(|line| line.unwrap()["loss"].as_f64()).collect();
         losses
     };
