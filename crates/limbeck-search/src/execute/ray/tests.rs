@@ -324,7 +324,8 @@ fn an_outcome_that_comes_after_the_trial_went_to_somebody_else_does_not_count() 
     let mut world = World::new(&[Fate::Runs, Fate::Tells(0.5)]);
     let path = world.study.path().to_owned();
     let mut other = Study::open(&path).unwrap();
-    let has_started = || other_started(&path);
+    let cluster = world.cluster.clone();
+    let has_started = || !cluster.lock().unwrap().jobs.is_empty();
     std::thread::scope(|scope| {
         scope.spawn(|| {
             while !has_started() {
@@ -342,10 +343,6 @@ fn an_outcome_that_comes_after_the_trial_went_to_somebody_else_does_not_count() 
     // The next one does not go on with a job that was stopped.
     world.supervise();
     assert_eq!(world.y(), 0.5);
-}
-
-fn other_started(path: &Path) -> bool {
-    Study::open(path).unwrap().trials()[0].state == State::Running
 }
 
 #[test]
