@@ -27,7 +27,7 @@ fn sha256(bytes: &[u8]) -> String {
 }
 
 fn weights() -> Vec<u8> {
-    (0..300_000_u32).map(|i| (i * i >> 7) as u8).collect()
+    (0..300_000_u32).map(|i| (i.wrapping_mul(i) >> 7) as u8).collect()
 }
 
 /// `acme/tiny`, whose weights lie on another machine.

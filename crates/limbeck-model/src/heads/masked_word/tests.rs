@@ -30,9 +30,9 @@ fn model(config: ModelConfig) -> Model {
 /// parameters.
 fn learnt(model: &Model, hidden: &[f32]) -> (f64, Vec<f32>, Vec<f32>) {
     let mut words = Words::default();
-    let mut buffers = BackwardBuffers::default();
     // What an earlier batch has left must not matter.
-    buffers.hidden_gradient = vec![7.0; 3];
+    let mut buffers =
+        BackwardBuffers { hidden_gradient: vec![7.0; 3], ..BackwardBuffers::default() };
     let mut gradients = vec![0.0; model.layout.len];
     forward(model, &MASKED, hidden, &mut words.vectors).unwrap();
     let mut sum = 0.0;
