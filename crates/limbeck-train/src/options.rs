@@ -153,6 +153,9 @@ pub struct TrainOptions {
     pub dropout: bool,
     /// Keep only what enters each layer and compute the rest again in backward.
     pub recompute: bool,
+    /// Tokens in one pass through the model: a larger batch goes through in parts whose gradients
+    /// add up to its own, within rounding. Sequences stay whole. 0 sets no limit.
+    pub max_tokens_per_pass: usize,
     /// Steps between two resumable checkpoints; 0 keeps only what evaluation saves
     /// and the last.
     pub save_steps: usize,
@@ -175,6 +178,7 @@ impl Default for TrainOptions {
             seed: 42,
             dropout: true,
             recompute: false,
+            max_tokens_per_pass: 0,
             save_steps: 500,
             eval_steps: 0,
             logging_steps: 10,

@@ -368,6 +368,34 @@ fn a_run_with_a_projection_and_shortened_passes_resumes_exactly_and_tells_its_pa
 }
 
 #[test]
+fn a_batch_that_goes_through_in_parts_takes_the_same_steps() {
+    let world = World::new();
+    let longest = (0..world.features.len()).map(|i| world.features.rows_of(i)).max().unwrap();
+    let losses = |max_tokens_per_pass: usize| -> Vec<f64> {
+        let out = tempfile::tempdir().unwrap();
+        let train = TrainOptions {
+            epochs: 1.0,
+            gradient_accumulation_steps: 2,
+            logging_steps: 1,
+            max_tokens_per_pass,
+            ..options()
+        };
+        world.run(out.path(), &train, &fast(), everything(), &mut Silent).unwrap();
+        let log = std::fs::read_to_string(out.path().join("train.jsonl")).unwrap();
+        let lines = log.lines().map(|line| serde_json::from_str(line).unwrap());
+        lines.filter_map(|line: serde_json::Value| line["loss"].as_f64()).collect()
+    };
+    let whole = losses(0);
+    assert!(whole.len() > 3);
+    // Two parts, and every sequence by itself.
+    for limit in [4 * longest, 1] {
+        for (step, (part, whole)) in losses(limit).iter().zip(&whole).enumerate() {
+            assert!((part - whole).abs() < 1e-4 * whole, "step {step}: {part} for {whole}");
+        }
+    }
+}
+
+#[test]
 fn the_gradient_of_losses_inside_is_their_derivative() {
     let world = World::new();
     let mut batch = limbeck_data::Batch::default();

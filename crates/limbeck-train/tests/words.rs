@@ -126,6 +126,25 @@ fn masked_words_are_learnt_and_perplexity_tells() {
 }
 
 #[test]
+fn parts_of_a_batch_weigh_by_their_masked_words() {
+    let world = World::new();
+    let distil = DistillOptions { factor: 0.5, ..Default::default() };
+    let losses = |max_tokens_per_pass: usize| -> Vec<f64> {
+        let out = tempfile::tempdir().unwrap();
+        let train = TrainOptions { logging_steps: 1, max_tokens_per_pass, ..options() };
+        world.finish(out.path(), &train, distilled(vec![model(8)], &distil, 12));
+        let log = std::fs::read_to_string(out.path().join("train.jsonl")).unwrap();
+        let lines = log.lines().map(|line| serde_json::from_str(line).unwrap());
+        lines.filter_map(|line: serde_json::Value| line["loss"].as_f64()).collect()
+    };
+    let whole = losses(0);
+    assert_eq!(whole.len(), 12);
+    for (step, (part, whole)) in losses(1).iter().zip(&whole).enumerate() {
+        assert!((part - whole).abs() < 1e-4 * whole, "step {step}: {part} for {whole}");
+    }
+}
+
+#[test]
 fn a_run_that_was_stopped_in_an_epoch_ends_with_the_same_bytes() {
     let world = World::new();
     let distil = DistillOptions { factor: 0.9, factor_end: Some(0.1), ..Default::default() };

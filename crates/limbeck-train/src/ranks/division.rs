@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use limbeck_model::encoder::Place;
 
-/// The part of a batch that one process takes: sequences that follow each other, so that they drop
-/// what they would drop in the whole.
+/// The part of a batch that one process takes in one pass: sequences that follow each other, so that
+/// they drop what they would drop in the whole.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Part {
     /// Its sequences.
@@ -42,6 +42,15 @@ impl Shares {
         let [sequences, rows, pairs, masked] =
             [sequences, rows, pairs, masked].map(|own| own * share);
         Shares { sequences, rows, pairs, masked }
+    }
+}
+
+/// The passes in which each of so many processes goes through its part of a batch of `rows`, where
+/// a pass takes about `max_rows` at most; 0 sets no limit.
+pub fn passes(rows: usize, processes: usize, max_rows: usize) -> usize {
+    match max_rows {
+        0 => 1,
+        _ => rows.div_ceil(processes.max(1).saturating_mul(max_rows)).max(1),
     }
 }
 
@@ -111,6 +120,16 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_batch_takes_as_many_passes_as_its_rows_fill() {
+        assert_eq!(passes(1000, 1, 0), 1);
+        assert_eq!(passes(1000, 1, 1000), 1);
+        assert_eq!(passes(1001, 1, 1000), 2);
+        assert_eq!(passes(1001, 2, 250), 3);
+        assert_eq!(passes(0, 1, 7), 1);
+        assert_eq!(passes(1000, usize::MAX, usize::MAX), 1);
     }
 
     #[test]

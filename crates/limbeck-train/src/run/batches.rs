@@ -1,4 +1,4 @@
-//! What each step of a run reads, and which part of it a process takes.
+//! What each step of a run reads, and in which parts.
 
 use limbeck_data::{Batch, BatchOrder, Examples};
 
@@ -10,6 +10,7 @@ pub(super) struct Batches<'a> {
     features: &'a dyn Examples,
     lengths: Vec<usize>,
     batch_size: usize,
+    max_tokens_per_pass: usize,
     seed: u64,
     epoch: usize,
     order: BatchOrder,
@@ -26,6 +27,7 @@ impl<'a> Batches<'a> {
             features,
             lengths,
             batch_size: options.batch_size,
+            max_tokens_per_pass: options.max_tokens_per_pass,
             seed: options.seed,
             epoch: 0,
             batch: Batch::default(),
@@ -38,20 +40,21 @@ impl<'a> Batches<'a> {
         batches as f64 / self.order.len() as f64
     }
 
-    /// Of batch `index` of the run the part that process `rank` of `count` takes.
-    pub(super) fn get(&mut self, index: usize, rank: usize, count: usize) -> (&Batch, Part) {
-        let epoch = index / self.order.len();
-        if epoch != self.epoch {
-            self.epoch = epoch;
-            self.order = BatchOrder::new(&self.lengths, self.batch_size, self.seed, epoch as u64);
-        }
+    /// The passes in which each of so many processes goes through its part of batch `index` of the
+    /// run.
+    pub(super) fn passes(&mut self, index: usize, processes: usize) -> usize {
+        self.turn_to(index);
+        division::passes(self.rows.iter().sum(), processes, self.max_tokens_per_pass)
+    }
+
+    /// Part `number` of `count` of batch `index` of the run.
+    pub(super) fn get(&mut self, index: usize, number: usize, count: usize) -> (&Batch, Part) {
+        self.turn_to(index);
         let indices = &self.order.batches()[index % self.order.len()];
-        self.rows.clear();
-        self.rows.extend(indices.iter().map(|&index| self.lengths[index]));
-        let mut part = division::part(&self.rows, rank, count);
+        let mut part = division::part(&self.rows, number, count);
         let own = &indices[part.sequences.clone()];
         let mut masked = |indices: &[usize]| {
-            self.features.batch_of_epoch(indices, epoch as u64, &mut self.batch);
+            self.features.batch_of_epoch(indices, self.epoch as u64, &mut self.batch);
             self.batch.masked_ids.len()
         };
         let of_all = if own.len() < indices.len() { masked(indices) } else { 0 };
@@ -60,5 +63,17 @@ impl<'a> Batches<'a> {
             part.shares.masked = of_part as f64 / of_all as f64;
         }
         (&self.batch, part)
+    }
+
+    /// Makes order and rows those of batch `index` of the run.
+    fn turn_to(&mut self, index: usize) {
+        let epoch = index / self.order.len();
+        if epoch != self.epoch {
+            self.epoch = epoch;
+            self.order = BatchOrder::new(&self.lengths, self.batch_size, self.seed, epoch as u64);
+        }
+        let indices = &self.order.batches()[index % self.order.len()];
+        self.rows.clear();
+        self.rows.extend(indices.iter().map(|&index| self.lengths[index]));
     }
 }

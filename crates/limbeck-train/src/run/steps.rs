@@ -89,25 +89,32 @@ impl Loop<'_> {
         self.parts.resize(self.names.len(), 0.0);
         let (mut loss, mut tokens) = (0.0, 0);
         let masks_change = self.learner.begin_step(step);
+        let Exchange { ranks, .. } = &self.learner.exchange;
+        let (rank, processes) = (ranks.rank(), ranks.count());
         for micro_batch in 0..micro_batches {
-            // What went from the masks must come back before anything is saved.
-            if micro_batch > 0 && !masks_change && self.any(observer.should_stop())? {
-                return Ok(None);
+            let index = step * micro_batches + micro_batch;
+            let passes = self.batches.passes(index, processes);
+            for pass in 0..passes {
+                let begins = micro_batch == 0 && pass == 0;
+                // What went from the masks must come back before anything is saved.
+                if !begins && !masks_change && self.any(observer.should_stop())? {
+                    return Ok(None);
+                }
+                let (number, count) = (rank * passes + pass, processes * passes);
+                let (batch, part) = self.batches.get(index, number, count);
+                if part.sequences.is_empty() {
+                    continue;
+                }
+                tokens += batch.rows();
+                let ends = micro_batch + 1 == micro_batches && pass + 1 == passes;
+                let portion = Portion {
+                    key: key.child(micro_batch as u64),
+                    place: part.place,
+                    shares: part.shares.times(1.0 / micro_batches as f64),
+                    last: ends && processes > 1,
+                };
+                loss += self.learner.accumulate(batch, portion, &mut self.parts)?;
             }
-            let Exchange { ranks, .. } = &self.learner.exchange;
-            let (batch, part) =
-                self.batches.get(step * micro_batches + micro_batch, ranks.rank(), ranks.count());
-            if part.sequences.is_empty() {
-                continue;
-            }
-            tokens += batch.rows();
-            let portion = Portion {
-                key: key.child(micro_batch as u64),
-                place: part.place,
-                shares: part.shares.times(1.0 / micro_batches as f64),
-                last: micro_batch + 1 == micro_batches && ranks.count() > 1,
-            };
-            loss += self.learner.accumulate(batch, portion, &mut self.parts)?;
         }
         let waiting = Instant::now();
         self.exchange(&mut loss, &mut tokens)?;

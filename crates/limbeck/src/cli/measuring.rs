@@ -57,6 +57,9 @@ pub struct BenchTrainArgs {
     /// Keep only what enters each layer and compute the rest again in backward
     #[arg(long)]
     pub recompute: bool,
+    /// Tokens in one pass: larger batches go through in parts, within less memory; 0 sets no limit
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub max_tokens_per_pass: usize,
     /// Train with so large a share of the weights off, and exchange some in every step (RigL,
     /// which does so every hundredth): with --profile, what masks cost
     #[arg(long, value_name = "SHARE")]

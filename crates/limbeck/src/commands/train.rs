@@ -265,9 +265,11 @@ fn identity(config: &RunConfig) -> Result<Value> {
         if let Some(data) = object.get_mut("data").and_then(Value::as_object_mut) {
             data.remove("cache");
         }
-        // It changes memory and time, not one byte of the result.
+        // They change memory and time. A run that took too much of either may go on with others, as
+        // it may with another number of processes.
         if let Some(train) = object.get_mut("train").and_then(Value::as_object_mut) {
             train.remove("recompute");
+            train.remove("max_tokens_per_pass");
         }
     }
     Ok(value)

@@ -16,6 +16,7 @@ use limbeck_train::observer::Silent;
 use limbeck_train::options::{
     InitialMask, OptimizerOptions, SoftKind, SparseMethod, SparsityOptions,
 };
+use limbeck_train::ranks::division::{self, Part};
 use limbeck_train::sparsity::Sparsity;
 use limbeck_train::teacher::TeacherLogits;
 use serde::Serialize;
@@ -86,8 +87,8 @@ pub fn run(args: &BenchTrainArgs, console: Console) -> Result<Ending> {
         }
         plain.push(elapsed);
         seconds += elapsed;
-        rows += bench.batch.rows();
-        sequences += bench.batch.sequences();
+        rows += bench.lengths.iter().sum::<usize>();
+        sequences += bench.lengths.len();
     }
     let figures = Figures {
         seconds_per_step: seconds / args.steps as f64,
@@ -137,6 +138,9 @@ struct Bench {
     features: Features,
     order: BatchOrder,
     batch: Batch,
+    /// Rows of the sequences of the present step.
+    lengths: Vec<usize>,
+    max_tokens_per_pass: usize,
 }
 
 impl Bench {
@@ -178,6 +182,8 @@ impl Bench {
             parts: vec![0.0; 2],
             features,
             batch: Batch::default(),
+            lengths: Vec::new(),
+            max_tokens_per_pass: args.max_tokens_per_pass,
         })
     }
 
@@ -194,14 +200,25 @@ impl Bench {
     /// Forward, backward, clip and update; learning from the teacher too if `distil`.
     fn step(&mut self, step: usize, distil: bool) -> Result<()> {
         let batches = self.order.batches();
-        self.features.batch(&batches[step % batches.len()], &mut self.batch);
+        let indices = &batches[step % batches.len()];
+        self.lengths.clear();
+        self.lengths.extend(indices.iter().map(|&index| self.features.rows_of(index)));
+        let passes = division::passes(self.lengths.iter().sum(), 1, self.max_tokens_per_pass);
         let key = Key::new(SEED).child(step as u64);
         let mut other = self.distilling.as_mut().filter(|_| distil);
         if let Some(other) = &mut other {
             std::mem::swap(&mut self.learner.objective, other);
         }
         self.learner.begin_step(step);
-        let done = self.learner.accumulate(&self.batch, Portion::whole(key, 1.0), &mut self.parts);
+        let mut done = Ok(0.0);
+        for pass in 0..passes {
+            let Part { sequences, place, shares } = division::part(&self.lengths, pass, passes);
+            if !sequences.is_empty() && done.is_ok() {
+                self.features.batch(&indices[sequences], &mut self.batch);
+                let portion = Portion { key, place, shares, last: false };
+                done = self.learner.accumulate(&self.batch, portion, &mut self.parts);
+            }
+        }
         self.learner.update(LEARNING_RATE);
         if let Some(other) = other {
             std::mem::swap(&mut self.learner.objective, other);

@@ -276,6 +276,14 @@ pub const TRAINING: Group = Group {
             "Keep only what enters each layer: less memory, more time, the same bytes",
         ),
         row(
+            "train.max_tokens_per_pass",
+            "max-tokens-per-pass",
+            Count,
+            "N",
+            "Tokens in one pass: larger batches go through in parts, within less memory, to the same \
+             step but for rounding; 0 sets no limit",
+        ),
+        row(
             "train.save_steps",
             "save-steps",
             Count,
