@@ -7,6 +7,7 @@ batches. Every competitor trains on all of them once: windows of 384 tokens that
 a fresh process, for `--rounds` rounds:
 
     limbeck           `limbeck bench train`
+    limbeck lean      the same with `--recompute --max-tokens-per-pass 512` (on request)
     pytorch dynamic   every batch padded to its longest sequence
     pytorch padded    every sequence padded to 384, the default of the usual script
     pytorch grouped   as dynamic, with sequences of like length put together (on request)
@@ -135,14 +136,17 @@ def compare(arguments, folder):
     features = {name: prepared[name] for name in ("questions", "features", "tokens")}
     print(f"{features} in {arguments.steps} steps of {arguments.batch_size}", file=sys.stderr)
 
-    def limbeck():
+    def limbeck(*options):
         return measure.run_child(
             [arguments.limbeck, "bench", "train", "--model", arguments.model,
              "--data", str(folder / "questions.json"), "--batch-size", str(arguments.batch_size),
-             "--steps", str(arguments.steps), "--threads", str(arguments.threads), "--json"]
+             "--steps", str(arguments.steps), "--threads", str(arguments.threads), "--json", *options]
         )  # fmt: skip
 
     competitors = {"limbeck": limbeck}
+    if arguments.lean:
+        lean = ["--recompute", "--max-tokens-per-pass", "512"]
+        competitors["limbeck lean"] = lambda: limbeck(*lean)
     for variant in arguments.variants:
         competitors[f"pytorch {variant}"] = lambda variant=variant: measure.run_self(
             *shared, "--child", variant
@@ -178,6 +182,7 @@ def main():
     parser.add_argument("--limbeck", default="target/release/limbeck", help="the binary")
     parser.add_argument("--variants", nargs="+", choices=variants, default=variants[:2],
                         help="what PyTorch does (default: dynamic padded)")  # fmt: skip
+    parser.add_argument("--lean", action="store_true", help="measure Limbeck in less memory too")
     # The script starts itself with these.
     parser.add_argument("--child", choices=["prepare", *variants], help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
