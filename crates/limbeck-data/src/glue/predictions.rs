@@ -1,4 +1,5 @@
-//! `predictions.tsv`: predictions in the form in which GLUE takes them.
+//! `predictions.tsv`: predictions in the form in which GLUE takes them, and the same under the name
+//! that it asks for.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -29,15 +30,20 @@ pub fn texts(data: &TextData, logits: &[Vec<f32>]) -> Vec<String> {
     logits.iter().map(text).collect()
 }
 
-/// Writes index and prediction of every example into `folder`, under a header.
+/// Writes index and prediction of every example into the file `name` of `folder`, under a header.
 ///
 /// # Errors
 /// When the file cannot be written.
-pub fn write(folder: &Path, data: &TextData, logits: &[Vec<f32>]) -> Result<(), DataError> {
+pub fn write(
+    folder: &Path,
+    name: &str,
+    data: &TextData,
+    logits: &[Vec<f32>],
+) -> Result<(), DataError> {
     let mut content = "index\tprediction\n".to_owned();
     for (index, text) in texts(data, logits).iter().enumerate() {
         // Writing to a string does not fail.
         let _ = writeln!(content, "{index}\t{text}");
     }
-    files::replace(&folder.join(PREDICTIONS), content.as_bytes())
+    files::replace(&folder.join(name), content.as_bytes())
 }

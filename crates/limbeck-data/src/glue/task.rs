@@ -1,6 +1,7 @@
 //! The tasks: what their files look like, what their labels are, how they are scored.
 
 use std::fmt;
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
@@ -115,6 +116,28 @@ impl TextTask {
         }
     }
 
+    /// The name of the file in which GLUE's server takes predictions for texts that were read from
+    /// `data`: MNLI has two sets, of which the second has `mismatched` in its name. `None` of tasks
+    /// that are not GLUE's.
+    pub fn submission(self, data: &Path) -> Option<&'static str> {
+        Some(match self {
+            TextTask::Cola => "CoLA.tsv",
+            TextTask::Sst2 => "SST-2.tsv",
+            TextTask::Mrpc => "MRPC.tsv",
+            TextTask::Stsb => "STS-B.tsv",
+            TextTask::Qqp => "QQP.tsv",
+            TextTask::Mnli => {
+                let name = data.file_name().unwrap_or_default().to_string_lossy();
+                if name.contains("mismatched") { "MNLI-mm.tsv" } else { "MNLI-m.tsv" }
+            }
+            TextTask::Qnli => "QNLI.tsv",
+            TextTask::Rte => "RTE.tsv",
+            TextTask::Wnli => "WNLI.tsv",
+            TextTask::Ax => "AX.tsv",
+            TextTask::Classify | TextTask::Regress => return None,
+        })
+    }
+
     pub(super) fn columns(self) -> Columns {
         self.row().1
     }
@@ -195,5 +218,24 @@ const OWN: Columns = Columns { text: &["text"], pair: &["pair"], ..SINGLE };
 impl fmt::Display for TextTask {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_task_of_glue_has_its_file_and_mnli_has_two() {
+        let of = |task: TextTask, data: &str| task.submission(Path::new(data));
+        assert_eq!(of(TextTask::Cola, "test.tsv"), Some("CoLA.tsv"));
+        assert_eq!(of(TextTask::Mnli, "mismatched/test_matched.tsv"), Some("MNLI-m.tsv"));
+        assert_eq!(of(TextTask::Mnli, "MNLI/test_mismatched.tsv"), Some("MNLI-mm.tsv"));
+        assert_eq!(of(TextTask::Classify, "mine.tsv"), None);
+        let names: std::collections::HashSet<_> = TextTask::ALL
+            .iter()
+            .filter_map(|task| task.submission(Path::new("test.tsv")))
+            .collect();
+        assert_eq!(names.len(), 10);
     }
 }

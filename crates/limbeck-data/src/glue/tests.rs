@@ -178,7 +178,7 @@ fn logits_become_the_metrics_and_predictions_of_the_task() {
     assert!((score::main_score(&metrics) - 5.0 / 12.0).abs() < 1e-12);
     assert_eq!(predictions::texts(&data, &logits), ["1", "1", "0", "0"]);
     let folder = tempfile::tempdir().unwrap();
-    predictions::write(folder.path(), &data, &logits).unwrap();
+    predictions::write(folder.path(), predictions::PREDICTIONS, &data, &logits).unwrap();
     let written = std::fs::read_to_string(folder.path().join(predictions::PREDICTIONS)).unwrap();
     assert_eq!(written, "index\tprediction\n0\t1\n1\t1\n2\t0\n3\t0\n");
 }

@@ -103,8 +103,9 @@ impl DevelopmentSet for TextEvaluationSet {
         let Some(evaluation) = self.evaluate(model, ranks, observer)? else { return Ok(None) };
         let TextEvaluation { metrics, logits } = evaluation;
         let score = score::main_score(&metrics);
-        let predictions =
-            Box::new(move |folder: &Path| Ok(predictions::write(folder, &self.data, &logits)?));
+        let predictions = Box::new(move |folder: &Path| {
+            Ok(predictions::write(folder, predictions::PREDICTIONS, &self.data, &logits)?)
+        });
         Ok(Some(Examined { metrics, score, threshold: None, predictions }))
     }
 }

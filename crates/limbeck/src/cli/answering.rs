@@ -17,6 +17,7 @@ use super::settings::{Predicting, Settings};
 #[command(after_help = "Examples:
   limbeck predict --model student --data questions.json --out predictions
   limbeck predict --model sentiment --task sst2 --data test.tsv --out predictions
+  limbeck predict --model entailment --task rte --data RTE/test.tsv --submission to-submit
   limbeck predict --model student --data questions.json --json")]
 pub struct PredictArgs {
     /// Model folder, or id of a model of the Hugging Face Hub
@@ -28,6 +29,10 @@ pub struct PredictArgs {
     /// Folder of the results
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
+    /// Put predictions here under the name that GLUE's server asks for, such as RTE.tsv; MNLI's
+    /// second set is known by `mismatched` in the name of its file
+    #[arg(long, value_name = "DIR")]
+    pub submission: Option<PathBuf>,
     /// Only the first N questions or texts
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
     pub limit: usize,

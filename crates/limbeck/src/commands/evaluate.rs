@@ -101,11 +101,14 @@ pub fn predict(args: &PredictArgs, console: Console) -> Result<Ending> {
     Ok(Ending::Done)
 }
 
-/// Makes the folder of the results before the work, so that none is lost when there is nowhere to
+/// Makes the folders of the results before the work, so that none is lost when there is nowhere to
 /// write.
-fn make_out(args: &PredictArgs) -> Result<()> {
-    let Some(out) = &args.out else { return Ok(()) };
-    std::fs::create_dir_all(out).with_context(|| format!("cannot create {}", out.display()))
+fn make_folders(args: &PredictArgs) -> Result<()> {
+    for folder in [&args.out, &args.submission].into_iter().flatten() {
+        std::fs::create_dir_all(folder)
+            .with_context(|| format!("cannot create {}", folder.display()))?;
+    }
+    Ok(())
 }
 
 /// A model and the questions that are put to it.
@@ -117,8 +120,12 @@ struct Asked {
 
 impl Asked {
     fn open(args: &PredictArgs, console: Console) -> Result<Asked> {
+        if args.submission.is_some() {
+            let what = "--submission is for tasks of GLUE, and the model answers questions";
+            return Err(InputError::new(what, &args.model, "use --out").into());
+        }
         interrupt::install()?;
-        make_out(args)?;
+        make_folders(args)?;
         let mut data = SquadData::read(&args.data)?;
         if args.limit > 0 {
             data.limit(args.limit);

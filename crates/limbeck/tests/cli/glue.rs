@@ -88,6 +88,9 @@ fn a_classifier_is_trained_distilled_evaluated_and_asked() {
     assert_eq!(lines.lines().next(), Some("index\tprediction"));
     assert_eq!(lines.lines().nth(3).unwrap(), format!("2\t{}", predicted["2"].as_str().unwrap()));
     assert_eq!(lines.lines().count(), 7);
+    folder.run(&[&predict[..], &["--submission", "to-submit"]].concat());
+    let path = folder.path().join("to-submit/SST-2.tsv");
+    assert_eq!(std::fs::read_to_string(path).unwrap(), lines);
 
     let asked = ["classify", "--model", "teacher", "--text", "ana lives in rome.", "--json"];
     let label = if predicted["0"] == "1" { "positive" } else { "negative" };

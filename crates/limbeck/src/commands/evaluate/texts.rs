@@ -3,18 +3,19 @@
 use std::path::Path;
 
 use anyhow::Result;
-use limbeck_data::glue::predictions;
+use limbeck_data::glue::TextData;
+use limbeck_data::glue::predictions::{self, PREDICTIONS};
 use limbeck_data::metrics::Metrics;
 use limbeck_train::folder::write_json;
 use limbeck_train::observer::Observer;
 use limbeck_train::ranks::Ranks;
 use serde_json::{Map, Value};
 
-use super::make_out;
+use super::make_folders;
 use crate::cli::answering::PredictArgs;
 use crate::commands::subject::texts::TextSubject;
 use crate::console::{Console, columns};
-use crate::exit::Ending;
+use crate::exit::{Ending, InputError};
 use crate::interrupt;
 use crate::progress::Progress;
 
@@ -33,8 +34,9 @@ pub(super) fn evaluate(
         return Ok(Ending::Interrupted);
     };
     drop(progress);
+    submit(args, &set.data, &evaluation.logits, console)?;
     if let Some(out) = &args.out {
-        predictions::write(out, &set.data, &evaluation.logits)?;
+        predictions::write(out, PREDICTIONS, &set.data, &evaluation.logits)?;
         write_json(&out.join("metrics.json"), &evaluation.metrics)?;
     }
     console.result(&evaluation.metrics, || as_text(&evaluation.metrics))?;
@@ -51,10 +53,14 @@ pub(super) fn predict(args: &PredictArgs, console: Console) -> Result<Ending> {
         return Ok(Ending::Interrupted);
     };
     drop(progress);
+    let submitted = submit(args, &set.data, &logits, console)?;
+    if submitted && args.out.is_none() && !console.json {
+        return Ok(Ending::Done);
+    }
     if let Some(out) = &args.out {
-        predictions::write(out, &set.data, &logits)?;
+        predictions::write(out, PREDICTIONS, &set.data, &logits)?;
         if !console.json {
-            let path = out.join(predictions::PREDICTIONS);
+            let path = out.join(PREDICTIONS);
             console.message(&format!("{} labels are in {}", logits.len(), path.display()));
             return Ok(Ending::Done);
         }
@@ -71,10 +77,31 @@ pub(super) fn predict(args: &PredictArgs, console: Console) -> Result<Ending> {
     Ok(Ending::Done)
 }
 
+/// Writes the file for GLUE's server, if one is asked for, and says so.
+fn submit(
+    args: &PredictArgs,
+    data: &TextData,
+    logits: &[Vec<f32>],
+    console: Console,
+) -> Result<bool> {
+    let Some(folder) = &args.submission else { return Ok(false) };
+    let Some(name) = data.task.submission(&args.data) else {
+        let what = format!("--submission is for tasks of GLUE, not `{}`", data.task);
+        return Err(InputError::new(what, &args.model, "use --out").into());
+    };
+    predictions::write(folder, name, data, logits)?;
+    console.message(&format!(
+        "{} predictions are in {}",
+        logits.len(),
+        folder.join(name).display()
+    ));
+    Ok(true)
+}
+
 /// Opens the classifier, once there is a place for the results.
 fn open(args: &PredictArgs, console: Console) -> Result<TextSubject> {
     interrupt::install()?;
-    make_out(args)?;
+    make_folders(args)?;
     TextSubject::open(&args.model, &args.settings.layer, &args.length, console)
 }
 
