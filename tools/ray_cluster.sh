@@ -56,9 +56,10 @@ fi
 "$work/venv/bin/python" tools/check_clusters.py docs/cluster/*.yaml
 ray=$work/venv/bin/ray
 export RAY_USAGE_STATS_ENABLED=0 RAY_AUTH_MODE=token RAY_AUTH_TOKEN_PATH=$work/token
-# So that a dead node is seen within seconds.
-export RAY_health_check_period_ms=500 RAY_health_check_failure_threshold=3
-export RAY_health_check_timeout_ms=1000
+# So that a dead node is seen within seconds; a machine that is busy with other things needs more.
+export RAY_health_check_period_ms=${RAY_health_check_period_ms:-500}
+export RAY_health_check_timeout_ms=${RAY_health_check_timeout_ms:-1000}
+export RAY_health_check_failure_threshold=3
 head -c 32 /dev/urandom | base64 | tr -d '\n' >"$work/token"
 
 node=(--num-cpus=1 --num-gpus=0 --object-store-memory=100000000 --include-log-monitor=false

@@ -36,8 +36,8 @@ const STATE: &str = "ray.json";
 struct State {
     /// The newest job.
     job: Option<String>,
-    /// What it was made of.
-    packages: Vec<String>,
+    /// What it does: the BLAKE3 of the resolved recipe.
+    plan: String,
     /// What came of the run, once it is here.
     results: Option<Vec<Value>>,
 }
@@ -59,7 +59,24 @@ pub fn run(args: &RunArgs, assignments: &[Assignment], console: Console) -> Resu
     let own = recipe.shared.get("output.dir").and_then(|dir| dir.as_str()).map(PathBuf::from);
     let out = args.out.clone().or(own).unwrap_or(default);
     // A mistake in the recipe is told here.
-    Plan::of_recipe(&recipe, assignments, Some(&out), &out, &named)?;
+    let plan = Plan::of_recipe(&recipe, assignments, Some(&out), &out, &named)?.to_toml()?;
+    let plan = blake3::hash(plan.as_bytes()).to_hex().to_string();
+    let mut state = State::read(&out);
+    let is_another = state.plan != plan && !how.overwrite;
+    let another = || {
+        let advice = "give another --out, or --overwrite";
+        let what = "the folder holds a run of another recipe on a cluster";
+        InputError::new(what, out.display().to_string(), advice)
+    };
+    if state.results.is_some() && is_another {
+        return Err(another().into());
+    }
+    if let Some(results) = state.results.as_ref().filter(|_| !how.overwrite) {
+        let done = out.display();
+        console.message(&format!("{done}: finished already; --overwrite starts afresh"));
+        tell(results, console)?;
+        return Ok(Ending::Done);
+    }
 
     let jobs = cluster(place.on.as_deref().unwrap_or_default())?;
     let packed = tempfile::tempdir().context("cannot make a folder for what goes along")?;
@@ -69,18 +86,10 @@ pub fn run(args: &RunArgs, assignments: &[Assignment], console: Console) -> Resu
     entries.extend(shipping::along(&place.ship, true)?);
     let first = Package::pack(entries, packed.path());
     packages.insert(0, first.map_err(|error| InputError::new(error, "--ship", ""))?);
-    let names: Vec<String> = packages.iter().map(|package| package.name.clone()).collect();
     jobs.version().map_err(|error| anyhow!("no Ray can be reached: {error}"))?;
 
     std::fs::create_dir_all(&out).with_context(|| format!("cannot make {}", out.display()))?;
     let out = out.canonicalize()?;
-    let mut state = State::read(&out);
-    if let Some(results) = state.results.as_ref().filter(|_| !how.overwrite) {
-        let done = out.display();
-        console.message(&format!("{done}: finished already; --overwrite starts afresh"));
-        tell(results, console)?;
-        return Ok(Ending::Done);
-    }
     interrupt::install_saying("stopping the job; once more to leave it")?;
     let say = |text: &str| exit::complain(&format!("{}: {text}", jobs.address()));
     let any = SingleJob {
@@ -99,12 +108,7 @@ pub fn run(args: &RunArgs, assignments: &[Assignment], console: Console) -> Resu
                 let _ = jobs.stop(&left);
                 state.job = None;
             }
-            Some(true) if state.packages != names => {
-                let what = format!("the job {left} of this folder runs something else");
-                let place = out.display().to_string();
-                let advice = "give another --out, or --overwrite to stop it";
-                return Err(InputError::new(what, place, advice).into());
-            }
+            Some(true) if is_another => return Err(another().into()),
             Some(true) => say(&format!("going on with the job {left}")),
             Some(false) => state.job = None,
         }
@@ -114,7 +118,7 @@ pub fn run(args: &RunArgs, assignments: &[Assignment], console: Console) -> Resu
     loop {
         let is_new = state.job.is_none();
         let id = state.job.clone().unwrap_or_else(|| new_id(&out));
-        state = State { job: Some(id.clone()), packages: names.clone(), results: None };
+        state = State { job: Some(id.clone()), plan: plan.clone(), results: None };
         state.write(&out)?;
         let entrypoint = entrypoint(args, &id, &out, overwrite);
         overwrite = false;

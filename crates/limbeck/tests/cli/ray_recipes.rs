@@ -115,6 +115,9 @@ fn a_recipe_runs_as_a_job_and_its_results_come_back() {
     let jobs = world.cluster.lock().unwrap().jobs.len();
     let (code, again, err) = world.run(&run);
     assert_eq!((code, again), (0, out), "{err}");
+    let other = [&run[..], &["--set", "train.seed=9"]].concat();
+    let (code, _, err) = world.run(&other);
+    assert!(code == 2 && err.contains("another recipe"), "{err}");
     assert_eq!(world.cluster.lock().unwrap().jobs.len(), jobs);
 }
 
@@ -130,7 +133,7 @@ fn a_run_whose_follower_was_killed_is_found_by_the_same_command() {
     first.wait().unwrap();
     let other = ["run", "recipe.toml", "--out", "run", "--set", "train.max_steps=301"];
     let (code, _, err) = world.run(&other);
-    assert!(code == 2 && err.contains("runs something else"), "{err}");
+    assert!(code == 2 && err.contains("another recipe"), "{err}");
     let (code, _, err) = world.run(&run);
     assert_eq!(code, 0, "{err}");
     assert!(err.contains("going on with the job"), "{err}");
@@ -143,7 +146,7 @@ fn ctrl_c_stops_the_job_and_the_same_command_goes_on_from_a_shared_folder() {
     let shared = world.here.path().join("shared");
     let shared = shared.to_str().unwrap();
     let run =
-        ["run", "recipe.toml", "--out", shared, "--shared-out", "--set", "train.max_steps=4000"];
+        ["run", "recipe.toml", "--out", shared, "--shared-out", "--set", "train.max_steps=1500"];
     let mut first = world.command(&run).spawn().unwrap();
     while !world.here.path().join("shared/checkpoint").is_dir() {
         assert!(first.try_wait().unwrap().is_none(), "it ended too early");
@@ -156,7 +159,7 @@ fn ctrl_c_stops_the_job_and_the_same_command_goes_on_from_a_shared_folder() {
     assert_eq!(code, 0, "{err}");
     let result: Value = serde_json::from_str(&out).unwrap();
     assert!(world.here.path().join("shared/model.safetensors").is_file());
-    assert_eq!(result["steps"], 4000);
+    assert_eq!(result["steps"], 1500);
     let ended = fs::read_to_string(world.here.path().join("shared/train.jsonl")).unwrap();
     assert!(ended.starts_with(begun.lines().next().unwrap_or_default()), "it began anew");
     assert_eq!(world.cluster.lock().unwrap().jobs.len(), 2);

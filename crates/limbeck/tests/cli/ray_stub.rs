@@ -79,7 +79,9 @@ impl Cluster {
             ("POST", ["api", "jobs", id, "stop"]) => {
                 let job = self.jobs.get_mut(*id).unwrap();
                 job.stopped = true;
-                let _ = Command::new("kill").arg(job.child.id().to_string()).status();
+                let _ = Command::new("kill")
+                    .args(["-TERM", "--", &format!("-{}", job.child.id())])
+                    .status();
                 Reply::text(200, "{\"stopped\": true}")
             }
             ("GET", ["api", "jobs", id, "logs"]) => match self.jobs.get(*id) {

@@ -284,10 +284,11 @@ impl Follow<'_> {
     /// What a job that ended comes to.
     fn ended(&mut self, info: &JobInfo, stop: &dyn Fn() -> bool) -> Result<Ending> {
         let since = Instant::now();
+        let patience = self.job.rhythm.patience_with(info);
         let log = loop {
             match self.job.jobs.logs(self.id) {
                 Ok(log) => break Some(log),
-                Err(_) if stop() || since.elapsed() >= self.job.rhythm.patience => break None,
+                Err(_) if stop() || since.elapsed() >= patience => break None,
                 Err(_) => pause(self.job.rhythm.look, stop),
             }
         };

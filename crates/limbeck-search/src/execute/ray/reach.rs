@@ -38,6 +38,15 @@ impl Default for Rhythm {
 }
 
 impl Rhythm {
+    /// How long the log of this job is asked for: that of one whose node died went with it, most
+    /// likely.
+    pub(super) fn patience_with(&self, info: &JobInfo) -> Duration {
+        match fate(info, "") {
+            Fate::Lost(_) | Fate::NotRun => self.patience / 10,
+            _ => self.patience,
+        }
+    }
+
     /// The time until the next look at a job that was begun so long ago.
     pub(super) fn until_next(&self, since: Duration) -> Duration {
         (since / 10).clamp(self.look / 20, self.look)

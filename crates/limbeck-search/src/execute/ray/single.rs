@@ -121,10 +121,11 @@ pub fn follow(job: &SingleJob, hear: &mut dyn FnMut(&str), stop: &dyn Fn() -> bo
 
 fn ended(job: &SingleJob, info: JobInfo, heard: &mut Heard, stop: &dyn Fn() -> bool) -> JobEnd {
     let since = Instant::now();
+    let patience = job.rhythm.patience_with(&info);
     let log = loop {
         match job.jobs.logs(job.id) {
             Ok(log) => break log,
-            Err(_) if stop() || since.elapsed() >= job.rhythm.patience => break String::new(),
+            Err(_) if stop() || since.elapsed() >= patience => break String::new(),
             Err(_) => pause(job.rhythm.look, stop),
         }
     };
