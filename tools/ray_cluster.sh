@@ -1,12 +1,21 @@
 #!/usr/bin/env bash
-# A search on a real Ray cluster of two nodes, on this machine: in a network namespace that has
-# nothing but loopback. A node is killed in the middle of a trial, the dashboard hangs for half a
-# minute, and the search itself is killed and started again; in the end every trial of the study
-# must be complete, once, with its own values.
+# Searches and runs on a real Ray cluster of two nodes, on this machine: in a network namespace
+# that has nothing but loopback.
 #
 #   tools/ray_cluster.sh [LIMBECK [WORK]]     needs root, `ip netns` and the Python package ray
 #
-# WORK (default target/ray) holds a virtual environment, which is made if there is none.
+# WORK (default target/ray) holds a virtual environment, which is made if there is none. PARTS
+# says what is done (default: commands run):
+#
+# - commands: a search whose trials are commands. A node is killed in the middle of a trial, the
+#   dashboard hangs for half a minute, and the search itself is killed and started again; in the
+#   end every trial of the study must be complete, once, with its own values.
+# - run: a recipe on the demo's data as one job. Its node dies in the middle, it goes on from its
+#   checkpoint in a shared folder, and ends with the same bytes as one that was left alone; a third
+#   one's results are fetched from the node.
+# - recipe: the search of recipes/sigopt-multimetric-small.toml, cut down by SETS and TRIALS, with a
+#   node killed in the middle of a trial. LIMBECK_MODELS and SQUAD_DIR hold what the recipe reads;
+#   LIMBECK_TEACHER is its teacher, which is trained, with TEACHER_SETS, if there is none.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -15,6 +24,7 @@ limbeck=$(realpath "${1:-$target/release/limbeck}")
 work=${2:-$target/ray}
 mkdir -p "$work"
 work=$(realpath "$work")
+project=$PWD
 trials=${TRIALS:-10}
 space=limbeck-ray-$$
 
@@ -43,58 +53,36 @@ if ! [[ -x $work/venv/bin/ray ]]; then
         exit 0
     }
 fi
+"$work/venv/bin/python" tools/check_clusters.py docs/cluster/*.yaml
 ray=$work/venv/bin/ray
 export RAY_USAGE_STATS_ENABLED=0 RAY_AUTH_MODE=token RAY_AUTH_TOKEN_PATH=$work/token
-# So that a dead node is seen within seconds.
-export RAY_health_check_period_ms=500 RAY_health_check_failure_threshold=3
-export RAY_health_check_timeout_ms=1000
+# So that a dead node is seen within seconds; a machine that is busy with other things needs more.
+export RAY_health_check_period_ms=${RAY_health_check_period_ms:-500}
+export RAY_health_check_timeout_ms=${RAY_health_check_timeout_ms:-1000}
+export RAY_health_check_failure_threshold=3
 head -c 32 /dev/urandom | base64 | tr -d '\n' >"$work/token"
 
 node=(--num-cpus=1 --num-gpus=0 --object-store-memory=100000000 --include-log-monitor=false
     --disable-usage-stats)
 cd "$work"
-rm -rf s.study s.study.trials tools runs node-*.log "/tmp/limbeck-ray"
+rm -rf ./*.study ./*.study.trials tools runs shared-* fetched node-*.log "/tmp/limbeck-ray"
 # 127.0.0.1 would be replaced by the address of an interface.
 inside "$ray" start --head --node-ip-address=127.0.0.2 --port=6379 --dashboard-host=127.0.0.1 \
     --dashboard-port=8265 --temp-dir=/tmp/limbeck-ray "${node[@]}" >node-1.log 2>&1
-# Without its own port for the agent, the logs of the node's jobs cannot be read.
-inside "$ray" start --address=127.0.0.2:6379 --node-ip-address=127.0.0.3 \
-    --dashboard-agent-listen-port=52366 --block "${node[@]}" >node-2.log 2>&1 &
-second=$!
 api() {
     inside curl -sS -m 10 -H "Authorization: Bearer $(cat "$work/token")" \
         "http://127.0.0.1:8265$1"
 }
-for _ in $(seq 60); do
-    sleep 1
-    [[ $(api /api/v0/nodes | grep -o '"state": *"ALIVE"' | wc -l) == 2 ]] && break
-done
-echo "Ray $(api /api/version | sed 's/.*"ray_version": *"\([^"]*\)".*/\1/'), two nodes of one processor"
-
-mkdir -p tools
-cat >tools/trial.sh <<'TRIAL'
-#!/bin/sh
-# Takes its time, and notes that it ran.
-echo "{\"step\": 1, \"same\": $1}"
-sleep 6
-echo "$1" >>"$2"
-echo "{\"same\": $1, \"other\": $1}"
-TRIAL
-chmod +x tools/trial.sh
-cat >space.toml <<'SPACE'
-[parameters.x]
-type = 'real'
-low = 0
-high = 1
-[metrics.same]
-goal = 'minimize'
-[metrics.other]
-goal = 'maximize'
-SPACE
-search() {
-    inside "$limbeck" search --space space.toml --study s.study --sampler random --seed 1 \
-        --trials "$trials" --parallel 2 --on ray=http://127.0.0.1:8265 --ship tools \
-        --command "tools/trial.sh {x} $work/runs" --retries 5 "$@"
+ask() { inside "$work/venv/bin/python" "$project/tools/ray_cluster.py" "$@"; }
+start_second() {
+    # Without its own port for the agent, the logs of the node's jobs cannot be read.
+    inside "$ray" start --address=127.0.0.2:6379 --node-ip-address=127.0.0.3 \
+        --dashboard-agent-listen-port=52366 --block "${node[@]}" >>node-2.log 2>&1 &
+    second=$!
+    for _ in $(seq 60); do
+        sleep 1
+        [[ $(api /api/v0/nodes | grep -o '"state": *"ALIVE"' | wc -l) == 2 ]] && break
+    done
 }
 # All processes below one, itself included.
 below() {
@@ -102,64 +90,131 @@ below() {
     echo "$1"
     for child in $(ps -o pid= --ppid "$1"); do below "$child"; done
 }
+kill_second() {
+    kill -9 $(below "$second") 2>/dev/null || true
+    wait "$second" 2>/dev/null || true
+}
 say() { printf '%5.1f s  %s\n' "$(echo "$(date +%s.%N) - $begun" | bc)" "$*"; }
 finished() {
-    if [[ -f s.study ]]; then grep -c '"event":"complete"' s.study || true; else echo 0; fi
+    if [[ -f $study ]]; then grep -c '"event":"complete"' "$study" || true; else echo 0; fi
 }
 wait_for() { until (($(finished) >= $1)); do sleep 0.5; done; }
+on=(--on ray=http://127.0.0.1:8265)
 
-begun=$(date +%s.%N)
-search >first.json 2>first.log &
-first=$!
-wait_for 1
-# Until a job begins to run on the second node.
-inside "$work/venv/bin/python" - "$work/token" <<'BEGUN'
-import json, sys, time, urllib.request
-
-token = open(sys.argv[1]).read()
-url = "http://127.0.0.1:8265/api/jobs/"
-request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"})
-known = None
-while known is None or known >= running:
-    running = {
-        job["submission_id"]
-        for job in json.load(urllib.request.urlopen(request, timeout=60))
-        if job["status"] == "RUNNING" and "127.0.0.3" in (job["driver_agent_http_address"] or "")
+commands() {
+    study=commands.study
+    mkdir -p tools
+    printf '%s\n' '#!/bin/sh' 'echo "{\"step\": 1, \"same\": $1}"' 'sleep 6' 'echo "$1" >>"$2"' \
+        'echo "{\"same\": $1, \"other\": $1}"' >tools/trial.sh
+    chmod +x tools/trial.sh
+    printf '%s\n' '[parameters.x]' "type = 'real'" 'low = 0' 'high = 1' '[metrics.same]' \
+        "goal = 'minimize'" '[metrics.other]' "goal = 'maximize'" >space.toml
+    search() {
+        inside "$limbeck" search --space space.toml --study "$study" --sampler random --seed 1 \
+            --trials "$trials" --parallel 3 --max-concurrent 2 "${on[@]}" --ship tools \
+            --command "tools/trial.sh {x} $work/runs" --retries 5 "$@"
     }
-    known = running if known is None else known & running
-    time.sleep(0.1)
-BEGUN
-sleep 1
-say "the second node is killed in the middle of a trial, $(finished) trials complete"
-kill -9 $(below "$second") 2>/dev/null || true
-until grep -q '"event":"lose"' s.study; do sleep 0.5; done
-say "the study knows that the trial is lost, $(finished) trials complete"
-dashboard=$(for pid in $(ip netns pids "$space"); do
-    tr '\0' ' ' <"/proc/$pid/cmdline" | grep -q 'dashboard/dashboard.py' && echo "$pid"
-done | head -1 || true)
-say "the dashboard (process ${dashboard:-?}) hangs for 30 s, $(finished) trials complete"
-[[ -n $dashboard ]] && { kill -STOP "$dashboard" && sleep 30 && kill -CONT "$dashboard"; }
-wait_for $((trials / 2 + 1))
-say "the search is killed with its workers, $(finished) trials complete"
-kill -9 $(below "$first") 2>/dev/null || true
-wait "$first" 2>/dev/null || true
-search --json >second.json 2>second.log
-say "done, $(finished) trials complete"
+    begun=$(date +%s.%N)
+    search >first.json 2>first.log &
+    local first=$! dashboard
+    wait_for 1
+    ask second "$work/token"
+    sleep 1
+    say "the second node is killed in the middle of a trial, $(finished) trials complete"
+    kill_second
+    until grep -q '"event":"lose"' "$study"; do sleep 0.5; done
+    say "the study knows that the trial is lost, $(finished) trials complete"
+    dashboard=$(for pid in $(ip netns pids "$space"); do
+        tr '\0' ' ' <"/proc/$pid/cmdline" | grep -q 'dashboard/dashboard.py' && echo "$pid"
+    done | head -1 || true)
+    say "the dashboard (process ${dashboard:-?}) hangs for 30 s, $(finished) trials complete"
+    [[ -n $dashboard ]] && { kill -STOP "$dashboard" && sleep 30 && kill -CONT "$dashboard"; }
+    wait_for $((trials / 2 + 1))
+    say "the search is killed with its workers, $(finished) trials complete"
+    kill -9 $(below "$first") 2>/dev/null || true
+    wait "$first" 2>/dev/null || true
+    search --json >second.json 2>second.log
+    say "done, $(finished) trials complete"
+    ask same "$study" "$trials" runs
+}
 
-"$work/venv/bin/python" - "$trials" <<'CHECK'
-import collections, json, sys
+run() {
+    [[ -d demo/data ]] || "$limbeck" demo --questions 300 --out demo --quiet >/dev/null
+    cat >run.toml <<'RUN'
+task = "squad_v2"
+model.path = "demo/untrained/student"
+data = { train = "demo/data/train.json", dev = "demo/data/dev.json" }
+features = { max_length = 128, doc_stride = 32, max_query_length = 40 }
+train = { epochs = 30, save_steps = 20, eval_steps = 100000 }
+optim.learning_rate = 1e-3
+RUN
+    local name
+    begun=$(date +%s.%N)
+    one() { inside "$limbeck" run run.toml "${on[@]}" --out "$1" "${@:2}" >"$1.json" 2>"$1.log"; }
+    # One on each node.
+    local runs=()
+    for name in shared-a shared-b; do
+        one "$name" --shared-out &
+        runs+=($!)
+    done
+    ask second "$work/token"
+    until [[ -d shared-a/checkpoint && -d shared-b/checkpoint ]]; do sleep 0.2; done
+    say "two recipes run, each with a checkpoint; the second node is killed"
+    kill_second
+    start_second
+    wait "${runs[0]}" || { cat shared-a.log && return 1; }
+    wait "${runs[1]}" || { cat shared-b.log && return 1; }
+    grep -h 'is lost' shared-a.log shared-b.log
+    say "both are done"
+    cmp shared-a/model.safetensors shared-b/model.safetensors
+    one fetched || { cat fetched.log && return 1; }
+    say "a third one's results are fetched: $(cat fetched.json)"
+    cmp shared-a/model.safetensors fetched/model.safetensors
+    echo "the model of the run whose node died, and the fetched one, are those of the other, byte by byte"
+}
 
-events = [json.loads(line) for line in open("s.study")]
-of = lambda kind: [event for event in events if event["event"] == kind]
-values = {event["trial"]: event["params"]["x"] for event in of("suggest")}
-complete = collections.Counter(event["trial"] for event in of("complete"))
-assert len(values) == int(sys.argv[1]), values
-assert all(complete[trial] == 1 for trial in values), complete
-for event in of("complete"):
-    assert event["metrics"]["same"] == values[event["trial"]], event
-for event in of("lose"):
-    print(f"trial {event['trial']}, attempt {event['attempt']}: {event['reason']}")
-assert any("lost its job" in event["reason"] for event in of("lose")), "the node's trial"
-runs = len(open("runs").readlines())
-print(f"{len(values)} trials, each complete once with its own values; {runs} commands ran to their end")
-CHECK
+recipe() {
+    study=recipe.study
+    export LIMBECK_TEACHER=${LIMBECK_TEACHER:-$work/teacher}
+    local set sets=() recipe=$project/recipes/sigopt-multimetric-small.toml
+    if ! [[ -f $LIMBECK_TEACHER/model.safetensors ]]; then
+        for set in ${TEACHER_SETS:-data.max_train_questions=800 train.epochs=1}; do
+            sets+=(--set "$set")
+        done
+        "$limbeck" finetune --task squad_v2 --model "$LIMBECK_MODELS/minilm-l6" \
+            --train "$SQUAD_DIR/train-v2.0.json" --learning-rate 3e-4 --warmup 0.1 "${sets[@]}" \
+            --threads 1 --out "$LIMBECK_TEACHER"
+    fi
+    sets=()
+    for set in ${SETS:-data.max_train_questions=100 data.max_dev_questions=100 train.epochs=1}; do
+        sets+=(--set "$set")
+    done
+    begun=$(date +%s.%N)
+    inside "$limbeck" search --space "$recipe" --recipe "$recipe" --study "$study" \
+        --trials "$trials" --parallel 2 "${on[@]}" "${sets[@]}" \
+        --ship "$LIMBECK_MODELS" --ship "$SQUAD_DIR" --ship "$LIMBECK_TEACHER" \
+        --retries 5 --json >recipe.json 2>recipe.log &
+    local search=$!
+    wait_for 2
+    ask second "$work/token"
+    sleep 10
+    say "the second node is killed in the middle of a trial, $(finished) trials complete"
+    kill_second
+    until grep -q '"event":"lose"' "$study"; do sleep 0.5; done
+    say "the study knows that the trial is lost, $(finished) trials complete"
+    start_second
+    say "a new second node is there"
+    wait "$search" || { cat recipe.log && return 1; }
+    say "done, $(finished) trials complete"
+    ask recipe "$study" "$trials"
+    echo "packages, each given once: $(stat -c '%s' "$study.trials"/*.zip | sort -n | tr '\n' ' ')bytes"
+}
+
+start_second
+echo "Ray $(api /api/version | sed 's/.*"ray_version": *"\([^"]*\)".*/\1/'), two nodes of one processor"
+again=
+for part in ${PARTS:-commands run}; do
+    [[ $again ]] && ! kill -0 "$second" 2>/dev/null && start_second
+    again=yes
+    "$part"
+done

@@ -142,6 +142,12 @@ resident() {
 if has TensorBoard tensorboard; then tensorboard; fi
 if has "ONNX Runtime" onnx onnxruntime transformers; then onnx; fi
 if [[ ${LIMBECK_MPI:-} ]]; then mpi; fi
+# Heavy servers, and second binaries: only where they are asked for.
+if [[ ${LIMBECK_MLFLOW:-} ]]; then tools/trackers.sh mlflow "$limbeck" "$work"; fi
+if [[ ${LIMBECK_CLOUDWATCH:-} ]]; then
+    cargo build --release --features cloudwatch --target-dir "$work/cloudwatch"
+    tools/trackers.sh cloudwatch "$work/cloudwatch/release/limbeck" "$work"
+fi
 # A minute of sixteen processes, a few of which are killed: only where it is asked for.
 if [[ ${LIMBECK_RAY:-} ]]; then tools/ray_cluster.sh "$limbeck" "$work/ray"; fi
 

@@ -4,7 +4,7 @@
 //! is followed: whoever may want to does it by hand, knowing where a [`Token`] may go.
 
 use std::fmt;
-use std::io::Read;
+use std::io::{self, Read, Write};
 use std::time::Duration;
 
 use ureq::http::{Request, Response, Uri};
@@ -15,17 +15,33 @@ const LONGEST_ANSWER: u64 = 64 << 20;
 
 /// A secret; it is not shown.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Token(String);
+pub struct Token {
+    /// How it is presented.
+    scheme: &'static str,
+    secret: String,
+}
 
 impl Token {
     /// What a variable or file holds, without the white space around it; `None` when that is
     /// nothing.
     pub fn new(text: &str) -> Option<Self> {
-        Some(text.trim()).filter(|text| !text.is_empty()).map(|text| Self(text.to_owned()))
+        let text = Some(text.trim()).filter(|text| !text.is_empty());
+        text.map(|text| Self { scheme: "Bearer", secret: text.to_owned() })
+    }
+
+    /// A name and a password.
+    pub fn basic(name: &str, password: &str) -> Self {
+        Self { scheme: "Basic", secret: base64(format!("{name}:{password}").as_bytes()) }
+    }
+
+    /// The secret itself, for who presents it in another way.
+    #[cfg(feature = "aws")]
+    pub(crate) fn secret(&self) -> &str {
+        &self.secret
     }
 
     fn header(&self) -> String {
-        format!("Bearer {}", self.0)
+        format!("{} {}", self.scheme, self.secret)
     }
 }
 
@@ -133,12 +149,51 @@ impl Client {
         &self.base
     }
 
+    /// The machine as the header `host` names it.
+    pub fn host(&self) -> String {
+        let authority = self.base.split_once("://").map_or("", |(_, rest)| rest);
+        authority.split('/').next().unwrap_or_default().to_owned()
+    }
+
     /// What a path of this machine answers.
     ///
     /// # Errors
     /// When there is no answer; an answer that refuses is one.
     pub fn get(&self, path: &str) -> Result<Answer, HttpError> {
         self.whole(self.ask("GET", &self.address(path), &[], ())?)
+    }
+
+    /// Writes what a path of this machine answers, however long, if that is a yes; the status.
+    ///
+    /// # Errors
+    /// As [`Client::get`]; also when the answer breaks off or `into` takes no more.
+    pub fn download(&self, path: &str, into: &mut dyn Write) -> Result<u16, HttpError> {
+        let address = self.address(path);
+        let mut response = self.ask("GET", &address, &[], ())?;
+        let status = response.status().as_u16();
+        if (200..300).contains(&status) {
+            let copied = io::copy(&mut response.body_mut().as_reader(), into);
+            copied.map_err(|error| unreachable(&address, &error.to_string()))?;
+        }
+        Ok(status)
+    }
+
+    /// Sends this to a path of this machine, with headers of one's own.
+    ///
+    /// # Errors
+    /// As [`Client::get`].
+    pub fn send(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, String)],
+        body: &[u8],
+    ) -> Result<Answer, HttpError> {
+        let address = self.address(path);
+        self.whole(match body.is_empty() {
+            true => self.ask(method, &address, headers, ())?,
+            false => self.ask(method, &address, headers, body)?,
+        })
     }
 
     /// Sends JSON to a path of this machine.
@@ -231,6 +286,28 @@ pub(crate) fn unreachable(address: &str, reason: &str) -> HttpError {
     HttpError::Unreachable { address: shown(address), reason: reason.to_owned() }
 }
 
+/// Base 64 with its usual letters.
+fn base64(bytes: &[u8]) -> String {
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let of_three = |three: &[u8]| {
+        let bits = three.iter().fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte));
+        let (bits, length) = (bits << (8 * (3 - three.len())), three.len());
+        (0..4).map(move |place| match place <= length {
+            true => char::from(LETTERS[(bits >> (18 - 6 * place)) as usize & 63]),
+            false => '=',
+        })
+    };
+    bytes.chunks(3).flat_map(of_three).collect()
+}
+
+/// A text as part of a query.
+pub fn escaped(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
+    text.bytes()
+        .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+        .collect()
+}
+
 /// An address without its query, which may hold a signature.
 fn shown(address: &str) -> String {
     address.split(['?', '#']).next().unwrap_or_default().to_owned()
@@ -296,6 +373,40 @@ mod tests {
             let error = Client::new(base, None, PATIENCE).unwrap_err().to_string();
             assert!(!error.contains("pass@"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_password_is_presented_as_basic_authentication_has_it() {
+        // RFC 7617 and RFC 4648.
+        let header = Token::basic("Aladdin", "open sesame").header();
+        assert_eq!(header, "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
+        let known =
+            [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg==")];
+        for (text, encoded) in known {
+            assert_eq!(base64(text.as_bytes()), encoded);
+        }
+        assert!(!format!("{:?}", Token::basic("me", "pass")).contains("bWU6"));
+    }
+
+    #[test]
+    fn names_are_escaped_in_queries() {
+        assert_eq!(escaped("a b/ü"), "a%20b%2F%C3%BC");
+    }
+
+    #[test]
+    fn what_is_downloaded_is_whole_or_an_error() {
+        let whole = Reply::text(200, "0123456789");
+        let stub = Stub::start(move |request| match request.path.as_str() {
+            "/whole" => whole.clone(),
+            "/cut" => Reply::Cut(Box::new(whole.clone()), 5),
+            _ => Reply::text(404, "none"),
+        });
+        let client = Client::new(&stub.address(), None, PATIENCE).unwrap();
+        let mut bytes = Vec::new();
+        assert_eq!(client.download("/whole", &mut bytes).unwrap(), 200);
+        assert_eq!(bytes, b"0123456789");
+        assert_eq!(client.download("/none", &mut bytes).unwrap(), 404);
+        assert!(client.download("/cut", &mut bytes).is_err());
     }
 
     #[test]

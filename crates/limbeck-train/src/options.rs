@@ -97,12 +97,29 @@ impl Default for ScheduleOptions {
     }
 }
 
+/// How a learning rate grows with the features of a step.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LearningRateScale {
+    /// Not at all.
+    #[default]
+    None,
+    /// As they do (Goyal et al., 2017).
+    Linear,
+    /// As their square root does.
+    Sqrt,
+}
+
 /// AdamW (Loshchilov and Hutter, 2019) and its variants.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct OptimizerOptions {
     /// The peak learning rate.
     pub learning_rate: f64,
+    /// How it grows with the features of a step.
+    pub scale_learning_rate: LearningRateScale,
+    /// The features of a step for which `learning_rate` is right, where it grows.
+    pub base_batch_size: usize,
     /// Decay of the first moment.
     pub beta_1: f64,
     /// Decay of the second moment.
@@ -123,6 +140,8 @@ impl Default for OptimizerOptions {
     fn default() -> Self {
         Self {
             learning_rate: 5e-5,
+            scale_learning_rate: LearningRateScale::None,
+            base_batch_size: 32,
             beta_1: 0.9,
             beta_2: 0.999,
             epsilon: 1e-8,
@@ -207,6 +226,19 @@ pub(crate) fn steps_of(value: f64, total_steps: usize, option: &'static str) -> 
 }
 
 impl OptimizerOptions {
+    /// The peak learning rate of a run whose steps take so many features: those of all its
+    /// processes together, which divide a batch and do not multiply it.
+    pub fn peak_rate(&self, train: &TrainOptions) -> f64 {
+        let features = (train.batch_size * train.gradient_accumulation_steps) as f64;
+        let factor = features / self.base_batch_size as f64;
+        self.learning_rate
+            * match self.scale_learning_rate {
+                LearningRateScale::None => 1.0,
+                LearningRateScale::Linear => factor,
+                LearningRateScale::Sqrt => factor.sqrt(),
+            }
+    }
+
     /// Checks every value.
     ///
     /// # Errors
@@ -217,6 +249,8 @@ impl OptimizerOptions {
             require(holds, option, || format!("{value} is not a number of 0 or more"))
         };
         number(self.learning_rate, "optim.learning_rate")?;
+        let holds = self.base_batch_size > 0;
+        require(holds, "optim.base_batch_size", || "0 features make no batch".into())?;
         number(self.epsilon, "optim.epsilon")?;
         number(self.weight_decay, "optim.weight_decay")?;
         number(self.max_grad_norm, "optim.max_grad_norm")?;
@@ -251,5 +285,28 @@ impl TrainOptions {
         require(holds, "train.gradient_accumulation_steps", || {
             format!("{batches} is not from 1 to {MAX_ACCUMULATION}")
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_learning_rate_grows_with_the_batch_only_when_asked() {
+        let train = TrainOptions {
+            batch_size: 16,
+            gradient_accumulation_steps: 8,
+            ..TrainOptions::default()
+        };
+        let peak = |scale_learning_rate| {
+            let optim = OptimizerOptions { scale_learning_rate, ..OptimizerOptions::default() };
+            optim.peak_rate(&train)
+        };
+        assert_eq!(peak(LearningRateScale::None), 5e-5);
+        assert_eq!(peak(LearningRateScale::Linear), 2e-4);
+        assert_eq!(peak(LearningRateScale::Sqrt), 1e-4);
+        let none = OptimizerOptions { base_batch_size: 0, ..OptimizerOptions::default() };
+        assert!(none.validate().unwrap_err().to_string().contains("optim.base_batch_size"));
     }
 }

@@ -117,7 +117,7 @@ impl Run<'_> {
             });
         }
         let total_steps = total_steps(self.train, self.features.len());
-        let schedule = Schedule::new(self.schedule, self.optim.learning_rate, total_steps)?;
+        let schedule = Schedule::new(self.schedule, self.optim.peak_rate(self.train), total_steps)?;
         let inputs = fingerprint(&self.model, self.features, &self.objective);
         let mut learner = Learner::new(self.model, self.optim, self.objective);
         learner.exchange.ranks = self.ranks;

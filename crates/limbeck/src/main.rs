@@ -9,6 +9,7 @@
 //! - [`progress`]: what is shown of a run while it goes on.
 //! - [`ranks`]: how the processes of one run come together.
 //! - [`report`]: a run as one page of HTML.
+//! - [`shipping`]: what a recipe needs on another machine.
 //! - [`console`], [`exit`], [`interrupt`]: output, exit codes, Ctrl-C.
 
 mod cli;
@@ -21,6 +22,7 @@ mod interrupt;
 mod progress;
 mod ranks;
 mod report;
+mod shipping;
 
 use std::process::ExitCode;
 

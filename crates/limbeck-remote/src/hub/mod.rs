@@ -23,6 +23,7 @@ use crate::http::{Client, HttpError, Patience, Token};
 use cache::Repository;
 use fetch::Found;
 use id::ModelId;
+pub use id::{is_revision, with_revision};
 
 const ENDPOINT: &str = "https://huggingface.co";
 

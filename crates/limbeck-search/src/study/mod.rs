@@ -19,7 +19,7 @@ mod worker;
 
 use std::path::Path;
 
-pub use trial::{Cause, Outcome, Report, State, Trial};
+pub use trial::{Cause, Outcome, Report, Start, State, Trial};
 pub use worker::{Process, Worker, now};
 
 use crate::error::{Result, SearchError};
@@ -210,13 +210,30 @@ impl Study {
     /// # Errors
     /// When there is no such trial or the file cannot be written.
     pub fn start(&mut self, trial: usize, worker: Worker) -> Result<Option<usize>> {
+        Ok(match self.start_within(trial, worker, usize::MAX)? {
+            Start::Attempt(attempt) => Some(attempt),
+            Start::Taken | Start::Full => None,
+        })
+    }
+
+    /// As [`start`](Self::start), but only while fewer than `most` trials run as jobs of a
+    /// cluster.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn start_within(&mut self, trial: usize, worker: Worker, most: usize) -> Result<Start> {
         self.transact(true, |trials| {
             let known = find(trials, trial)?;
             if known.state != State::Suggested {
-                return Ok((Vec::new(), None));
+                return Ok((Vec::new(), Start::Taken));
             }
             let attempt = known.attempts + 1;
-            Ok((vec![Event::Run { trial, attempt, worker, time: now() }], Some(attempt)))
+            let is_job = |trial: &&Trial| trial.state == State::Running && trial.job.is_some();
+            if trials.iter().filter(is_job).count() >= most {
+                return Ok((Vec::new(), Start::Full));
+            }
+            let run = Event::Run { trial, attempt, worker, time: now() };
+            Ok((vec![run], Start::Attempt(attempt)))
         })
     }
 

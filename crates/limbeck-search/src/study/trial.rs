@@ -113,6 +113,17 @@ pub enum Outcome {
     Released,
 }
 
+/// What comes of the wish to run a trial.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// It is the attempt of this number.
+    Attempt(usize),
+    /// Somebody else has it, or it is over.
+    Taken,
+    /// As many trials run as may.
+    Full,
+}
+
 /// A trial of a study.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Trial {

@@ -87,6 +87,12 @@ pub trait Service: Send {
     /// The most lines that [`Service::tell`] takes at once.
     fn most_lines(&self) -> usize;
 
+    /// How many entries the service has taken in and thrown away, so that to tell them again would
+    /// be of no use.
+    fn refused(&self) -> usize {
+        0
+    }
+
     /// Whether the end may take long, because the model goes with it.
     fn takes_model(&self) -> bool {
         false
@@ -102,6 +108,8 @@ pub struct Following {
     pub ended: bool,
     /// Why not all was.
     pub cause: Option<String>,
+    /// Entries that the service will not have.
+    pub refused: usize,
 }
 
 /// A thread that tells a service of the run in a folder.
@@ -140,7 +148,11 @@ impl Follower {
             cause: Some("it takes too long".to_owned()),
             ..Following::default()
         });
-        let cause = following.cause?;
+        let Some(cause) = following.cause else {
+            let name = &self.name;
+            let told = |refused| format!("{name}: {refused} of its entries were refused for good");
+            return Some(following.refused).filter(|&refused| refused > 0).map(told);
+        };
         let what = match following.missed {
             0 => "the end of the run was not told".to_owned(),
             1 => "one line of train.jsonl was not told".to_owned(),
@@ -177,7 +189,8 @@ impl Work {
             if ending.is_some() {
                 let missed = self.lines().map_or(0, |lines| lines.len());
                 let (ended, cause) = (outcome.is_ok(), outcome.err());
-                return Following { missed, ended, cause };
+                let refused = self.service.refused();
+                return Following { missed, ended, cause, refused };
             }
             pause = match outcome {
                 Ok(()) => LOOK_EVERY,

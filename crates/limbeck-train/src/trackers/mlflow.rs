@@ -1,14 +1,15 @@
 //! MLflow's tracking server, over its REST API.
 //!
-//! The experiment is `MLFLOW_EXPERIMENT_NAME`, else `limbeck`; `MLFLOW_TRACKING_TOKEN` goes with
-//! every request. A finished run hands over what describes it, and its model if that is to be
+//! The experiment is `MLFLOW_EXPERIMENT_NAME`, else `limbeck`. With every request goes the name
+//! `MLFLOW_TRACKING_USERNAME` with the password `MLFLOW_TRACKING_PASSWORD`, else the token
+//! `MLFLOW_TRACKING_TOKEN`. A finished run hands over what describes it, and its model if that is to be
 //! registered.
 
 use std::fs::File;
 use std::path::Path;
 use std::time::Duration;
 
-use limbeck_remote::http::{Client, HttpError, Patience, Token};
+use limbeck_remote::http::{Client, HttpError, Patience, Token, escaped};
 use serde_json::{Value, json};
 
 use super::follow::{Ending, Line, Service};
@@ -60,7 +61,11 @@ impl Mlflow {
         register: Option<String>,
     ) -> Result<Self, HttpError> {
         let variable = |name| std::env::var(name).ok().filter(|text| !text.is_empty());
-        let token = variable("MLFLOW_TRACKING_TOKEN").as_deref().and_then(Token::new);
+        let pair = variable("MLFLOW_TRACKING_USERNAME").zip(variable("MLFLOW_TRACKING_PASSWORD"));
+        let token = match pair {
+            Some((name, password)) => Some(Token::basic(&name, &password)),
+            None => variable("MLFLOW_TRACKING_TOKEN").as_deref().and_then(Token::new),
+        };
         let mut parameters = Vec::new();
         leaves("", configuration, &mut parameters);
         Ok(Self {
@@ -234,14 +239,6 @@ fn shortened(text: &str) -> String {
     text.chars().take(LONGEST_PARAMETER).collect()
 }
 
-/// A text as part of a query.
-fn escaped(text: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
-    text.bytes()
-        .map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -321,10 +318,5 @@ mod tests {
         let line = follower.finish(Ending::Finished).unwrap();
         assert!(line.contains("one line of train.jsonl was not told"), "{line}");
         assert!(line.contains("http://127.0.0.1:1"), "{line}");
-    }
-
-    #[test]
-    fn names_are_escaped_in_queries() {
-        assert_eq!(escaped("a b/ü"), "a%20b%2F%C3%BC");
     }
 }

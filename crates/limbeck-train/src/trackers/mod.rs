@@ -10,6 +10,8 @@
 //! Machines that are told of a run are no trackers of it: they follow `train.jsonl`
 //! ([`follow`]), so that the run does not depend on them.
 
+#[cfg(feature = "cloudwatch")]
+pub mod cloudwatch;
 pub mod follow;
 mod jsonl;
 pub mod mlflow;

@@ -64,6 +64,17 @@ pub struct GlobalArgs {
     /// Write neither messages nor progress to standard error
     #[arg(long, short, global = true)]
     pub quiet: bool,
+    /// Take models of the Hugging Face Hub, where their ids name no revision themselves
+    /// (`id@revision`), from this branch, tag or commit [default: main]
+    #[arg(long, global = true, value_name = "REVISION", value_parser = revision)]
+    pub revision: Option<String>,
+}
+
+fn revision(text: &str) -> Result<String, String> {
+    match limbeck_remote::hub::is_revision(text) {
+        true => Ok(text.to_owned()),
+        false => Err("expected a branch, a tag or a commit".to_owned()),
+    }
 }
 
 /// The commands.

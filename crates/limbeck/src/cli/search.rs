@@ -116,14 +116,19 @@ pub struct PlaceArgs {
     /// Processors that a job reserves
     #[arg(long, value_name = "N", default_value_t = 1.0, value_parser = positive)]
     pub trial_cpus: f64,
+    /// Jobs of the study on the cluster at once; trials beyond that wait here, as long as it takes
+    /// (one that waits there is given up by Ray after a quarter of an hour)
+    #[arg(long, value_name = "N", value_parser = from_one, requires = "on")]
+    pub max_concurrent: Option<usize>,
     /// Graphics processors that a job reserves, for commands that use them
     #[arg(long, value_name = "N", value_parser = positive)]
     pub trial_gpus: Option<f64>,
     /// Memory that a job reserves, such as 4G or 500M
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub trial_memory: Option<u64>,
-    /// A file or folder below the current one that goes along with the jobs; several are possible.
-    /// This program and the recipe always do; what an absolute path names must be on every node
+    /// A file or folder that goes along with the jobs; several are possible. This program, the
+    /// recipe and what it names by relative paths always do. Of absolute paths those that are, or
+    /// lie in, what is given here; all others must be on every node
     #[arg(long, value_name = "PATH", requires = "on")]
     pub ship: Vec<PathBuf>,
 }
@@ -306,8 +311,8 @@ pub struct TrialArgs {
     #[command(flatten)]
     pub place: PlaceArgs,
     /// The files of the jobs, packed
-    #[arg(long, hide = true, value_name = "FILE", requires = "on")]
-    pub package: Option<PathBuf>,
+    #[arg(long = "package", hide = true, value_name = "FILE", requires = "on")]
+    pub packages: Vec<PathBuf>,
     /// How often the trial may be lost
     #[arg(long, hide = true, value_name = "N", default_value_t = 2)]
     pub retries: usize,
@@ -338,14 +343,16 @@ fn from_one(text: &str) -> Result<usize, String> {
     }
 }
 
-fn positive(text: &str) -> Result<f64, String> {
+/// A number above 0.
+pub fn positive(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(x) if x > 0.0 && x.is_finite() => Ok(x),
         _ => Err("expected a number above 0".to_owned()),
     }
 }
 
-fn ray_address(text: &str) -> Result<String, String> {
+/// `ray=http://HOST:8265`.
+pub fn ray_address(text: &str) -> Result<String, String> {
     let address = text.strip_prefix("ray=").filter(|address| address.contains("://"));
     address.map(str::to_owned).ok_or("expected ray=http://HOST:8265".to_owned())
 }

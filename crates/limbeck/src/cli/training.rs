@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::ranks::RanksArgs;
+use super::search::{positive, ray_address, size};
 use super::settings::{Distilling, Finetuning, Pretraining, Settings};
 
 /// Run the experiments that recipes describe, one after another.
@@ -24,6 +25,7 @@ use super::settings::{Distilling, Finetuning, Pretraining, Settings};
   limbeck run recipes/distilbert-squared-small.toml
   limbeck run recipes/distilbert-squared-small.toml --set data.max_train_questions=500 --out runs/try
   limbeck run one.toml two.toml --set optim.learning_rate=3e-5
+  limbeck run recipe.toml --on ray=http://head:8265 --job-cpus 8 --job-memory 16G
   limbeck run recipes/distilbert-squared.toml --set stage.teacher.train.epochs=3 --print-config")]
 pub struct RunArgs {
     /// The recipe files
@@ -35,6 +37,41 @@ pub struct RunArgs {
     /// What every training command understands.
     #[command(flatten)]
     pub how: HowArgs,
+    /// Where it runs.
+    #[command(flatten)]
+    pub place: RunPlaceArgs,
+}
+
+/// Where a recipe runs.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Where it runs")]
+pub struct RunPlaceArgs {
+    /// Run the recipe as one job of a Ray cluster instead of here, follow it and fetch its
+    /// results: the address of the dashboard, as in ray=http://HOST:8265; RAY_AUTH_TOKEN holds the
+    /// token that it may want
+    #[arg(long, value_name = "PLACE", value_parser = ray_address)]
+    pub on: Option<String>,
+    /// Processors that the job reserves
+    #[arg(long, value_name = "N", default_value_t = 1.0, value_parser = positive)]
+    pub job_cpus: f64,
+    /// Memory that the job reserves, such as 4G or 500M
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub job_memory: Option<u64>,
+    /// A file or folder that goes along with the job; several are possible. What the recipe names
+    /// by relative paths always does. Of absolute paths those that are, or lie in, what is given
+    /// here; all others must be on every node
+    #[arg(long, value_name = "PATH", requires = "on")]
+    pub ship: Vec<PathBuf>,
+    /// The folder of the results is one that every node has under the same path: the job writes
+    /// there, and a job after a dead one goes on from its checkpoints
+    #[arg(long)]
+    pub shared_out: bool,
+    /// How often the job is submitted again after the cluster has lost it
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    pub retries: usize,
+    /// Tell what came of the run as this job
+    #[arg(long, hide = true, value_name = "ID", conflicts_with = "on")]
+    pub job: Option<String>,
 }
 
 /// Fine-tune a model on questions and answers, or on texts and labels.

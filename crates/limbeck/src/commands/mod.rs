@@ -2,7 +2,7 @@
 //!
 //! # Layout
 //! - [`mod@run`]: `run`, `finetune`, `distill`, `pretrain`, `join`, which differ in where their plan comes from;
-//!   [`runs`] repeats it with other seeds; [`train`] carries out one stage of it, minimising its [`objective`], and [`train_report`]
+//!   [`runs`] repeats it with other seeds, [`run_on`] has a cluster do it; [`train`] carries out one stage of it, minimising its [`objective`], and [`train_report`]
 //!   writes its `report.html`.
 //! - [`evaluate`]: `evaluate` and `predict`; [`answer`], [`classify`], [`score`], [`inspect`],
 //!   [`mod@export`], [`mod@quantize`], [`mod@prune`], [`serve`], [`mod@bench`]: the commands of
@@ -26,12 +26,13 @@ mod evaluate;
 mod export;
 mod inspect;
 mod lengths;
-mod models;
+pub(crate) mod models;
 mod objective;
 mod prune;
 mod quantize;
 mod range_test;
 mod run;
+mod run_on;
 mod runs;
 mod score;
 mod search;
@@ -57,7 +58,7 @@ pub fn run(cli: Cli) -> Result<Ending> {
     let threads = global.threads.map_or_else(|| part.threads(), usize::from);
     limbeck_kernels::threads::configure(threads);
     limbeck_data::configure_threads(threads);
-    models::configure(global.quiet);
+    models::configure(global.quiet, global.revision);
     let console = Console { json: global.json, quiet: global.quiet, reports: false };
     match command {
         Command::Run(args) => run::recipes(&args, &part, console),

@@ -7,8 +7,8 @@ use anyhow::Result;
 use limbeck_data::metrics::Metrics;
 use serde_json::{Value, json};
 
-use super::runs;
 use super::train::{self, Trained};
+use super::{run_on, runs};
 use crate::cli::ranks::JoinArgs;
 use crate::cli::training::{HowArgs, PretrainArgs, RangeShape, RunArgs};
 use crate::config::plan::{Assignment, Plan};
@@ -22,6 +22,9 @@ use crate::ranks::Part;
 /// Runs `limbeck run`.
 pub fn recipes(args: &RunArgs, part: &Part, console: Console) -> Result<Ending> {
     let assignments = assignments(&args.how)?;
+    if args.place.on.is_some() && !args.how.print_config {
+        return run_on::run(args, &assignments, console);
+    }
     let mut plans: Vec<Plan> = Vec::new();
     for path in &args.recipes {
         let name = path.file_stem().map_or_else(|| "run".into(), PathBuf::from);
@@ -36,7 +39,10 @@ pub fn recipes(args: &RunArgs, part: &Part, console: Console) -> Result<Ending> 
         plans.push(plan);
     }
     refuse_shared_folders(&plans)?;
-    execute(&plans, &args.how, console, part, |results| tell(results, console))
+    execute(&plans, &args.how, console, part, |results| match (&args.place.job, &args.out) {
+        (Some(job), Some(out)) => run_on::hand_over(job, results, out, args.place.shared_out),
+        _ => tell(results, console),
+    })
 }
 
 /// Runs `limbeck finetune` and `limbeck distill`, with `runs` seeds if there is a number.
@@ -167,7 +173,7 @@ pub fn join(args: &JoinArgs, console: Console) -> Result<Ending> {
 }
 
 /// Tells of every stage.
-fn tell(results: &[Value], console: Console) -> Result<()> {
+pub(super) fn tell(results: &[Value], console: Console) -> Result<()> {
     let value = match results {
         [one] => one.clone(),
         _ => json!({ "stages": results }),

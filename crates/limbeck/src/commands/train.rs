@@ -37,6 +37,7 @@ use crate::console::Console;
 use crate::exit::{self, InputError};
 use crate::progress::Progress;
 use crate::ranks::Part;
+use crate::shipping::repacked;
 
 /// How a run ended.
 pub enum Trained {
@@ -257,7 +258,8 @@ fn given<'a, T>(value: Option<&'a T>, key: &str) -> Result<&'a T, InputError> {
     value.ok_or_else(|| InputError::new(format!("`{key}` is not given"), "", ""))
 }
 
-/// What makes two runs the same: all but where they write and keep things.
+/// What makes two runs the same: all but where they write and keep things, and where a cluster has
+/// put what they read.
 fn identity(config: &RunConfig) -> Result<Value> {
     let mut value = serde_json::to_value(config)?;
     if let Some(object) = value.as_object_mut() {
@@ -272,6 +274,7 @@ fn identity(config: &RunConfig) -> Result<Value> {
             train.remove("max_tokens_per_pass");
         }
     }
+    repacked(&mut value);
     Ok(value)
 }
 

@@ -11,7 +11,9 @@ use super::recipe::{Recipe, advice_for, unknown};
 use super::settings::{self, Kind};
 use super::suggest::nearest;
 use super::{Layer, ModelSection, RunConfig, Task, check, defaults};
+use crate::commands::models::pinned;
 use crate::exit::InputError;
+use crate::shipping::unpacked;
 
 /// One run of a plan: its configuration with every path and reference resolved.
 #[derive(Debug, Clone, PartialEq)]
@@ -59,6 +61,19 @@ impl Assignment {
         let mut layer = Layer::default();
         layer.set(key, value);
         Ok(Assignment { stage, layer })
+    }
+
+    /// Writes it into a recipe.
+    pub fn lay_over(&self, recipe: &mut Recipe) {
+        let over = |layer: &mut Layer| *layer = std::mem::take(layer).under(&self.layer);
+        if self.stage.is_none() {
+            over(&mut recipe.shared);
+        }
+        for stage in &mut recipe.stages {
+            if self.stage.is_none() || self.stage.as_ref() == Some(&stage.name) {
+                over(&mut stage.layer);
+            }
+        }
     }
 }
 
@@ -181,35 +196,44 @@ fn no_such_stage<'a>(
 /// in.
 fn typed(layer: Layer, place: &str) -> Result<RunConfig> {
     let layer = defaults::of_task(&layer).under(&layer);
-    let mut filled = layer.clone();
-    for key in settings::keys() {
-        let kind = settings::find(key).map(|setting| setting.kind);
-        let (Some(Kind::Path | Kind::Paths), Some(value)) = (kind, layer.get(key)) else {
-            continue;
-        };
-        let fill = |value: &Value| match value {
-            Value::String(text) => with_environment(text, key, place).map(Value::String),
-            other => Ok(other.clone()),
-        };
-        filled.set(
-            key,
-            match value {
-                Value::Array(values) => {
-                    Value::Array(values.iter().map(fill).collect::<Result<_, _>>()?)
-                }
-                one => fill(one)?,
-            },
-        );
-    }
+    let filled = with_paths(&layer, &mut |key, text| {
+        Ok(unpacked(with_environment(&text, key, place)?, place)?)
+    })?;
     Ok(filled
         .into_table()
         .try_into()
         .map_err(|e: toml::de::Error| InputError::new(e.message(), place, ""))?)
 }
 
+/// A layer with every file and folder that it names as `change` makes it of the key and the name.
+pub fn with_paths(
+    layer: &Layer,
+    change: &mut dyn FnMut(&str, String) -> Result<String>,
+) -> Result<Layer> {
+    let mut changed = layer.clone();
+    for key in settings::keys() {
+        let kind = settings::find(key).map(|setting| setting.kind);
+        let (Some(Kind::Path | Kind::Paths), Some(value)) = (kind, layer.get(key)) else {
+            continue;
+        };
+        let mut one = |value: &Value| match value {
+            Value::String(text) => change(key, text.clone()).map(Value::String),
+            other => Ok(other.clone()),
+        };
+        let value = match value {
+            Value::Array(values) => {
+                Value::Array(values.iter().map(&mut one).collect::<Result<_, _>>()?)
+            }
+            value => one(value)?,
+        };
+        changed.set(key, value);
+    }
+    Ok(changed)
+}
+
 /// Replaces `${NAME}` by the environment variable and `${NAME:-text}` by the variable
 /// or, where it is not set, by the text.
-fn with_environment(text: &str, key: &str, place: &str) -> Result<String, InputError> {
+pub fn with_environment(text: &str, key: &str, place: &str) -> Result<String, InputError> {
     let mut filled = String::new();
     let mut rest = text;
     while let Some(start) = rest.find("${") {
@@ -239,6 +263,12 @@ fn with_environment(text: &str, key: &str, place: &str) -> Result<String, InputE
 /// last model, and takes the first
 /// teacher as the start of a student that names none.
 fn resolve_references(config: &mut RunConfig, earlier: &[Stage], place: &str) -> Result<()> {
+    // So that what is written of the run says which models it had.
+    config
+        .teacher
+        .iter_mut()
+        .chain(&mut config.model.path)
+        .for_each(|model| *model = pinned(model));
     let resolve = |reference: &mut String| -> Result<(), InputError> {
         let Some(name) = reference.strip_prefix("stage:") else { return Ok(()) };
         let (name, last) = match name.strip_suffix("/last") {

@@ -21,9 +21,9 @@ fn a_model_is_fetched_by_its_id_and_then_found_without_the_hub() {
             _ => Reply::text(404, "").with("x-error-code", "EntryNotFound"),
         }
     });
-    let inspect = |offline: &str| {
+    let run = |args: &[&str], offline: &str| {
         Command::new(env!("CARGO_BIN_EXE_limbeck"))
-            .args(["inspect", "--model", "acme/tiny@v1", "--json"])
+            .args(args)
             .current_dir(folder.path())
             .env("HF_HOME", folder.path().join("home"))
             .env("HF_ENDPOINT", stub.address())
@@ -31,6 +31,7 @@ fn a_model_is_fetched_by_its_id_and_then_found_without_the_hub() {
             .output()
             .unwrap()
     };
+    let inspect = |offline| run(&["inspect", "--model", "acme/tiny@v1", "--json"], offline);
     let fetched = inspect("0");
     assert!(fetched.status.success(), "{}", String::from_utf8_lossy(&fetched.stderr));
     let asked = stub.requests().len();
@@ -42,6 +43,14 @@ fn a_model_is_fetched_by_its_id_and_then_found_without_the_hub() {
         let seen: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
         assert_eq!(seen["parameters"], local["parameters"]);
     }
+    // The revision as a flag, which what is written of a run keeps.
+    let bare = ["--model", "acme/tiny", "--revision", "v1", "--out", "run", "--max-steps", "1"];
+    let bare = run(&crate::world::arguments("finetune", &bare), "1");
+    assert!(bare.status.success(), "{}", String::from_utf8_lossy(&bare.stderr));
+    let written = fs::read_to_string(folder.path().join("run/run.toml")).unwrap();
+    assert!(written.contains("path = \"acme/tiny@v1\""), "{written}");
+    let without = run(&["inspect", "--model", "acme/tiny"], "1");
+    assert!(!without.status.success(), "main was never fetched");
 }
 
 #[test]

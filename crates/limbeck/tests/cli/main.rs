@@ -18,6 +18,8 @@ mod prune;
 mod quantize;
 mod ranks;
 mod ray;
+mod ray_recipes;
+mod ray_stub;
 mod reference;
 mod score;
 mod search;

@@ -8,66 +8,41 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use super::jobs::{JobInfo, Jobs, JobsError, Resources, Status, Submission};
 use super::outcome;
 use super::package::Package;
+use super::reach::{Fate, Reach, Rhythm, fate, pause};
 use crate::error::Result;
 use crate::execute::Attempt;
-use crate::execute::supervise::{last_of, report, verdict};
+use crate::execute::supervise::{report, verdict};
 use crate::stopping::Rule;
-use crate::study::{Cause, LossPolicy, Outcome, State, Study, Worker};
+use crate::study::{Cause, LossPolicy, Outcome, Start, State, Study, Worker};
 
 /// Time between two signs of life.
 const BEAT_EVERY: Duration = Duration::from_secs(30);
 /// How often an answer that makes no sense must come before it is believed.
 const BELIEVED: usize = 3;
-/// Characters of a job's last words that are kept.
-const LONGEST_REASON: usize = 300;
 
 /// What an attempt submits.
 pub struct RemoteJob<'a> {
     /// The cluster.
     pub jobs: &'a Jobs,
-    /// The trial's files.
-    pub package: &'a Package,
+    /// The trial's files; it runs in the folder of the first.
+    pub packages: &'a [Package],
     /// The line for the shell that runs the trial as the job of this id.
     pub entrypoint: &'a dyn Fn(&str) -> String,
     /// What the job reserves.
     pub resources: Resources,
     /// A folder of the trial's own; the job's log is kept there as `output.log`.
     pub folder: PathBuf,
+    /// Jobs of the study that the cluster has at most; a trial that finds so many waits here,
+    /// where nothing counts how long.
+    pub most: usize,
     /// When it is ended early.
     pub stopping: Option<Rule>,
     /// What is done when the cluster loses the trial.
     pub policy: LossPolicy,
     /// When it looks.
     pub rhythm: Rhythm,
-    /// Hears, in a line, that the cluster is out of reach, and that it is back.
+    /// Hears, in a line, that the cluster is out of reach or full, and that it is back.
     pub tell: &'a dyn Fn(&str),
-}
-
-/// Times between two looks.
-#[derive(Debug, Clone, Copy)]
-pub struct Rhythm {
-    /// At the state of a job, once it has run for a while; at first they are closer.
-    pub look: Duration,
-    /// At the log of a job that runs.
-    pub log: Duration,
-    /// How long the log of a job that ended is asked for.
-    pub patience: Duration,
-    /// The longest pause while the cluster is out of reach.
-    pub longest: Duration,
-    /// How long it may be out of reach before somebody is told.
-    pub told_after: Duration,
-}
-
-impl Default for Rhythm {
-    fn default() -> Self {
-        Self {
-            look: Duration::from_secs(2),
-            log: Duration::from_secs(10),
-            patience: Duration::from_secs(60),
-            longest: Duration::from_secs(15),
-            told_after: Duration::from_secs(60),
-        }
-    }
 }
 
 /// Takes a trial, runs it as a job, and writes its outcome to the study. A job that an earlier
@@ -83,35 +58,64 @@ pub fn supervise(
     job: &RemoteJob,
     stop: &dyn Fn() -> bool,
 ) -> Result<Attempt> {
-    let mut reach = Reach::new(job);
     study.refresh()?;
     let Some(trial) = study.trials().get(number).filter(|t| t.state == State::Suggested) else {
         return Ok(Attempt::Taken);
     };
-    let mut taken_over = None;
-    if let Some(left) = trial.job.clone() {
-        loop {
-            if stop() {
-                return Ok(Attempt::Taken);
+    let mut left = match trial.job.clone() {
+        None => None,
+        Some(id) => match left_by_another(&id, job, stop) {
+            None => return Ok(Attempt::Taken),
+            Some(is_of_use) => is_of_use.then_some(id),
+        },
+    };
+    loop {
+        if let Some(attempt) = attempt(study, number, job, left.take(), stop)? {
+            return Ok(attempt);
+        }
+        (job.tell)("it had no room for the trial's job for too long; there will be another");
+    }
+}
+
+/// Whether the job that an earlier worker left can be gone on with; none when asked to stop.
+fn left_by_another(id: &str, job: &RemoteJob, stop: &dyn Fn() -> bool) -> Option<bool> {
+    let mut reach = Reach::new(job.rhythm, job.tell);
+    while !stop() {
+        match reach.see(job.jobs.job(id)) {
+            Ok(Some(info)) => {
+                let lives = matches!(info.status, Status::Pending | Status::Running);
+                return Some(lives || info.status == Status::Succeeded);
             }
-            match reach.see(job.jobs.job(&left)) {
-                Ok(Some(info)) => {
-                    let lives = matches!(info.status, Status::Pending | Status::Running);
-                    let is_of_use = lives || info.status == Status::Succeeded;
-                    taken_over = is_of_use.then_some(left);
-                    break;
-                }
-                Ok(None) => break,
-                Err(_) => reach.pause(stop),
-            }
+            Ok(None) => return Some(false),
+            Err(_) => reach.pause(stop),
         }
     }
-    let submitted = taken_over.is_some();
-    let id = taken_over.unwrap_or_else(|| new_id(number));
-    // The id is in the study before the cluster has it: whatever happens then, it is found.
-    let Some(attempt) = study.start(number, Worker::of_job(&id))? else {
-        return Ok(Attempt::Taken);
+    None
+}
+
+/// One attempt at a trial, with a new job or one that is `left`; none when the job never got
+/// its place, so that nothing was attempted.
+fn attempt(
+    study: &mut Study,
+    number: usize,
+    job: &RemoteJob,
+    left: Option<String>,
+    stop: &dyn Fn() -> bool,
+) -> Result<Option<Attempt>> {
+    let submitted = left.is_some();
+    let id = left.unwrap_or_else(|| new_id(number));
+    // One that is there already takes no further place.
+    let most = if submitted { usize::MAX } else { job.most };
+    let attempt = loop {
+        // The id is in the study before the cluster has it: whatever happens then, it is found.
+        match study.start_within(number, Worker::of_job(&id), most)? {
+            Start::Attempt(attempt) => break attempt,
+            Start::Taken => return Ok(Some(Attempt::Taken)),
+            Start::Full if stop() => return Ok(Some(Attempt::Taken)),
+            Start::Full => pause(job.rhythm.look, stop),
+        }
     };
+    let reach = Reach::new(job.rhythm, job.tell);
     let beaten = Instant::now();
     let mut follow = Follow { study, number, attempt, id: &id, job, reach, beaten, reports: 0 };
     let ending = match submitted {
@@ -124,11 +128,17 @@ pub fn supervise(
     };
     let study = follow.study;
     let outcome = match ending {
-        Ending::Gone => return Ok(Attempt::Refused),
+        Ending::Gone => return Ok(Some(Attempt::Refused)),
+        Ending::NotRun => {
+            return match study.finish(number, attempt, Outcome::Released)? {
+                true => Ok(None),
+                false => Ok(Some(Attempt::Refused)),
+            };
+        }
         Ending::Lost(reason) => {
             return match study.lose(number, attempt, &reason, job.policy)? {
-                true => Ok(Attempt::Lost(reason)),
-                false => Ok(Attempt::Refused),
+                true => Ok(Some(Attempt::Lost(reason))),
+                false => Ok(Some(Attempt::Refused)),
             };
         }
         Ending::Outcome(Outcome::Complete(metrics))
@@ -139,10 +149,10 @@ pub fn supervise(
         }
         Ending::Outcome(outcome) => outcome,
     };
-    match study.finish(number, attempt, outcome.clone())? {
-        true => Ok(Attempt::Recorded(outcome)),
-        false => Ok(Attempt::Refused),
-    }
+    Ok(Some(match study.finish(number, attempt, outcome.clone())? {
+        true => Attempt::Recorded(outcome),
+        false => Attempt::Refused,
+    }))
 }
 
 /// An id that no other job has, in this study or another.
@@ -158,6 +168,8 @@ enum Ending {
     Outcome(Outcome),
     /// The cluster lost it, for this reason.
     Lost(String),
+    /// Its job waited for its place until the cluster gave it up.
+    NotRun,
     /// The trial has gone to somebody else meanwhile.
     Gone,
 }
@@ -180,10 +192,11 @@ impl Follow<'_> {
     fn submit(&mut self, stop: &dyn Fn() -> bool) -> Result<Option<Ending>> {
         let entrypoint = (self.job.entrypoint)(self.id);
         let metadata = [("limbeck_trial", self.number.to_string())];
+        let packages: Vec<&str> = self.job.packages.iter().map(|p| p.name.as_str()).collect();
         let submission = Submission {
             id: self.id,
             entrypoint: &entrypoint,
-            package: &self.job.package.name,
+            packages: &packages,
             resources: self.job.resources,
             metadata: &metadata,
         };
@@ -196,7 +209,11 @@ impl Follow<'_> {
             if !self.is_wanted()? {
                 return Ok(Some(Ending::Gone));
             }
-            let outcome = self.bring_package().and_then(|()| self.job.jobs.submit(&submission));
+            let outcome = self
+                .job
+                .jobs
+                .bring(self.job.packages)
+                .and_then(|()| self.job.jobs.submit(&submission));
             match self.reach.see(outcome) {
                 Ok(()) => return Ok(None),
                 Err(JobsError::Refused(reason)) => {
@@ -218,15 +235,6 @@ impl Follow<'_> {
         self.study.refresh()?;
         let trial = self.study.trials().get(self.number);
         Ok(trial.is_some_and(|t| t.state == State::Running && t.attempts == self.attempt))
-    }
-
-    /// The cluster may have thrown the package away since the last job.
-    fn bring_package(&self) -> Result<(), JobsError> {
-        let (jobs, package) = (self.job.jobs, self.job.package);
-        match jobs.has_package(&package.name)? {
-            true => Ok(()),
-            false => jobs.put_package(&package.name, &package.bytes),
-        }
     }
 
     fn until_the_end(&mut self, stop: &dyn Fn() -> bool) -> Result<Ending> {
@@ -269,57 +277,37 @@ impl Follow<'_> {
                     continue;
                 }
             }
-            let look = self.job.rhythm.look;
-            pause((begun.elapsed() / 10).clamp(look / 20, look), stop);
+            pause(self.job.rhythm.until_next(begun.elapsed()), stop);
         }
     }
 
     /// What a job that ended comes to.
     fn ended(&mut self, info: &JobInfo, stop: &dyn Fn() -> bool) -> Result<Ending> {
         let since = Instant::now();
+        let patience = self.job.rhythm.patience_with(info);
         let log = loop {
             match self.job.jobs.logs(self.id) {
                 Ok(log) => break Some(log),
-                Err(_) if stop() || since.elapsed() >= self.job.rhythm.patience => break None,
+                Err(_) if stop() || since.elapsed() >= patience => break None,
                 Err(_) => pause(self.job.rhythm.look, stop),
             }
         };
         let log = log.unwrap_or_default();
         self.read(&log)?;
-        let told = outcome::find(&log, self.id);
-        let code = info.driver_exit_code;
-        let error = info.error_type.as_deref().unwrap_or_default();
-        let words = info.message.as_deref().map(last_words).unwrap_or_default();
-        Ok(match (told, info.status) {
-            (Some(Outcome::Released), _) | (None, Status::Stopped)
-                if info.status == Status::Stopped =>
-            {
-                let reason = "its job was stopped on the cluster".to_owned();
-                Ending::Outcome(Outcome::Failed { cause: Cause::Told, reason })
-            }
+        let stopped = "its job was stopped on the cluster".to_owned();
+        let failed = |cause, reason| Ending::Outcome(Outcome::Failed { cause, reason });
+        Ok(match (outcome::find(&log, self.id), fate(info, &log)) {
+            (Some(Outcome::Released) | None, Fate::Stopped) => failed(Cause::Told, stopped),
             (Some(Outcome::Released), _) => {
                 Ending::Lost("the cluster ended its job before it was done".to_owned())
             }
             (Some(outcome), _) => Ending::Outcome(outcome),
-            (None, Status::Succeeded) => {
+            (None, Fate::Ended) => {
                 Ending::Lost("its job ended well, but the log of it is gone".to_owned())
             }
-            // The program that runs the trial came to an end itself: another node would not help.
-            (None, _) if error == "JOB_ENTRYPOINT_COMMAND_ERROR" && code.is_some() => {
-                let (cause, what) = match code.unwrap_or_default() {
-                    // As the program sees it, and as a shell does.
-                    -9 | 137 => (Cause::Signal, "signal 9, memory is short".to_owned()),
-                    code if code < 0 => (Cause::Signal, format!("signal {}", -code)),
-                    code => (Cause::Exit, format!("exit code {code}")),
-                };
-                let last = last_of(&log).unwrap_or(words);
-                let reason = if last.is_empty() { what } else { format!("{what}: {last}") };
-                Ending::Outcome(Outcome::Failed { cause, reason })
-            }
-            (None, _) if error == "JOB_SUPERVISOR_ACTOR_START_TIMEOUT" => {
-                Ending::Lost("the cluster had no room for it for too long".to_owned())
-            }
-            (None, _) => Ending::Lost(format!("the cluster lost its job: {error}: {words}")),
+            (None, Fate::Failed(cause, reason)) => failed(cause, reason),
+            (None, Fate::NotRun) => Ending::NotRun,
+            (None, Fate::Lost(reason)) => Ending::Lost(reason),
         })
     }
 
@@ -368,64 +356,4 @@ impl Follow<'_> {
         }
         Ok(None)
     }
-}
-
-/// Whether the cluster can be reached.
-struct Reach<'a> {
-    job: &'a RemoteJob<'a>,
-    since: Option<Instant>,
-    failures: u32,
-    is_told: bool,
-}
-
-impl<'a> Reach<'a> {
-    fn new(job: &'a RemoteJob<'a>) -> Self {
-        Self { job, since: None, failures: 0, is_told: false }
-    }
-
-    /// Notes whether there was an answer.
-    fn see<T>(&mut self, answer: Result<T, JobsError>) -> Result<T, JobsError> {
-        match &answer {
-            Err(error @ (JobsError::Unreachable(_) | JobsError::Refused(_))) => {
-                self.failures += 1;
-                let since = *self.since.get_or_insert_with(Instant::now);
-                if !self.is_told && since.elapsed() >= self.job.rhythm.told_after {
-                    self.is_told = true;
-                    (self.job.tell)(&format!("out of reach, trials there are waited for: {error}"));
-                }
-            }
-            Ok(_) => {
-                if std::mem::take(&mut self.is_told) {
-                    (self.job.tell)("in reach again");
-                }
-                (self.since, self.failures) = (None, 0);
-            }
-        }
-        answer
-    }
-
-    /// Waits before the next try, longer each time.
-    fn pause(&self, stop: &dyn Fn() -> bool) {
-        let rhythm = self.job.rhythm;
-        pause((rhythm.look * 2_u32.pow(self.failures.min(6))).min(rhythm.longest), stop);
-    }
-}
-
-/// Waits, but not for somebody who wants to stop.
-fn pause(time: Duration, stop: &dyn Fn() -> bool) {
-    let since = Instant::now();
-    while let Some(left) = time.checked_sub(since.elapsed()).filter(|left| !left.is_zero()) {
-        if stop() {
-            return;
-        }
-        thread::sleep(left.min(Duration::from_millis(50)));
-    }
-}
-
-/// The end of a message on one line.
-fn last_words(message: &str) -> String {
-    let words: Vec<&str> = message.split_whitespace().collect();
-    let words = words.join(" ");
-    let skipped = words.chars().count().saturating_sub(LONGEST_REASON);
-    words.chars().skip(skipped).collect()
 }

@@ -6,6 +6,8 @@ use limbeck_remote::http::{Answer, Client, HttpError, Patience, Token};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use super::package::Package;
+
 /// A cluster.
 #[derive(Debug, Clone)]
 pub struct Jobs {
@@ -30,8 +32,9 @@ pub struct Submission<'a> {
     pub id: &'a str,
     /// The line for the shell that it runs.
     pub entrypoint: &'a str,
-    /// The name of its package.
-    pub package: &'a str,
+    /// The names of its packages: that in which it runs, and those that are laid beside it,
+    /// each in a folder that `PYTHONPATH` names.
+    pub packages: &'a [&'a str],
     /// What it reserves.
     pub resources: Resources,
     /// Names and values that the cluster shows.
@@ -68,6 +71,9 @@ pub struct JobInfo {
     /// The exit code of its command, where it came to that.
     #[serde(default)]
     pub driver_exit_code: Option<i64>,
+    /// The node on which it runs, as the cluster calls it.
+    #[serde(default)]
+    pub driver_node_id: Option<String>,
 }
 
 /// Why the cluster does not do what was asked.
@@ -130,22 +136,25 @@ impl Jobs {
         })
     }
 
-    /// Whether the cluster has a package.
-    ///
-    /// # Errors
-    /// When it does not answer.
-    pub fn has_package(&self, name: &str) -> Result<bool, JobsError> {
+    fn has_package(&self, name: &str) -> Result<bool, JobsError> {
         let answer = self.client.get(&format!("/api/packages/gcs/{name}"));
         Ok(self.found(answer)?.is_some())
     }
 
-    /// Gives a package to the cluster.
+    /// Gives the cluster those of these packages that it does not have. It throws away what no
+    /// job has used for a while, so that each job needs this.
     ///
     /// # Errors
-    /// When it does not answer, or finds the package too large.
-    pub fn put_package(&self, name: &str, bytes: &[u8]) -> Result<(), JobsError> {
-        let answer = self.client.put(&format!("/api/packages/gcs/{name}"), bytes);
-        self.checked(answer).map(drop)
+    /// When it does not answer, or finds a package too large, or one cannot be read.
+    pub fn bring(&self, packages: &[Package]) -> Result<(), JobsError> {
+        for package in packages {
+            if !self.has_package(&package.name)? {
+                let bytes = package.bytes().map_err(JobsError::Refused)?;
+                let path = format!("/api/packages/gcs/{}", package.name);
+                self.checked(self.client.put(&path, &bytes)).map(drop)?;
+            }
+        }
+        Ok(())
     }
 
     /// Submits a job. That there is one of this id already is as good.
@@ -155,12 +164,18 @@ impl Jobs {
     pub fn submit(&self, job: &Submission) -> Result<(), JobsError> {
         let metadata: Map<String, Value> =
             job.metadata.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
+        let mut packages = job.packages.iter().map(|name| format!("gcs://{name}"));
+        let mut environment = json!({ "working_dir": packages.next() });
+        let beside: Vec<String> = packages.collect();
+        if !beside.is_empty() {
+            environment["py_modules"] = json!(beside);
+        }
         let mut body = json!({
             "entrypoint": job.entrypoint,
             "submission_id": job.id,
             "entrypoint_num_cpus": job.resources.cpus,
             "metadata": metadata,
-            "runtime_env": { "working_dir": format!("gcs://{}", job.package) },
+            "runtime_env": environment,
         });
         if job.resources.gpus > 0.0 {
             body["entrypoint_num_gpus"] = json!(job.resources.gpus);
@@ -204,6 +219,28 @@ impl Jobs {
         let answer = self.checked(self.client.get(&format!("/api/jobs/{id}/logs")))?;
         let logs: Result<Logs, _> = serde_json::from_slice(&answer.body);
         logs.map(|logs| logs.logs).map_err(|error| JobsError::Unreachable(error.to_string()))
+    }
+
+    /// Writes a file of the folder in which a node keeps its logs.
+    ///
+    /// # Errors
+    /// When the cluster or the node does not answer, there is no such file, or `into` fails.
+    pub fn node_file(
+        &self,
+        node: &str,
+        name: &str,
+        into: &mut dyn std::io::Write,
+    ) -> Result<(), JobsError> {
+        let path = format!(
+            "/api/v0/logs/file?node_id={node}&filename={}&lines=-1&timeout=3600",
+            limbeck_remote::http::escaped(name)
+        );
+        let status = self.client.download(&path, into);
+        let status = status.map_err(|error| JobsError::Unreachable(error.to_string()))?;
+        match status {
+            200..300 => Ok(()),
+            _ => Err(JobsError::Unreachable(format!("{} answers {status}", self.address()))),
+        }
     }
 
     /// Asks for a job's end. One that waits for its place stays where it is for a while.

@@ -13,18 +13,23 @@
 //!
 //! # Layout
 //! - [`jobs`]: the REST API.
-//! - [`package`]: a trial's files as one archive, named by its content.
+//! - [`package`]: files as an archive that is named by its content.
 //! - [`outcome`]: the line of a job's log that tells how its trial ended.
 //! - [`follow`]: one attempt at one trial, from its job's submission to its outcome.
+//! - [`single`]: a job that is no trial.
+//! - `reach`: a cluster that does not answer; what the end of a job means.
 
 pub mod follow;
 pub mod jobs;
 pub mod outcome;
 pub mod package;
+mod reach;
+pub mod single;
 
 #[cfg(test)]
 mod tests;
 
-pub use follow::{RemoteJob, Rhythm, supervise};
+pub use follow::{RemoteJob, supervise};
 pub use jobs::{Jobs, Resources};
 pub use package::Package;
+pub use reach::Rhythm;

@@ -5,14 +5,16 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Component, Path, PathBuf};
 
-/// A package, ready to be given to a cluster.
-#[derive(Debug, Clone)]
+/// A package in a file of this disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Package {
     /// The name, which tells the content.
     pub name: String,
-    /// The archive.
-    pub bytes: Vec<u8>,
+    path: PathBuf,
 }
+
+/// What the name of every package begins with.
+pub const PREFIX: &str = "limbeck-";
 
 /// The largest package that a cluster takes.
 const LARGEST: u64 = 100 << 20;
@@ -30,71 +32,88 @@ pub enum Entry {
 }
 
 impl Package {
-    /// Reads a package that was [written](Self::write).
+    /// A package that was packed into this file.
     ///
     /// # Errors
-    /// What is wrong, in a line.
-    pub fn read(path: &Path) -> Result<Self, String> {
-        let bytes = fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
-        Ok(Self { name: name_of(&bytes), bytes })
+    /// When the file has not the name of a package.
+    pub fn at(path: &Path) -> Result<Self, String> {
+        let name = path.file_name().and_then(|name| name.to_str());
+        let name = name.filter(|name| name.starts_with(PREFIX) && name.ends_with(".zip"));
+        let name = name.ok_or_else(|| format!("{}: this is no package", path.display()))?;
+        Ok(Self { name: name.to_owned(), path: path.to_owned() })
     }
 
-    /// Writes it into a folder under its name; where it is then.
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The archive.
     ///
     /// # Errors
     /// What is wrong, in a line.
-    pub fn write(&self, folder: &Path) -> Result<PathBuf, String> {
-        let path = folder.join(&self.name);
-        let aside = folder.join(format!(".{}.{}", self.name, std::process::id()));
+    pub fn bytes(&self) -> Result<Vec<u8>, String> {
+        fs::read(&self.path).map_err(|error| format!("{}: {error}", self.path.display()))
+    }
+
+    /// Packs these into a file of this folder; what comes twice under a name is an error.
+    ///
+    /// # Errors
+    /// What is wrong, in a line.
+    pub fn pack(entries: Vec<Entry>, folder: &Path) -> Result<Self, String> {
+        let bytes = archive(entries)?;
+        let name = format!("{PREFIX}{}.zip", &blake3::hash(&bytes).to_hex()[..32]);
+        let package = Self { path: folder.join(&name), name };
+        if package.path.is_file() {
+            return Ok(package);
+        }
+        let aside = folder.join(format!(".{}.{}", package.name, std::process::id()));
         let written = fs::create_dir_all(folder)
-            .and_then(|()| fs::write(&aside, &self.bytes))
-            .and_then(|()| fs::rename(&aside, &path));
-        written.map_err(|error| format!("{}: {error}", path.display()))?;
-        Ok(path)
+            .and_then(|()| fs::write(&aside, &bytes))
+            .and_then(|()| fs::rename(&aside, &package.path));
+        written.map_err(|error| format!("{}: {error}", package.path.display()))?;
+        Ok(package)
     }
 
-    /// Packs these; what comes twice under a name is an error.
-    ///
-    /// # Errors
-    /// What is wrong, in a line.
-    pub fn new(mut entries: Vec<Entry>) -> Result<Self, String> {
-        entries.sort_by(|a, b| a.name().cmp(b.name()));
-        if let Some(pair) = entries.windows(2).find(|pair| pair[0].name() == pair[1].name()) {
-            return Err(format!("two files of the package are called {}", pair[0].name()));
-        }
-        let size = |entry: &Entry| match entry {
-            Entry::File(path, _) => fs::metadata(path).map_or(0, |meta| meta.len()),
-            Entry::Text(_, text) => text.len() as u64,
-        };
-        let total: u64 = entries.iter().map(size).sum();
-        if total > LARGEST {
-            let largest = entries.iter().max_by_key(|entry| size(entry)).map_or("", Entry::name);
-            return Err(format!(
-                "the trial's files have {} MB, a cluster takes {} (the largest is {largest}); what \
-                 is large needs a place that every node can read, and an absolute path",
-                total >> 20,
-                LARGEST >> 20
-            ));
-        }
-        let mut zip = Zip::default();
-        for entry in &entries {
-            let (bytes, mode) = match entry {
-                Entry::Text(_, text) => (text.clone().into_bytes(), 0o644),
-                Entry::File(path, _) => {
-                    let wrong = |error: std::io::Error| format!("{}: {error}", path.display());
-                    let mode = fs::metadata(path).map_err(wrong)?.permissions().mode() & 0o777;
-                    (fs::read(path).map_err(wrong)?, mode)
-                }
-            };
-            zip.add(entry.name(), &bytes, mode);
-        }
-        let bytes = zip.finish();
-        Ok(Self { name: name_of(&bytes), bytes })
+    /// The folder into which a node of a cluster has unpacked it.
+    pub fn folder_name(&self) -> &str {
+        self.name.trim_end_matches(".zip")
     }
 }
 
-fn name_of(bytes: &[u8]) -> String {
-    format!("limbeck-{}.zip", &blake3::hash(bytes).to_hex()[..32])
+/// The bytes of an archive with these entries.
+fn archive(mut entries: Vec<Entry>) -> Result<Vec<u8>, String> {
+    entries.sort_by(|a, b| a.name().cmp(b.name()));
+    if let Some(pair) = entries.windows(2).find(|pair| pair[0].name() == pair[1].name()) {
+        return Err(format!("two files of the package are called {}", pair[0].name()));
+    }
+    let size = |entry: &Entry| match entry {
+        Entry::File(path, _) => fs::metadata(path).map_or(0, |meta| meta.len()),
+        Entry::Text(_, text) => text.len() as u64,
+    };
+    let total: u64 = entries.iter().map(size).sum();
+    if total > LARGEST {
+        let largest = entries.iter().max_by_key(|entry| size(entry)).map_or("", Entry::name);
+        return Err(format!(
+            "a package of {} MB, and a cluster takes {} (the largest file is {largest}); put what \
+             is large where every node can read it, and name it by its absolute path",
+            total >> 20,
+            LARGEST >> 20
+        ));
+    }
+    let mut zip = Zip::default();
+    for entry in &entries {
+        let (bytes, mode) = match entry {
+            Entry::Text(_, text) => (text.clone().into_bytes(), 0o644),
+            Entry::File(path, _) => {
+                let wrong = |error: std::io::Error| format!("{}: {error}", path.display());
+                let mode = fs::metadata(path).map_err(wrong)?.permissions().mode() & 0o777;
+                (fs::read(path).map_err(wrong)?, mode)
+            }
+        };
+        zip.add(entry.name(), &bytes, mode);
+    }
+    Ok(zip.finish())
 }
 
 impl Entry {
@@ -218,12 +237,18 @@ mod tests {
     #[test]
     fn the_same_files_make_the_same_package_and_other_files_another() {
         let text = |name: &str, text: &str| Entry::Text(name.to_owned(), text.to_owned());
-        let one = Package::new(vec![text("a", "1"), text("b", "2")]).unwrap();
-        let same = Package::new(vec![text("b", "2"), text("a", "1")]).unwrap();
-        let other = Package::new(vec![text("a", "1"), text("b", "3")]).unwrap();
-        assert_eq!((&one.name, &one.bytes), (&same.name, &same.bytes));
+        let folder = tempfile::tempdir().unwrap();
+        let pack = |entries| Package::pack(entries, folder.path());
+        let one = pack(vec![text("a", "1"), text("b", "2")]).unwrap();
+        let bytes = one.bytes().unwrap();
+        fs::remove_file(one.path()).unwrap();
+        let same = pack(vec![text("b", "2"), text("a", "1")]).unwrap();
+        let other = pack(vec![text("a", "1"), text("b", "3")]).unwrap();
+        assert_eq!((&one, &bytes), (&same, &same.bytes().unwrap()));
         assert_ne!(one.name, other.name);
-        assert!(Package::new(vec![text("a", "1"), text("a", "2")]).is_err());
+        assert!(pack(vec![text("a", "1"), text("a", "2")]).is_err());
+        assert_eq!(Package::at(one.path()).unwrap(), one);
+        assert!(Package::at(Path::new("x.zip")).is_err());
     }
 
     #[test]

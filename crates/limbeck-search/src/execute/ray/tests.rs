@@ -77,8 +77,11 @@ impl Cluster {
                 if self.jobs.contains_key(&id) {
                     return Reply::text(500, format!("ValueError: Job {id} already exists"));
                 }
-                let package = body["runtime_env"]["working_dir"].as_str().unwrap();
-                assert!(self.packages.contains(package.trim_start_matches("gcs://")));
+                let environment = &body["runtime_env"];
+                for package in [&environment["working_dir"], &environment["py_modules"][0]] {
+                    let name = package.as_str().unwrap().trim_start_matches("gcs://");
+                    assert!(self.packages.contains(name));
+                }
                 let fate = self.fates.pop_front().expect("one job too many");
                 self.jobs.insert(id.clone(), (fate, "RUNNING"));
                 match fate {
@@ -157,14 +160,17 @@ impl World {
 
     fn supervise_until(&mut self, stop: &dyn Fn() -> bool) -> Attempt {
         let jobs = Jobs::new(&self.stub.address(), TIMEOUT).unwrap();
-        let package = Package::new(vec![Entry::Text("a".to_owned(), "b".to_owned())]).unwrap();
+        let text = |text: &str| vec![Entry::Text("a".to_owned(), text.to_owned())];
+        let pack = |name| Package::pack(text(name), self.folder.path()).unwrap();
+        let packages = [pack("b"), pack("c")];
         let tick = Duration::from_millis(10);
         let job = RemoteJob {
             jobs: &jobs,
-            package: &package,
+            packages: &packages,
             entrypoint: &|id| format!("./run {id}"),
             resources: Resources { cpus: 1.0, gpus: 0.0, memory: None },
             folder: self.folder.path().join("trial"),
+            most: 2,
             stopping: None,
             policy: LossPolicy { retries: 1 },
             rhythm: Rhythm {
@@ -211,14 +217,14 @@ fn a_package_is_given_once_and_again_only_when_the_cluster_threw_it_away() {
     let mut world = World::new(&[Fate::Tells(1.0), Fate::Tells(2.0), Fate::Tells(3.0)]);
     let uploads = |world: &World| world.cluster.lock().unwrap().uploads;
     world.supervise();
-    assert_eq!(uploads(&world), 1);
+    assert_eq!(uploads(&world), 2);
     let mut second = World { study: fresh(world.folder.path(), "t"), ..world };
     second.supervise();
-    assert_eq!(uploads(&second), 1);
+    assert_eq!(uploads(&second), 2);
     second.cluster.lock().unwrap().packages.clear();
     let mut third = World { study: fresh(second.folder.path(), "u"), ..second };
     third.supervise();
-    assert_eq!(uploads(&third), 2);
+    assert_eq!(uploads(&third), 4);
 }
 
 fn fresh(folder: &Path, name: &str) -> Study {
@@ -243,7 +249,6 @@ fn a_trial_whose_node_died_is_run_again_and_counted_once() {
 #[test]
 fn what_the_cluster_does_to_a_trial_is_a_loss() {
     let cases = [
-        Fate::Ends("FAILED", Some("JOB_SUPERVISOR_ACTOR_START_TIMEOUT"), None),
         Fate::Ends("FAILED", Some("RUNTIME_ENV_SETUP_FAILURE"), None),
         Fate::LosesLog,
         Fate::IsForgotten,
@@ -256,6 +261,38 @@ fn what_the_cluster_does_to_a_trial_is_a_loss() {
         assert!(!matches!(world.supervise(), Attempt::Recorded(_)), "{fate:?}");
         assert_ne!(world.state(), State::Complete, "{fate:?}");
     }
+}
+
+#[test]
+fn a_job_that_never_got_its_place_was_not_run_and_is_submitted_again() {
+    let full = Fate::Ends("FAILED", Some("JOB_SUPERVISOR_ACTOR_START_TIMEOUT"), None);
+    // More often than a trial may be lost.
+    let mut world = World::new(&[full, full, full, Fate::Tells(0.5)]);
+    world.supervise();
+    assert_eq!((world.y(), world.jobs()), (0.5, 4));
+    assert_eq!(world.study.trials()[0].losses, 0);
+}
+
+#[test]
+fn a_trial_waits_while_the_cluster_has_as_many_jobs_as_it_may() {
+    let mut world = World::new(&[Fate::Tells(0.5)]);
+    let mut other = Study::open(world.study.path()).unwrap();
+    for number in 1..3 {
+        let params = other.description().space.decode(&[0.5]);
+        other.suggest(params, "test", None).unwrap();
+        other.start(number, Worker::of_job("another")).unwrap().unwrap();
+    }
+    let cluster = world.cluster.clone();
+    let jobs = || cluster.lock().unwrap().jobs.len();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            std::thread::sleep(Duration::from_millis(200));
+            assert_eq!(jobs(), 0);
+            other.finish(1, 1, Outcome::Released).unwrap();
+        });
+        world.supervise();
+    });
+    assert_eq!((world.y(), world.jobs()), (0.5, 1));
 }
 
 #[test]

@@ -11,7 +11,7 @@
 pub mod file;
 mod measure;
 pub mod objective;
-mod ray;
+pub mod ray;
 pub mod trial;
 mod watch;
 
@@ -52,11 +52,10 @@ pub fn run(args: &SearchArgs, console: Console) -> Result<Ending> {
     let mut study = Study::open_or_create(&args.study, &file.description)?;
     warm_start(&mut study, &args.warm_start, console)?;
     if let Some(address) = &args.place.on {
-        let package = ray::package(&objective, &file.description, &args.place)?;
-        ray::bring(address, &package)?;
-        let folder = folder_of(&args.study);
-        let path = package.write(&folder).map_err(|error| anyhow::anyhow!(error))?;
-        worker_flags.extend(ray::flags(&args.place, &path, args.retries));
+        let (ship, folder) = (&args.place.ship, folder_of(&args.study));
+        let packages = ray::packages(&objective, &file.description, ship, &folder)?;
+        ray::bring(address, &packages)?;
+        worker_flags.extend(ray::flags(&args.place, &packages, args.retries));
     }
     let own = std::env::current_exe().context("cannot find this program's own file")?;
     let threads = match args.place.on {

@@ -7,6 +7,7 @@ use limbeck_search::execute;
 use limbeck_search::space::{Params, Space, Value};
 
 use crate::cli::search::ObjectiveArgs;
+use crate::commands::models::revision_flag;
 use crate::config::plan::{Assignment, Plan};
 use crate::config::recipe::Recipe;
 use crate::exit::InputError;
@@ -94,19 +95,20 @@ impl Objective {
         }
     }
 
-    /// The same with the recipe under another name.
+    /// The same with a recipe of this name, in which the assignments are written already.
     #[must_use]
-    pub fn renamed(&self, recipe: &str) -> Self {
-        let mut renamed = self.clone();
-        if let Self::Recipe { path, .. } = &mut renamed {
-            *path = PathBuf::from(recipe);
+    pub fn with_recipe(&self, recipe: &str) -> Self {
+        match self {
+            Self::Recipe { .. } => {
+                Self::Recipe { path: PathBuf::from(recipe), assignments: Vec::new() }
+            }
+            other => other.clone(),
         }
-        renamed
     }
 
     /// The flags that name it.
     pub fn flags(&self) -> Vec<String> {
-        match self {
+        let mut flags = match self {
             Self::Command { line, .. } => vec!["--command".to_owned(), line.clone()],
             Self::Lengths { model, data } => {
                 let data = data.to_string_lossy().into_owned();
@@ -117,7 +119,9 @@ impl Objective {
                 flags.extend(assignments.iter().flat_map(|a| ["--set".to_owned(), a.clone()]));
                 flags
             }
-        }
+        };
+        flags.extend(revision_flag());
+        flags
     }
 
     /// The words of the process that runs it with these values and leaves what it makes in

@@ -1,6 +1,6 @@
 //! Trials on a Ray cluster: what goes there, who follows it here, and what runs it there.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
@@ -14,71 +14,82 @@ use super::objective::Objective;
 use super::trial::{LEAST_CURVES, here};
 use crate::cli::search::{LimitArgs, PlaceArgs, TrialArgs};
 use crate::commands::search::folder_of;
+use crate::config::plan::Assignment;
 use crate::config::recipe::Recipe;
 use crate::console;
 use crate::exit::{self, Ending, InputError};
-use crate::interrupt;
+use crate::{interrupt, shipping};
 
 /// Names of files in a package.
-const PROGRAM: &str = "limbeck";
+pub const PROGRAM: &str = "limbeck";
 const STUDY: &str = "study.toml";
-const RECIPE: &str = "recipe.toml";
+pub const RECIPE: &str = "recipe.toml";
 
 /// A cluster that is silent for so long is out of reach.
 const SILENCE: Duration = Duration::from_secs(20);
 
-/// Gives the package to the cluster at an address, which must answer. The trials' followers look
-/// after it later; they come several at a time, and each would bring it.
+/// Gives the packages to the cluster at an address, which must answer. The trials' followers look
+/// after them later; they come several at a time, and each would bring them.
 ///
 /// # Errors
-/// When it does not answer, or does not take the package.
-pub fn bring(address: &str, package: &Package) -> Result<()> {
+/// When it does not answer, or does not take a package.
+pub fn bring(address: &str, packages: &[Package]) -> Result<()> {
     let jobs = cluster(address)?;
-    let brought = jobs.version().and_then(|_| match jobs.has_package(&package.name)? {
-        true => Ok(()),
-        false => jobs.put_package(&package.name, &package.bytes),
-    });
+    let brought = jobs.version().and_then(|_| jobs.bring(packages));
     brought.map_err(|error| anyhow!("no Ray can be reached: {error}"))
 }
 
-fn cluster(address: &str) -> Result<Jobs> {
+/// The cluster at an address, of which nothing is asked yet.
+///
+/// # Errors
+/// When it is no address.
+pub fn cluster(address: &str) -> Result<Jobs> {
     let jobs = Jobs::new(address, SILENCE);
     Ok(jobs.map_err(|error| InputError::new(error.to_string(), "--on", ""))?)
 }
 
-/// This program and all that a trial of the objective reads, as far as it goes along.
+/// This program and all that a trial of the objective reads, as far as it goes along, packed
+/// into `folder`.
 ///
 /// # Errors
 /// When something cannot be read or is too large.
-pub fn package(
+pub fn packages(
     objective: &Objective,
     description: &Description,
-    place: &PlaceArgs,
-) -> Result<Package> {
-    let wrong = |error| InputError::new(error, "--ship", "");
-    let own = std::env::current_exe().context("cannot find this program's own file")?;
+    ship: &[PathBuf],
+    folder: &Path,
+) -> Result<Vec<Package>> {
     let study = toml::to_string(description.to_toml())?;
-    let mut entries =
-        vec![Entry::File(own, PROGRAM.to_owned()), Entry::Text(STUDY.to_owned(), study)];
-    if let Objective::Recipe { path, .. } = objective {
-        let recipe = toml::to_string(&Recipe::read(path)?.to_toml())?;
+    let mut entries = vec![program()?, Entry::Text(STUDY.to_owned(), study)];
+    let mut inputs = Vec::new();
+    if let Objective::Recipe { path, assignments } = objective {
+        let assignments = assignments.iter().map(|text| Assignment::parse(text));
+        let assignments: Vec<Assignment> = assignments.collect::<Result<_, _>>()?;
+        let place = path.display().to_string();
+        let recipe = Recipe::read(path)?;
+        let (recipe, packed) = shipping::recipe(&recipe, &assignments, ship, folder, &place)?;
         entries.push(Entry::Text(RECIPE.to_owned(), recipe));
+        inputs = packed;
     }
-    for path in &place.ship {
-        entries.extend(Entry::below(path).map_err(wrong)?);
-    }
-    Ok(Package::new(entries).map_err(wrong)?)
+    entries.extend(shipping::along(ship, matches!(objective, Objective::Recipe { .. }))?);
+    let first = Package::pack(entries, folder);
+    let first = first.map_err(|error| InputError::new(error, "--ship", ""))?;
+    inputs.insert(0, first);
+    Ok(inputs)
+}
+
+/// This program, as it goes along.
+pub fn program() -> Result<Entry> {
+    let own = std::env::current_exe().context("cannot find this program's own file")?;
+    Ok(Entry::File(own, PROGRAM.to_owned()))
 }
 
 /// The flags by which a follower is told where its trial runs.
-pub fn flags(place: &PlaceArgs, package: &Path, retries: usize) -> Vec<String> {
+pub fn flags(place: &PlaceArgs, packages: &[Package], retries: usize) -> Vec<String> {
     let Some(address) = &place.on else { return Vec::new() };
-    let package = package.to_string_lossy().into_owned();
     let mut flags = vec![
         "--on".to_owned(),
         format!("ray={address}"),
-        "--package".to_owned(),
-        package,
         "--retries".to_owned(),
         retries.to_string(),
         "--trial-cpus".to_owned(),
@@ -87,7 +98,12 @@ pub fn flags(place: &PlaceArgs, package: &Path, retries: usize) -> Vec<String> {
     let optional = [
         ("--trial-gpus", place.trial_gpus.map(|n| n.to_string())),
         ("--trial-memory", place.trial_memory.map(|n| n.to_string())),
+        ("--max-concurrent", place.max_concurrent.map(|n| n.to_string())),
     ];
+    for package in packages {
+        let path = package.path().to_string_lossy().into_owned();
+        flags.extend(["--package".to_owned(), path]);
+    }
     for (flag, value) in optional {
         flags.extend(value.into_iter().flat_map(|value| [flag.to_owned(), value]));
     }
@@ -106,11 +122,13 @@ pub fn follow(
 ) -> Result<Attempt> {
     let address = args.place.on.as_deref().unwrap_or_default();
     let jobs = cluster(address)?;
-    let package = match &args.package {
-        Some(path) => {
-            Package::read(path).map_err(|error| InputError::new(error, "--package", ""))?
+    let folder = folder_of(study.path());
+    let packages = match args.packages.as_slice() {
+        [] => packages(objective, study.description(), &args.place.ship, &folder)?,
+        paths => {
+            let packages = paths.iter().map(|path| Package::at(path)).collect::<Result<_, _>>();
+            packages.map_err(|error| InputError::new(error, "--package", ""))?
         }
-        None => package(objective, study.description(), &args.place)?,
     };
     let params = study.trials().get(number).map(|trial| serde_json::to_string(&trial.params));
     let params = params.transpose()?.unwrap_or_default();
@@ -122,21 +140,22 @@ pub fn follow(
         words.extend(["--params".to_owned(), params.clone()]);
         words.extend(["--space".to_owned(), STUDY.to_owned(), "--quiet".to_owned()]);
         words.extend(["--threads".to_owned(), cpus.max(1.0).floor().to_string()]);
-        words.extend(objective.renamed(RECIPE).flags());
+        words.extend(objective.with_recipe(RECIPE).flags());
         words.extend(limits(&args.limits));
         words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
     };
     let tell = |text: &str| exit::complain(&format!("trial {number}: {address}: {text}"));
     let job = RemoteJob {
         jobs: &jobs,
-        package: &package,
+        packages: &packages,
         entrypoint: &entrypoint,
         resources: Resources {
             cpus,
             gpus: args.place.trial_gpus.unwrap_or(0.0),
             memory: args.place.trial_memory,
         },
-        folder: folder_of(study.path()).join(number.to_string()),
+        folder: folder.join(number.to_string()),
+        most: args.place.max_concurrent.unwrap_or(usize::MAX),
         stopping: args.limits.early_stop.map(|confidence| Rule { confidence, least: LEAST_CURVES }),
         policy: LossPolicy { retries: args.retries },
         rhythm: Rhythm::default(),
@@ -186,7 +205,7 @@ pub fn run_job(args: &TrialArgs, objective: &Objective) -> Result<Ending> {
 }
 
 /// A word as a shell reads it.
-fn quoted(word: &str) -> String {
+pub fn quoted(word: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
     if !word.is_empty() && word.chars().all(is_plain) {
         return word.to_owned();

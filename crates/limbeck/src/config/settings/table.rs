@@ -25,6 +25,7 @@ const TASKS: Kind = Choice(&[
     "ax", "classify", "regress", "pretrain",
 ]);
 const SOFT_LOSSES: Kind = Choice(&["divergence", "cross-entropy", "one-sided"]);
+const RATE_SCALES: Kind = Choice(&["none", "linear", "sqrt"]);
 const STRIDES: Kind = Choice(&["overlap", "advance"]);
 const SCHEDULES: Kind = Choice(&[
     "linear",
@@ -190,6 +191,20 @@ pub const OPTIMISER: Group = Group {
     heading: "Optimiser",
     settings: &[
         row("optim.learning_rate", "learning-rate", Number, "RATE", "Peak learning rate"),
+        row(
+            "optim.scale_learning_rate",
+            "scale-learning-rate",
+            RATE_SCALES,
+            "LAW",
+            "Let it grow with the features of a step, accumulated batches included: linear or sqrt",
+        ),
+        row(
+            "optim.base_batch_size",
+            "base-batch-size",
+            Count,
+            "N",
+            "The features of a step that --learning-rate is meant for, where it grows with them",
+        ),
         row(
             "optim.weight_decay",
             "weight-decay",
@@ -387,7 +402,7 @@ pub const OUTPUT: Group = Group {
             Paths,
             "TRACKER,...",
             "What is told of the run beside train.jsonl: tensorboard (the default), \
-             mlflow=http://HOST:PORT, none",
+             mlflow=http://HOST:PORT, cloudwatch=GROUP, none",
         ),
         row(
             "output.register_model",
