@@ -144,7 +144,7 @@ impl Cluster {
             let _ = job.child.kill();
         }
         self.jobs.insert(id.clone(), job);
-        let mut lives = |job: &mut Job| matches!(job.child.try_wait(), Ok(None));
+        let lives = |job: &mut Job| matches!(job.child.try_wait(), Ok(None));
         let running = self.jobs.values_mut().filter_map(|job| lives(job).then_some(())).count();
         self.most_at_once = self.most_at_once.max(running);
         Reply::text(200, json!({ "submission_id": id }).to_string())
