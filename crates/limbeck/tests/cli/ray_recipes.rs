@@ -108,7 +108,7 @@ fn a_recipe_runs_as_a_job_and_its_results_come_back() {
     }
     // It opens here, and ran on what it was given by content.
     let evaluated = world.here.run(&["evaluate", "--model", "run", "--data", "dev.json", "--json"]);
-    assert_eq!(evaluated.json()["metrics"]["f1"], result["metrics"]["f1"]);
+    assert_eq!(evaluated.json()["f1"], result["metrics"]["f1"]);
     let notes = fs::read_to_string(folder.join("limbeck.json")).unwrap();
     assert!(notes.contains("packed:limbeck-"), "{notes}");
     // The same command again does nothing.
