@@ -29,7 +29,9 @@ for key in ["train.seed", "optim.learning_rate", "features.max_length", "task"]:
     value = settings
     for part in key.split("."):
         value = value[part]
-    assert run.data.params[key] in (str(value), repr(value)), (key, value, run.data.params[key])
+    told = run.data.params[key]
+    same = told == value if isinstance(value, str) else float(told) == value
+    assert same, (key, value, told)
 
 lines = [json.loads(line) for line in (folder / "train.jsonl").read_text().splitlines()]
 points = 0
