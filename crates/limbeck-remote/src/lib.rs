@@ -4,9 +4,11 @@
 //! - [`http`]: the one client, which waits for nobody for ever and gives secrets to nobody
 //!   else.
 //! - [`hub`]: models of the Hugging Face Hub, from the cache on disk or over the network.
+//! - [`store`]: files and folders in object stores.
 //! - `stub`: a server on loopback whose answers and failures a test writes.
 
 pub mod http;
 pub mod hub;
+pub mod store;
 #[cfg(any(test, feature = "stub"))]
 pub mod stub;
