@@ -69,23 +69,30 @@ impl Cloud {
     pub(super) fn fetch(&self, key: &str, cache: &Path) -> Result<PathBuf, StoreError> {
         let place = cache.join(&self.place);
         let key = Key::from(key);
-        match self.runtime.block_on(self.store.head(&key)) {
-            Ok(meta) => {
-                let folder = place.join(name_of(std::slice::from_ref(&meta)));
-                return self.bring(&meta, &folder);
-            }
-            Err(Error::NotFound { .. }) => {}
-            Err(error) => return Err(refused(&self.url, &error)),
-        }
+        // The list first: a store on a file system may fail when it is asked for a folder.
         let listed = self.runtime.block_on(self.store.list_with_delimiter(Some(&key)));
         let mut objects = listed.map_err(|error| refused(&self.url, &error))?.objects;
         if objects.is_empty() {
-            return Err(wrong(&self.url, "the store has no such object, and none below it"));
+            return match self.runtime.block_on(self.store.head(&key)) {
+                Ok(meta) => self.bring(&meta, &place.join(name_of(std::slice::from_ref(&meta)))),
+                Err(Error::NotFound { .. }) => {
+                    Err(wrong(&self.url, "the store has no such object, and none below it"))
+                }
+                Err(error) => Err(refused(&self.url, &error)),
+            };
         }
         objects.sort_by(|a, b| a.location.cmp(&b.location));
         let folder = place.join(name_of(&objects));
         for meta in &objects {
-            self.bring(meta, &folder)?;
+            // Not every store lists tags.
+            let known = match meta.e_tag {
+                Some(_) => meta.clone(),
+                None => self
+                    .runtime
+                    .block_on(self.store.head(&meta.location))
+                    .map_err(|error| refused(&self.url, &error))?,
+            };
+            self.bring(&known, &folder)?;
         }
         Ok(folder)
     }
