@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use limbeck_data::DataError;
 use limbeck_model::ModelError;
 use limbeck_remote::hub::HubError;
+use limbeck_remote::store::StoreError;
 use limbeck_runtime::RuntimeError;
 use limbeck_search::SearchError;
 use limbeck_train::TrainError;
@@ -143,6 +144,7 @@ fn is_the_users(cause: &(dyn std::error::Error + 'static)) -> bool {
         SearchError::Space { .. } | SearchError::Study { .. } | SearchError::Trial { .. } => true,
     };
     let hub = |error: &HubError| matches!(error, HubError::NotFound { .. });
+    let store = |error: &StoreError| matches!(error, StoreError::Address { .. });
     // A file stands where a folder was to be.
     let in_the_way = |error: &io::Error| {
         matches!(error.kind(), io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory)
@@ -153,6 +155,7 @@ fn is_the_users(cause: &(dyn std::error::Error + 'static)) -> bool {
         || cause.downcast_ref().is_some_and(runtime)
         || cause.downcast_ref().is_some_and(search)
         || cause.downcast_ref().is_some_and(hub)
+        || cause.downcast_ref().is_some_and(store)
         || cause.is::<InputError>()
 }
 

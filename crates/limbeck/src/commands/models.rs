@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use limbeck_remote::hub::{self, Fetched, Hub};
+use limbeck_remote::store;
 
 /// Time between two lines where there is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(10);
@@ -40,9 +41,12 @@ pub fn revision_flag() -> Vec<String> {
     flag.into_iter().flatten().collect()
 }
 
-/// The folder of a model: itself, or that of a model of the Hugging Face Hub by its id. What the
-/// cache does not hold is fetched, which a bar shows.
+/// The folder of a model: itself, that of an address in an object store, or that of a model of the
+/// Hugging Face Hub by its id. What the cache does not hold is fetched, from the hub with a bar.
 pub fn resolve(model: &str) -> Result<PathBuf> {
+    if store::is_url(model) {
+        return Ok(store::local(model)?);
+    }
     let mut shown = Shown { bar: None, last_line: Instant::now() };
     let folder = Hub::from_environment().resolve(&pinned(model), &mut |fetched| shown.see(fetched));
     if let Some(bar) = shown.bar {

@@ -16,6 +16,7 @@ use limbeck_data::metrics::Metrics;
 use limbeck_data::{Examples, Tokenizer, files};
 use limbeck_model::folder::Limbeck;
 use limbeck_model::{Activation, Head, Model, ModelConfig, student};
+use limbeck_remote::store;
 use limbeck_runtime::folder::check_vocabulary;
 use limbeck_train::TrainError;
 use limbeck_train::evaluation::DevelopmentSet;
@@ -112,9 +113,11 @@ pub fn run(config: &RunConfig, overwrite: bool, part: &Part, console: Console) -
         return Ok(Trained::Finished(TrainResult { out, steps: None, best_step: None, metrics }));
     }
     let mut progress = Progress::new(console);
+    // The run is that of the addresses; what is read are local copies.
+    let here = with_local_data(config)?;
     let start = match config.task {
-        Task::Pretrain => plain::start(config, &out, folder.as_mut(), &mut progress)?,
-        _ => Some(labelled(config, &out, &mut progress)?),
+        Task::Pretrain => plain::start(&here, &out, folder.as_mut(), &mut progress)?,
+        _ => Some(labelled(&here, &out, &mut progress)?),
     };
     let Some(Start { model, tokenizer, lesson }) = start else {
         drop(progress);
@@ -197,6 +200,18 @@ pub fn run(config: &RunConfig, overwrite: bool, part: &Part, console: Console) -
             Ok(interrupted(&out, &when, overwrite))
         }
     }
+}
+
+/// The same configuration with data that is at hand: what lies in a store is fetched.
+fn with_local_data(config: &RunConfig) -> Result<RunConfig> {
+    let mut here = config.clone();
+    let data = &mut here.data;
+    for path in data.train.iter_mut().chain(&mut data.dev).chain(&mut data.dev_mismatched) {
+        if let Some(text) = path.to_str() {
+            *path = store::local(text)?;
+        }
+    }
+    Ok(here)
 }
 
 /// What a run on questions or on texts with labels begins with.

@@ -1,0 +1,162 @@
+//! Files and folders by their address: `s3://`, `gs://`, `az://`, `file://`, or a plain path.
+//!
+//! What lies in an object store is fetched into a cache on disk; whoever reads it sees a local
+//! path. Credentials come from the environment alone.
+//!
+//! # Layout
+//! - here: addresses, and the way from one to a local path.
+//! - `cloud`: object stores, with the feature `cloud`.
+
+#[cfg(feature = "cloud")]
+mod cloud;
+
+use std::path::{Path, PathBuf};
+
+/// Where something lies in an object store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Location {
+    /// `s3`, `gs` or `az`.
+    scheme: String,
+    /// The bucket, or with `az` the container.
+    bucket: String,
+    /// The name in it, without slashes at its ends.
+    key: String,
+}
+
+/// Why there is no local path.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The address cannot be used.
+    #[error("{url}: {reason}")]
+    Address {
+        /// What was given.
+        url: String,
+        /// What is wrong with it, and what to do.
+        reason: String,
+    },
+    /// The store does not answer, or refuses.
+    #[error("{url}: {reason}")]
+    Store {
+        /// What was asked for.
+        url: String,
+        /// What the store says.
+        reason: String,
+    },
+    /// The cache cannot be written.
+    #[error("cannot {action} {}: {cause}", path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// The system's answer.
+        cause: std::io::Error,
+    },
+}
+
+/// Whether a text is an address with a scheme rather than a path.
+pub fn is_url(text: &str) -> bool {
+    text.split_once("://").is_some_and(|(scheme, _)| {
+        !scheme.is_empty() && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    })
+}
+
+/// The local path of a file or folder: a plain path is itself, `file://` the path behind it, and
+/// what lies in an object store is fetched into the cache unless it is there already.
+///
+/// The cache is `LIMBECK_CACHE`, else `XDG_CACHE_HOME/limbeck`, else `~/.cache/limbeck`.
+///
+/// # Errors
+/// When the address cannot be used, the store does not answer or has nothing there, what comes is
+/// not what the store has, or the cache cannot be written.
+pub fn local(text: &str) -> Result<PathBuf, StoreError> {
+    if !is_url(text) {
+        return Ok(PathBuf::from(text));
+    }
+    if let Some(path) = text.strip_prefix("file://") {
+        if Path::new(path).is_absolute() {
+            return Ok(PathBuf::from(path));
+        }
+        return Err(wrong(text, "expected file:///PATH, an absolute path without a host"));
+    }
+    fetch(text, &Location::parse(text)?)
+}
+
+#[cfg(feature = "cloud")]
+fn fetch(text: &str, location: &Location) -> Result<PathBuf, StoreError> {
+    let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+    let cache = variable("LIMBECK_CACHE")
+        .map(PathBuf::from)
+        .or_else(|| Some(PathBuf::from(variable("XDG_CACHE_HOME")?).join("limbeck")))
+        .or_else(|| Some(PathBuf::from(variable("HOME")?).join(".cache/limbeck")))
+        .ok_or_else(|| wrong(text, "there is no place to fetch it to; set LIMBECK_CACHE"))?;
+    cloud::Cloud::open(text, location)?.fetch(&location.key, &cache.join("stores"))
+}
+
+#[cfg(not(feature = "cloud"))]
+fn fetch(text: &str, _: &Location) -> Result<PathBuf, StoreError> {
+    Err(wrong(
+        text,
+        "this program was built without object stores; build it with `--features cloud`",
+    ))
+}
+
+fn wrong(url: &str, reason: &str) -> StoreError {
+    StoreError::Address { url: url.to_owned(), reason: reason.to_owned() }
+}
+
+impl Location {
+    fn parse(text: &str) -> Result<Self, StoreError> {
+        let (scheme, rest) = text.split_once("://").unwrap_or_default();
+        if !["s3", "gs", "az"].contains(&scheme) {
+            return Err(wrong(text, "expected s3://, gs://, az://, file:// or a path"));
+        }
+        let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
+        let key = key.trim_matches('/');
+        if bucket.contains(['@', '?', '#']) {
+            // An address is shown in messages; it is no place for a password.
+            let shown = format!("{scheme}://");
+            return Err(wrong(
+                &shown,
+                "a bucket's name holds no @, ? or #; secrets belong into the environment",
+            ));
+        }
+        if bucket.is_empty()
+            || key.is_empty()
+            || key.split('/').any(|part| ["", ".", ".."].contains(&part))
+        {
+            return Err(wrong(text, &format!("expected {scheme}://BUCKET/NAME")));
+        }
+        Ok(Self { scheme: scheme.to_owned(), bucket: bucket.to_owned(), key: key.to_owned() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_itself_and_a_file_address_the_path_behind_it() {
+        assert_eq!(local("a/b.json").unwrap(), PathBuf::from("a/b.json"));
+        assert_eq!(local("file:///a/b.json").unwrap(), PathBuf::from("/a/b.json"));
+        assert!(local("file://host/a").unwrap_err().to_string().contains("file:///PATH"));
+    }
+
+    #[test]
+    fn an_address_has_a_bucket_and_a_name() {
+        let location = Location::parse("s3://bucket/a/b/").unwrap();
+        assert_eq!((&*location.bucket, &*location.key), ("bucket", "a/b"));
+        for text in ["s3://", "s3://bucket", "s3://bucket/", "s3://bucket/a/../b", "ftp://a/b"] {
+            assert!(Location::parse(text).is_err(), "{text}");
+        }
+        let error = Location::parse("s3://me:pass@bucket/a").unwrap_err().to_string();
+        assert!(!error.contains("pass"), "{error}");
+    }
+
+    #[cfg(not(feature = "cloud"))]
+    #[test]
+    fn without_the_feature_the_line_says_how_to_build_with_it() {
+        let error = local("s3://bucket/a").unwrap_err().to_string();
+        assert!(error.contains("--features cloud"), "{error}");
+    }
+}
