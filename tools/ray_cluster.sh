@@ -125,7 +125,7 @@ commands() {
     until grep -q '"event":"lose"' "$study"; do sleep 0.5; done
     say "the study knows that the trial is lost, $(finished) trials complete"
     dashboard=$(for pid in $(ip netns pids "$space"); do
-        tr '\0' ' ' <"/proc/$pid/cmdline" | grep -q 'dashboard/dashboard.py' && echo "$pid"
+        tr "\0" " " 2>/dev/null <"/proc/$pid/cmdline" | grep -q 'dashboard/dashboard.py' && echo "$pid"
     done | head -1 || true)
     say "the dashboard (process ${dashboard:-?}) hangs for 30 s, $(finished) trials complete"
     [[ -n $dashboard ]] && { kill -STOP "$dashboard" && sleep 30 && kill -CONT "$dashboard"; }

@@ -148,6 +148,10 @@ if [[ ${LIMBECK_CLOUDWATCH:-} ]]; then
     cargo build --release --features cloudwatch --target-dir "$work/cloudwatch"
     tools/trackers.sh cloudwatch "$work/cloudwatch/release/limbeck" "$work"
 fi
+if [[ ${LIMBECK_STORE:-} ]]; then
+    cargo build --release --features cloud --target-dir "$work/cloud"
+    tools/store.sh "$work/cloud/release/limbeck" "$work/store"
+fi
 # A minute of sixteen processes, a few of which are killed: only where it is asked for.
 if [[ ${LIMBECK_RAY:-} ]]; then tools/ray_cluster.sh "$limbeck" "$work/ray"; fi
 
