@@ -76,11 +76,16 @@ def group(name, folder):
     lines = pathlib.Path(folder, "train.jsonl").read_text().splitlines()
     lines = [{k: v for k, v in json.loads(line).items() if k != "time"} for line in lines]
     told = [event for event in events if "step" in event]
-    assert told == lines, (len(told), len(lines))
+    # Of events whose answer was lost nobody knows whether they arrived: they are told again.
+    again = len(told) - len(lines)
+    arrived = iter(told)
+    missing = [line for line in lines if line not in arrived]
+    assert not missing and again >= 0, (len(told), len(lines), missing[:3])
+    assert all(event in lines for event in told)
     assert [event for event in events if "configuration" in event][0]["configuration"]["task"]
     last = events[-1]
     assert last["ending"] == "finished" and last["metrics"]["total"] > 0, last
-    print(f"CloudWatch Logs: {len(lines)} lines in {stream[0]}, each once and in order")
+    print(f"CloudWatch Logs: {len(lines)} lines in {stream[0]}, in order, {again} of them twice")
 
 
 {"signature": signature, "group": group}[sys.argv[1]](*sys.argv[2:])

@@ -16,7 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
-LENGTH, BATCH, VOCABULARY = 128, 32, 8000
+LENGTH, BATCH = 128, 32
 
 
 def pytorch(arguments):
@@ -27,7 +27,7 @@ def pytorch(arguments):
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(0)
     config = BertConfig(
-        vocab_size=VOCABULARY,
+        vocab_size=arguments.vocab_size,
         hidden_size=arguments.hidden_size,
         num_hidden_layers=arguments.layers,
         num_attention_heads=arguments.heads,
@@ -38,7 +38,7 @@ def pytorch(arguments):
     for step in range(arguments.steps + 2):
         if step == 2:
             begun = time.perf_counter()
-        ids = torch.randint(5, VOCABULARY, (BATCH, LENGTH))
+        ids = torch.randint(5, arguments.vocab_size, (BATCH, LENGTH))
         labels = torch.where(torch.rand(BATCH, LENGTH) < 0.15, ids, -100)
         loss = model(input_ids=ids, labels=labels).loss
         loss.backward()
@@ -53,7 +53,7 @@ def limbeck(arguments, folder):
     out = folder / "run"
     sizes = ["layers", "hidden_size", "heads"]
     command = [arguments.limbeck, "pretrain", "--text", arguments.text, "--out", out, "--overwrite"]
-    command += ["--cache", folder / "cache", "--vocab-size", VOCABULARY, "--max-length", LENGTH]
+    command += ["--cache", folder / "cache", "--vocab-size", arguments.vocab_size, "--max-length", LENGTH]
     command += ["--steps", 2 * arguments.steps, "--batch-size", BATCH, "--validation-share", 0]
     command += ["--set", f"train.logging_steps={arguments.steps}", "--quiet"]
     command += ["--threads", arguments.threads]
@@ -71,6 +71,7 @@ def main():
     parser.add_argument("--layers", type=int, default=2)
     parser.add_argument("--hidden-size", type=int, default=128)
     parser.add_argument("--heads", type=int, default=2)
+    parser.add_argument("--vocab-size", type=int, default=8000, help="30522 is BERT's own")
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
