@@ -22,6 +22,7 @@ mod interrupt;
 mod progress;
 mod ranks;
 mod report;
+mod revision;
 mod shipping;
 
 use std::process::ExitCode;

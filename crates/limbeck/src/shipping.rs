@@ -10,10 +10,10 @@ use anyhow::Result;
 use limbeck_search::execute::ray::Package;
 use limbeck_search::execute::ray::package::Entry;
 
-use crate::commands::models::pinned;
 use crate::config::plan::{Assignment, with_environment, with_paths};
 use crate::config::recipe::Recipe;
 use crate::exit::InputError;
+use crate::revision::pinned;
 
 /// What stands before the name of a package.
 const PACKED: &str = "packed:";

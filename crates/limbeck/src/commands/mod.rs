@@ -50,6 +50,7 @@ use crate::cli::{Cli, Command, reference};
 use crate::console::{self, Console};
 use crate::exit::Ending;
 use crate::ranks::Part;
+use crate::revision;
 
 /// Does what the command line says.
 pub fn run(cli: Cli) -> Result<Ending> {
@@ -58,7 +59,10 @@ pub fn run(cli: Cli) -> Result<Ending> {
     let threads = global.threads.map_or_else(|| part.threads(), usize::from);
     limbeck_kernels::threads::configure(threads);
     limbeck_data::configure_threads(threads);
-    models::configure(global.quiet, global.revision);
+    models::configure(global.quiet);
+    if let Some(given) = global.revision {
+        revision::set(given);
+    }
     let console = Console { json: global.json, quiet: global.quiet, reports: false };
     match command {
         Command::Run(args) => run::recipes(&args, &part, console),

@@ -2,43 +2,24 @@
 
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use limbeck_remote::hub::{self, Fetched, Hub};
+use limbeck_remote::hub::{Fetched, Hub};
 use limbeck_remote::store;
+
+use crate::revision::pinned;
 
 /// Time between two lines where there is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(10);
 
 static QUIET: AtomicBool = AtomicBool::new(false);
 
-static REVISION: OnceLock<String> = OnceLock::new();
-
-/// Whether nothing is to be shown while a model comes, and the revision of ids without one.
-pub fn configure(quiet: bool, revision: Option<String>) {
+/// Whether nothing is to be shown while a model comes.
+pub fn configure(quiet: bool) {
     QUIET.store(quiet, Ordering::Relaxed);
-    if let Some(revision) = revision {
-        // The first word holds; there is one command line.
-        let _ = REVISION.set(revision);
-    }
-}
-
-/// What a user names, with the revision that `--revision` gives to ids without one.
-pub fn pinned(model: &str) -> String {
-    match REVISION.get() {
-        Some(revision) => hub::with_revision(model, revision),
-        None => model.to_owned(),
-    }
-}
-
-/// The flag for another process that has to find the same models.
-pub fn revision_flag() -> Vec<String> {
-    let flag = REVISION.get().map(|revision| ["--revision".to_owned(), revision.clone()]);
-    flag.into_iter().flatten().collect()
 }
 
 /// The folder of a model: itself, that of an address in an object store, or that of a model of the

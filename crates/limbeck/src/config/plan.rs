@@ -11,8 +11,8 @@ use super::recipe::{Recipe, advice_for, unknown};
 use super::settings::{self, Kind};
 use super::suggest::nearest;
 use super::{Layer, ModelSection, RunConfig, Task, check, defaults};
-use crate::commands::models::pinned;
 use crate::exit::InputError;
+use crate::revision::pinned;
 use crate::shipping::unpacked;
 
 /// One run of a plan: its configuration with every path and reference resolved.

@@ -7,10 +7,10 @@ use limbeck_search::execute;
 use limbeck_search::space::{Params, Space, Value};
 
 use crate::cli::search::ObjectiveArgs;
-use crate::commands::models::revision_flag;
 use crate::config::plan::{Assignment, Plan};
 use crate::config::recipe::Recipe;
 use crate::exit::InputError;
+use crate::revision;
 
 /// What a trial does.
 #[derive(Debug, Clone)]
@@ -120,7 +120,7 @@ impl Objective {
                 flags
             }
         };
-        flags.extend(revision_flag());
+        flags.extend(revision::flag());
         flags
     }
 
