@@ -1,16 +1,29 @@
 //! Files and folders by their address: `s3://`, `gs://`, `az://`, `file://`, or a plain path.
 //!
 //! What lies in an object store is fetched into a cache on disk; whoever reads it sees a local
-//! path. Credentials come from the environment alone.
+//! path. What is written there is written to a local folder that is kept in the store. Credentials
+//! come from the environment alone.
 //!
 //! # Layout
 //! - here: addresses, and the way from one to a local path.
+//! - [`keeper`]: a folder that is kept in a store while it is written; `mirror` is what it does,
+//!   `manifest` what it writes down, `snapshot` how it reads a folder that changes.
+//! - [`objects`]: what it needs of a store.
 //! - `cloud`: object stores, with the feature `cloud`.
 
 #[cfg(feature = "cloud")]
 mod cloud;
+pub mod keeper;
+mod manifest;
+#[cfg(test)]
+mod memory;
+mod mirror;
+pub mod objects;
+mod snapshot;
 
 use std::path::{Path, PathBuf};
+
+use objects::Objects;
 
 /// Where something lies in an object store.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,7 +36,7 @@ struct Location {
     key: String,
 }
 
-/// Why there is no local path.
+/// Why something cannot be read or kept.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The address cannot be used.
@@ -42,7 +55,13 @@ pub enum StoreError {
         /// What the store says.
         reason: String,
     },
-    /// The cache cannot be written.
+    /// Another process has written there meanwhile.
+    #[error("{url}: another process writes there; what it has is left alone")]
+    Taken {
+        /// The address.
+        url: String,
+    },
+    /// A folder here cannot be read or written.
     #[error("cannot {action} {}: {cause}", path.display())]
     Io {
         /// What was tried.
@@ -84,25 +103,48 @@ pub fn local(text: &str) -> Result<PathBuf, StoreError> {
 
 #[cfg(feature = "cloud")]
 fn fetch(text: &str, location: &Location) -> Result<PathBuf, StoreError> {
-    let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
-    let cache = variable("LIMBECK_CACHE")
-        .map(PathBuf::from)
-        .or_else(|| Some(PathBuf::from(variable("XDG_CACHE_HOME")?).join("limbeck")))
-        .or_else(|| Some(PathBuf::from(variable("HOME")?).join(".cache/limbeck")))
-        .ok_or_else(|| wrong(text, "there is no place to fetch it to; set LIMBECK_CACHE"))?;
-    cloud::Cloud::open(text, location)?.fetch(&location.key, &cache.join("stores"))
+    cloud::Cloud::open(text, location)?.fetch(&cache(text)?.join("stores"))
+}
+
+#[cfg(feature = "cloud")]
+fn objects(text: &str, location: &Location) -> Result<Box<dyn Objects>, StoreError> {
+    Ok(Box::new(cloud::Cloud::open(text, location)?))
 }
 
 #[cfg(not(feature = "cloud"))]
-fn fetch(text: &str, _: &Location) -> Result<PathBuf, StoreError> {
+fn fetch(text: &str, location: &Location) -> Result<PathBuf, StoreError> {
+    objects(text, location).map(|_| PathBuf::new())
+}
+
+#[cfg(not(feature = "cloud"))]
+fn objects(text: &str, _: &Location) -> Result<Box<dyn Objects>, StoreError> {
     Err(wrong(
         text,
         "this program was built without object stores; build it with `--features cloud`",
     ))
 }
 
+/// Where this program keeps what is of use to more than one run.
+fn cache(text: &str) -> Result<PathBuf, StoreError> {
+    let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+    variable("LIMBECK_CACHE")
+        .map(PathBuf::from)
+        .or_else(|| Some(PathBuf::from(variable("XDG_CACHE_HOME")?).join("limbeck")))
+        .or_else(|| Some(PathBuf::from(variable("HOME")?).join(".cache/limbeck")))
+        .ok_or_else(|| wrong(text, "there is no place for it on this machine; set LIMBECK_CACHE"))
+}
+
 fn wrong(url: &str, reason: &str) -> StoreError {
     StoreError::Address { url: url.to_owned(), reason: reason.to_owned() }
+}
+
+fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> StoreError + use<> {
+    let path = path.to_owned();
+    move |cause| StoreError::Io { action, path, cause }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 impl Location {

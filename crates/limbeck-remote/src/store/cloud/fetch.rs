@@ -1,74 +1,22 @@
-//! Object stores, read into a cache on disk.
+//! Objects that are read, in a cache on disk.
 
 use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Duration;
 
 use md5::Md5;
-use object_store::aws::AmazonS3Builder;
-use object_store::azure::MicrosoftAzureBuilder;
-use object_store::gcp::GoogleCloudStorageBuilder;
 use object_store::path::Path as Key;
-use object_store::{
-    BackoffConfig, Error, GetOptions, ObjectMeta, ObjectStore, ObjectStoreExt, RetryConfig,
-};
+use object_store::{Error, GetOptions, ObjectMeta, ObjectStore, ObjectStoreExt};
 use sha2::{Digest, Sha256};
-use tokio::runtime::{Builder, Runtime};
 
-use super::{Location, StoreError, wrong};
-
-/// Bytes that are asked for at once, so that a connection that breaks costs little.
-const PIECE: u64 = 8 << 20;
-
-/// One bucket.
-pub(super) struct Cloud {
-    url: String,
-    place: PathBuf,
-    store: Arc<dyn ObjectStore>,
-    runtime: Runtime,
-}
+use super::{Cloud, PIECE, md5_of, refused};
+use crate::store::{StoreError, hex, io, wrong};
 
 impl Cloud {
-    /// The bucket of an address, with the credentials of the environment.
-    pub(super) fn open(url: &str, location: &Location) -> Result<Self, StoreError> {
-        // Another part of the program may have chosen already.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let retry = RetryConfig {
-            backoff: BackoffConfig::default(),
-            max_retries: 5,
-            retry_timeout: Duration::from_secs(60),
-        };
-        let bucket = &location.bucket;
-        let store: Result<Arc<dyn ObjectStore>, Error> = match location.scheme.as_str() {
-            "gs" => GoogleCloudStorageBuilder::from_env()
-                .with_bucket_name(bucket)
-                .with_retry(retry)
-                .build()
-                .map(|store| Arc::new(store) as _),
-            "az" => MicrosoftAzureBuilder::from_env()
-                .with_container_name(bucket)
-                .with_retry(retry)
-                .build()
-                .map(|store| Arc::new(store) as _),
-            _ => AmazonS3Builder::from_env()
-                .with_bucket_name(bucket)
-                .with_retry(retry)
-                .build()
-                .map(|store| Arc::new(store) as _),
-        };
-        let store = store.map_err(|error| refused(url, &error))?;
-        let runtime = Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(|error| wrong(url, &error.to_string()))?;
-        let place = Path::new(&location.scheme).join(bucket);
-        Ok(Self { url: url.to_owned(), place, store, runtime })
-    }
-
-    /// The object of this name, or the folder of those directly below it, in the cache.
-    pub(super) fn fetch(&self, key: &str, cache: &Path) -> Result<PathBuf, StoreError> {
+    /// The object of this address, or the folder of those directly below it, in the cache.
+    pub(in crate::store) fn fetch(&self, cache: &Path) -> Result<PathBuf, StoreError> {
         let place = cache.join(&self.place);
-        let key = Key::from(key);
+        let key = Key::from(&*self.key);
         // The list first: a store on a file system may fail when it is asked for a folder.
         let listed = self.runtime.block_on(self.store.list_with_delimiter(Some(&key)));
         let mut objects = listed.map_err(|error| refused(&self.url, &error))?.objects;
@@ -118,7 +66,7 @@ impl Cloud {
         let mut former = None;
         loop {
             self.append(meta, &mut kept, &partial)?;
-            let Some(tag) = md5_of(meta) else { break };
+            let Some(tag) = md5_of(meta.e_tag.as_deref()) else { break };
             let found = digest(&mut kept).map_err(io("read", &partial))?;
             // A tag may have the form and not be one, where the store encrypts with a managed
             // key: then a second download must agree with the first.
@@ -176,13 +124,6 @@ fn name_of(objects: &[ObjectMeta]) -> String {
     hex(&hash.finalize()[..16])
 }
 
-/// The MD5 that an object's tag holds, where it has the form of one.
-fn md5_of(meta: &ObjectMeta) -> Option<String> {
-    let tag = meta.e_tag.as_deref()?.trim_matches('"');
-    let is_one = tag.len() == 32 && tag.bytes().all(|byte| byte.is_ascii_hexdigit());
-    is_one.then(|| tag.to_ascii_lowercase())
-}
-
 fn digest(file: &mut File) -> std::io::Result<String> {
     file.seek(SeekFrom::Start(0))?;
     let mut hash = Md5::new();
@@ -195,37 +136,25 @@ fn digest(file: &mut File) -> std::io::Result<String> {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// What a store says, on one line and without the queries of addresses, which may hold a
-/// signature.
-fn refused(url: &str, error: &Error) -> StoreError {
-    let text = error.to_string();
-    let words = text.split_whitespace().map(|word| match word.contains("://") {
-        true => word.split('?').next().unwrap_or_default(),
-        false => word,
-    });
-    let reason: String = words.collect::<Vec<_>>().join(" ").chars().take(400).collect();
-    StoreError::Store { url: url.to_owned(), reason }
-}
-
-fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> StoreError + use<> {
-    let path = path.to_owned();
-    move |cause| StoreError::Io { action, path, cause }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use object_store::memory::InMemory;
+    use tokio::runtime::Builder;
 
     use super::*;
 
-    fn cloud(store: &Arc<InMemory>) -> Cloud {
+    fn cloud(store: &Arc<InMemory>, key: &str) -> Cloud {
         let runtime = Builder::new_current_thread().build().unwrap();
         let store = Arc::clone(store) as Arc<dyn ObjectStore>;
-        Cloud { url: "s3://b/x".to_owned(), place: "s3/b".into(), store, runtime }
+        Cloud {
+            url: "s3://b/x".to_owned(),
+            key: key.to_owned(),
+            place: "s3/b".into(),
+            store,
+            runtime,
+        }
     }
 
     fn put(cloud: &Cloud, key: &str, bytes: Vec<u8>) {
@@ -236,14 +165,14 @@ mod tests {
     fn an_object_comes_once_and_again_when_it_has_changed() {
         let cache = tempfile::tempdir().unwrap();
         let store = Arc::new(InMemory::new());
-        let cloud = cloud(&store);
+        let cloud = cloud(&store, "a/x.bin");
         let bytes: Vec<u8> = (0..PIECE + 5).map(|i| (i % 251) as u8).collect();
         put(&cloud, "a/x.bin", bytes.clone());
-        let path = cloud.fetch("a/x.bin", cache.path()).unwrap();
+        let path = cloud.fetch(cache.path()).unwrap();
         assert!(fs::read(&path).unwrap() == bytes);
-        assert_eq!(cloud.fetch("a/x.bin", cache.path()).unwrap(), path);
+        assert_eq!(cloud.fetch(cache.path()).unwrap(), path);
         put(&cloud, "a/x.bin", b"new".to_vec());
-        let newer = cloud.fetch("a/x.bin", cache.path()).unwrap();
+        let newer = cloud.fetch(cache.path()).unwrap();
         assert_eq!(fs::read(newer).unwrap(), b"new");
     }
 
@@ -251,25 +180,26 @@ mod tests {
     fn what_an_earlier_start_has_brought_is_gone_on_with() {
         let cache = tempfile::tempdir().unwrap();
         let store = Arc::new(InMemory::new());
-        let cloud = cloud(&store);
+        let cloud = cloud(&store, "x.bin");
         put(&cloud, "x.bin", b"0123456789".to_vec());
-        let path = cloud.fetch("x.bin", cache.path()).unwrap();
+        let path = cloud.fetch(cache.path()).unwrap();
         fs::remove_file(&path).unwrap();
         // Other bytes than the store's show that these were not asked for again.
         fs::write(path.with_file_name(".x.bin.partial"), b"abcd").unwrap();
-        assert_eq!(fs::read(cloud.fetch("x.bin", cache.path()).unwrap()).unwrap(), b"abcd456789");
+        assert_eq!(fs::read(cloud.fetch(cache.path()).unwrap()).unwrap(), b"abcd456789");
     }
 
     #[test]
     fn a_name_with_objects_below_it_is_a_folder_and_one_without_is_refused() {
         let cache = tempfile::tempdir().unwrap();
         let store = Arc::new(InMemory::new());
-        let cloud = cloud(&store);
-        put(&cloud, "model/config.json", b"{}".to_vec());
-        put(&cloud, "model/model.safetensors", b"w".to_vec());
-        let folder = cloud.fetch("model", cache.path()).unwrap();
+        let model = cloud(&store, "model");
+        put(&model, "model/config.json", b"{}".to_vec());
+        put(&model, "model/model.safetensors", b"w".to_vec());
+        let folder = model.fetch(cache.path()).unwrap();
         assert_eq!(fs::read(folder.join("config.json")).unwrap(), b"{}");
         assert_eq!(fs::read(folder.join("model.safetensors")).unwrap(), b"w");
-        assert!(cloud.fetch("mod", cache.path()).unwrap_err().to_string().contains("no such"));
+        let error = cloud(&store, "mod").fetch(cache.path()).unwrap_err().to_string();
+        assert!(error.contains("no such"), "{error}");
     }
 }
