@@ -10,10 +10,12 @@ use std::time::{Duration, Instant};
 
 use super::mirror::Mirror;
 use super::objects::Objects;
-use super::{Location, StoreError, cache, objects};
+use super::{Location, StoreError, folder_for, objects};
 
 pub use super::mirror::Moved;
 
+/// The kind of folder that is kept: what a run leaves.
+pub const RESULTS: &str = "results";
 /// Time between two looks at the folder.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// The longest pause after the store failed.
@@ -65,9 +67,8 @@ impl Keeper {
     /// When the address cannot be used, the store does not answer or refuses, what it has is
     /// damaged, or the folder cannot be written or is kept by another process.
     pub fn start(url: &str, tell: impl Fn(News) + Send + 'static) -> Result<Self, StoreError> {
-        let location = Location::parse(url)?;
-        let folder = folder_of(url, &location)?;
-        Self::over(url, &folder, objects(url, &location)?, LOOK_EVERY, tell)
+        let objects = objects(url, &Location::parse(url)?)?;
+        Self::over(url, &folder_for(url, RESULTS)?, objects, LOOK_EVERY, tell)
     }
 
     fn over(
@@ -111,13 +112,6 @@ impl Keeper {
             Err(StoreError::Store { url: self.url, reason })
         })
     }
-}
-
-/// The local folder of what belongs at an address; that of an address below it lies beside it.
-fn folder_of(url: &str, location: &Location) -> Result<PathBuf, StoreError> {
-    let Location { scheme, bucket, key } = location;
-    let name = key.replace('%', "%25").replace('/', "%2F");
-    Ok(cache(url)?.join("results").join(scheme).join(bucket).join(name))
 }
 
 struct Work {

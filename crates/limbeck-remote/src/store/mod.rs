@@ -101,6 +101,53 @@ pub fn local(text: &str) -> Result<PathBuf, StoreError> {
     fetch(text, &Location::parse(text)?)
 }
 
+/// How often a file is sent.
+const TRIES: u32 = 4;
+
+/// Uploads a file to an address, or the files of a folder below it, each compared with what was
+/// sent.
+///
+/// # Errors
+/// When the address cannot be used, the store does not answer or refuses, or a file cannot be
+/// read.
+pub fn send(path: &Path, url: &str) -> Result<(), StoreError> {
+    let objects = objects(url, &Location::parse(url)?)?;
+    let files = match path.is_dir() {
+        true => snapshot::open(path).map_err(io("read", path))?,
+        false => vec![snapshot::Opened::file(path).map_err(io("read", path))?],
+    };
+    for mut opened in files {
+        let mut tried = 1;
+        while let Err(error) = objects.upload(&opened.name, &mut opened.file, opened.stamp.length) {
+            if tried == TRIES {
+                return Err(error);
+            }
+            std::thread::sleep(std::time::Duration::from_secs(1) * 2_u32.pow(tried));
+            tried += 1;
+        }
+    }
+    Ok(())
+}
+
+/// Whether there is nothing below an address.
+///
+/// # Errors
+/// When the address cannot be used, or the store does not answer or refuses.
+pub fn is_empty(url: &str) -> Result<bool, StoreError> {
+    Ok(objects(url, &Location::parse(url)?)?.names("")?.is_empty())
+}
+
+/// A folder of this machine for what belongs at an address, apart from those of other addresses;
+/// `kind` tells what of it lies there.
+///
+/// # Errors
+/// When the address cannot be used, or there is no place for a cache.
+pub fn folder_for(url: &str, kind: &str) -> Result<PathBuf, StoreError> {
+    let Location { scheme, bucket, key } = Location::parse(url)?;
+    let name = key.replace('%', "%25").replace('/', "%2F");
+    Ok(cache(url)?.join(kind).join(scheme).join(bucket).join(name))
+}
+
 #[cfg(feature = "cloud")]
 fn fetch(text: &str, location: &Location) -> Result<PathBuf, StoreError> {
     cloud::Cloud::open(text, location)?.fetch(&cache(text)?.join("stores"))

@@ -28,11 +28,20 @@ pub(super) struct Stamp {
 
 /// One file.
 pub(super) struct Opened {
-    /// In the folder, with slashes.
+    /// In its folder, with slashes.
     pub(super) name: String,
     /// Its content lasts as long as this.
     pub(super) file: File,
     pub(super) stamp: Stamp,
+}
+
+impl Opened {
+    /// A file by itself, without a name.
+    pub(super) fn file(path: &Path) -> io::Result<Self> {
+        let file = File::open(path)?;
+        let stamp = Stamp::of(&file.metadata()?);
+        Ok(Self { name: String::new(), file, stamp })
+    }
 }
 
 impl Stamp {
@@ -94,12 +103,10 @@ pub(super) fn open(folder: &Path) -> io::Result<Vec<Opened>> {
 fn attempt(folder: &Path) -> io::Result<Option<Vec<Opened>>> {
     let mut all = Vec::new();
     for name in names(folder)? {
-        let file = match File::open(folder.join(&name)) {
+        match Opened::file(&folder.join(&name)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            other => other?,
-        };
-        let stamp = Stamp::of(&file.metadata()?);
-        all.push(Opened { name, file, stamp });
+            opened => all.push(Opened { name, ..opened? }),
+        }
     }
     let after = state(folder)?;
     let same = after.len() == all.len()

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::paths;
+
 /// Put training runs side by side: settings, scores, speed, curves.
 ///
 /// Takes the folders of `finetune`, `distill` and the stages of `run`, also of runs that are
@@ -23,7 +25,7 @@ use clap::Args;
   limbeck compare --glue runs/glue/* --out glue.html")]
 pub struct CompareArgs {
     /// Folders of training runs, or folders of such folders
-    #[arg(value_name = "RUN", required = true)]
+    #[arg(value_name = "RUN", required = true, value_parser = paths::local)]
     pub runs: Vec<PathBuf>,
     /// Sum up runs of GLUE's tasks by model
     #[arg(long)]

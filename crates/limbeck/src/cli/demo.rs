@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::paths;
+
 /// Show the whole job in minutes: teacher, student, distilled student, scores, a report.
 ///
 /// Makes reading-comprehension questions and models of its own, so it needs neither
@@ -15,7 +17,7 @@ use clap::Args;
   limbeck demo --out runs/demo --seed 7 --json")]
 pub struct DemoArgs {
     /// Folder of the results
-    #[arg(long, value_name = "DIR", default_value = "limbeck-demo")]
+    #[arg(long, value_name = "DIR", default_value = "limbeck-demo", value_parser = paths::local)]
     pub out: PathBuf,
     /// Fixes the questions, the random weights and the order of training
     #[arg(long, value_name = "N", default_value_t = 42)]

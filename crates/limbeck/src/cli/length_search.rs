@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use super::paths;
 use super::settings::{Predicting, Settings};
 
 /// Search the length plans of a model: how many tokens should go on from layer to layer.
@@ -29,7 +30,7 @@ use super::settings::{Predicting, Settings};
   limbeck evaluate --model student --data dev.json --lengths within-1-percent")]
 pub struct LengthSearchArgs {
     /// Model folder, of floats or of one byte a weight
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = paths::local)]
     pub model: PathBuf,
     /// Questions with answers in SQuAD form, or labelled texts in the form of the task
     #[arg(long, value_name = "FILE")]

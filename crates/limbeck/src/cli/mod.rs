@@ -6,6 +6,7 @@
 //! - [`ranks`]: those of training by several processes, and of `join`.
 //! - [`search`]: those of `search`, `study` and `trial`.
 //! - [`lengths`]: flags that several of them share.
+//! - [`paths`]: which paths may be addresses.
 //! - [`settings`]: flags made from the [table of settings](crate::config::settings).
 //! - [`spellings`]: the underscore spelling and older names of every flag.
 //! - [`usage`]: clap's errors on one line.
@@ -19,6 +20,7 @@ pub mod export;
 pub mod length_search;
 pub mod lengths;
 pub mod measuring;
+pub mod paths;
 pub mod prune;
 pub mod quantize;
 pub mod ranks;

@@ -6,6 +6,8 @@ use std::time::Duration;
 use clap::{Args, Subcommand, ValueEnum};
 use limbeck_search::samplers::SamplerKind;
 
+use super::paths;
+
 /// Search the best trade-offs between several metrics.
 ///
 /// The space and the metrics are in a TOML file; the guide describes it. What is tried and what
@@ -32,10 +34,10 @@ use limbeck_search::samplers::SamplerKind;
   limbeck search --space lengths.toml --study l.study --trials 50 --model student --data dev.json")]
 pub struct SearchArgs {
     /// The space and the metrics; with recipe keys in it, also the recipe
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = paths::local)]
     pub space: PathBuf,
     /// The study's file, made when there is none
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = paths::local)]
     pub study: PathBuf,
     /// What suggests trials [default: gp]
     #[arg(long, value_enum, value_name = "NAME")]
@@ -62,7 +64,7 @@ pub struct SearchArgs {
     #[arg(long, value_name = "N", default_value_t = 2)]
     pub retries: usize,
     /// Begin with what these studies found, as far as it lies in this space
-    #[arg(long, value_name = "STUDY")]
+    #[arg(long, value_name = "STUDY", value_parser = paths::local)]
     pub warm_start: Vec<PathBuf>,
 }
 
@@ -71,7 +73,7 @@ pub struct SearchArgs {
 #[command(next_help_heading = "What a trial does")]
 pub struct ObjectiveArgs {
     /// Train this recipe
-    #[arg(long, value_name = "RECIPE", group = "objective")]
+    #[arg(long, value_name = "RECIPE", group = "objective", value_parser = paths::local)]
     pub recipe: Option<PathBuf>,
     /// Run this command
     #[arg(long, value_name = "COMMAND", group = "objective")]
@@ -129,7 +131,7 @@ pub struct PlaceArgs {
     /// A file or folder that goes along with the jobs; several are possible. This program, the
     /// recipe and what it names by relative paths always do. Of absolute paths those that are, or
     /// lie in, what is given here; all others must be on every node
-    #[arg(long, value_name = "PATH", requires = "on")]
+    #[arg(long, value_name = "PATH", requires = "on", value_parser = paths::local)]
     pub ship: Vec<PathBuf>,
 }
 
@@ -182,7 +184,7 @@ pub enum StudyCommand {
   limbeck study show --study s.study --json")]
 pub struct ShowArgs {
     /// The study's file
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = paths::local)]
     pub study: PathBuf,
 }
 
@@ -206,10 +208,10 @@ pub struct ListArgs {
   limbeck study ask --study s.study --sampler motpe --seed 7 --lease 3600")]
 pub struct AskArgs {
     /// The study's file
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = paths::local)]
     pub study: PathBuf,
     /// The space and the metrics, to make the study when there is none
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = paths::local)]
     pub space: Option<PathBuf>,
     /// What suggests the trial
     #[arg(long, value_enum, value_name = "NAME", default_value_t = SamplerName::Gp)]
@@ -232,7 +234,7 @@ pub struct AskArgs {
   limbeck study tell --study s.study --trial 4 --failed 'out of memory'")]
 pub struct TellArgs {
     /// The study's file
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = paths::local)]
     pub study: PathBuf,
     /// The number of the trial
     #[arg(long, value_name = "N")]
@@ -252,7 +254,7 @@ pub struct TellArgs {
   limbeck study export --study s.study --format optuna --out optuna.log")]
 pub struct StudyExportArgs {
     /// The study's file
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = paths::local)]
     pub study: PathBuf,
     /// In which form
     #[arg(long, value_enum, value_name = "FORM")]
@@ -277,7 +279,7 @@ pub enum StudyFormat {
   limbeck study plot --study s.study --out s.html")]
 pub struct PlotArgs {
     /// The study's file
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = paths::local)]
     pub study: PathBuf,
     /// The page to write
     #[arg(long, value_name = "FILE")]
@@ -296,7 +298,7 @@ pub struct PlotArgs {
   limbeck trial --model student --data dev.json --lengths 0.9,0.7,0.5")]
 pub struct TrialArgs {
     /// The study's file
-    #[arg(long, value_name = "FILE", requires = "trial")]
+    #[arg(long, value_name = "FILE", requires = "trial", value_parser = paths::local)]
     pub study: Option<PathBuf>,
     /// The number of the trial
     #[arg(long, value_name = "N", requires = "study")]
@@ -326,7 +328,7 @@ pub struct TrialArgs {
     #[arg(long, hide = true, value_name = "JSON")]
     pub params: Option<String>,
     /// Its space and metrics
-    #[arg(long, hide = true, value_name = "FILE")]
+    #[arg(long, hide = true, value_name = "FILE", value_parser = paths::local)]
     pub space: Option<PathBuf>,
     /// The length plan at which --model is measured
     #[arg(long, value_name = "N,...", value_delimiter = ',', conflicts_with = "study")]

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use super::paths;
 use super::ranks::RanksArgs;
 use super::search::{positive, ray_address, size};
 use super::settings::{Distilling, Finetuning, Pretraining, Settings};
@@ -29,7 +30,7 @@ use super::settings::{Distilling, Finetuning, Pretraining, Settings};
   limbeck run recipes/distilbert-squared.toml --set stage.teacher.train.epochs=3 --print-config")]
 pub struct RunArgs {
     /// The recipe files
-    #[arg(value_name = "RECIPE", required = true)]
+    #[arg(value_name = "RECIPE", required = true, value_parser = paths::local)]
     pub recipes: Vec<PathBuf>,
     /// Folder of the results; several recipes get a folder each in it
     #[arg(long, value_name = "DIR")]
@@ -60,7 +61,7 @@ pub struct RunPlaceArgs {
     /// A file or folder that goes along with the job; several are possible. What the recipe names
     /// by relative paths always does. Of absolute paths those that are, or lie in, what is given
     /// here; all others must be on every node
-    #[arg(long, value_name = "PATH", requires = "on")]
+    #[arg(long, value_name = "PATH", requires = "on", value_parser = paths::local)]
     pub ship: Vec<PathBuf>,
     /// The folder of the results is one that every node has under the same path: the job writes
     /// there, and a job after a dead one goes on from its checkpoints

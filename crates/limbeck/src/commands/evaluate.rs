@@ -3,6 +3,8 @@
 
 mod texts;
 
+use std::path::{Path, PathBuf};
+
 use anyhow::{Context, Result};
 use limbeck_data::decode;
 use limbeck_data::{Features, Purpose, SquadData, error_report, predictions};
@@ -13,6 +15,7 @@ use limbeck_train::observer::{Observer, advance};
 use limbeck_train::ranks::Ranks;
 use serde_json::{Map, Value};
 
+use super::place::Destination;
 use super::score;
 use super::subject::{Subject, is_classifier};
 use crate::cli::answering::{EvaluateArgs, PredictArgs};
@@ -34,7 +37,7 @@ pub fn evaluate(args: &EvaluateArgs, console: Console) -> Result<Ending> {
         let what = "--mismatched is for texts, and the model answers questions";
         return Err(InputError::new(what, &args.model, "").into());
     }
-    let Asked { subject, data, features } = Asked::open(args, console)?;
+    let Asked { subject, data, features, outputs } = Asked::open(args, console)?;
     let has_gold =
         |question: &limbeck_data::Question| question.is_impossible || !question.answers.is_empty();
     if !data.questions.iter().any(has_gold) {
@@ -49,13 +52,14 @@ pub fn evaluate(args: &EvaluateArgs, console: Console) -> Result<Ending> {
         return Ok(Ending::Interrupted);
     };
     drop(progress);
-    if let Some(out) = &args.out {
+    if let Some(out) = outputs.out() {
         predictions::write(out, &set.data, &evaluation.decoded)?;
         write_json(&out.join("metrics.json"), &evaluation.metrics)?;
         let texts = predictions::texts(&set.data, &evaluation.decoded);
         let errors = error_report::build(&set.data, &texts, WORST_QUESTIONS);
         write_json(&out.join("errors.json"), &errors)?;
     }
+    outputs.deliver()?;
     console.result(&evaluation.metrics, || score::as_text(&evaluation.metrics))?;
     Ok(Ending::Done)
 }
@@ -65,7 +69,7 @@ pub fn predict(args: &PredictArgs, console: Console) -> Result<Ending> {
     if is_classifier(&args.model)? {
         return texts::predict(args, console);
     }
-    let Asked { subject, data, features } = Asked::open(args, console)?;
+    let Asked { subject, data, features, outputs } = Asked::open(args, console)?;
     let mut progress = Progress::new(console);
     progress.stage("answering", Some(features.len() as u64));
     let mut memory = Memory::default();
@@ -82,8 +86,9 @@ pub fn predict(args: &PredictArgs, console: Console) -> Result<Ending> {
     drop(progress);
     let options = subject.decode(subject.task_for(&data));
     let decoded = decode::decode_all(&data, &features, &logits, &options);
-    if let Some(out) = &args.out {
-        predictions::write(out, &data, &decoded)?;
+    if let (Some(local), Some(out)) = (outputs.out(), &args.out) {
+        predictions::write(local, &data, &decoded)?;
+        outputs.deliver()?;
         if !console.json {
             let answered = decoded.len();
             console.message(&format!("{answered} answers are in {}", out.display()));
@@ -101,14 +106,38 @@ pub fn predict(args: &PredictArgs, console: Console) -> Result<Ending> {
     Ok(Ending::Done)
 }
 
-/// Makes the folders of the results before the work, so that none is lost when there is nowhere to
-/// write.
-fn make_folders(args: &PredictArgs) -> Result<()> {
-    for folder in [&args.out, &args.submission].into_iter().flatten() {
-        std::fs::create_dir_all(folder)
-            .with_context(|| format!("cannot create {}", folder.display()))?;
+/// The folders of the results.
+struct Outputs {
+    out: Option<Destination>,
+    submission: Option<Destination>,
+}
+
+impl Outputs {
+    /// Makes them before the work, so that none is lost when there is nowhere to write.
+    fn open(args: &PredictArgs) -> Result<Self> {
+        let open = |named: &Option<PathBuf>| -> Result<Option<Destination>> {
+            let Some(named) = named else { return Ok(None) };
+            let destination = Destination::of(named)?;
+            std::fs::create_dir_all(destination.local())
+                .with_context(|| format!("cannot create {}", named.display()))?;
+            Ok(Some(destination))
+        };
+        Ok(Self { out: open(&args.out)?, submission: open(&args.submission)? })
     }
-    Ok(())
+
+    fn out(&self) -> Option<&Path> {
+        self.out.as_ref().map(Destination::local)
+    }
+
+    fn submission(&self) -> Option<&Path> {
+        self.submission.as_ref().map(Destination::local)
+    }
+
+    /// Brings what was written to where it belongs.
+    fn deliver(self) -> Result<()> {
+        let all = [self.out, self.submission].into_iter().flatten();
+        Ok(all.map(Destination::deliver).collect::<Result<_, _>>()?)
+    }
 }
 
 /// A model and the questions that are put to it.
@@ -116,6 +145,7 @@ struct Asked {
     subject: Subject,
     data: SquadData,
     features: Features,
+    outputs: Outputs,
 }
 
 impl Asked {
@@ -125,7 +155,7 @@ impl Asked {
             return Err(InputError::new(what, &args.model, "use --out").into());
         }
         interrupt::install()?;
-        make_folders(args)?;
+        let outputs = Outputs::open(args)?;
         let mut data = SquadData::read(&args.data)?;
         if args.limit > 0 {
             data.limit(args.limit);
@@ -137,6 +167,6 @@ impl Asked {
         let subject = Subject::open(&args.model, &args.settings.layer, &args.length, console)?;
         let (features, _) =
             Features::build(&data, &subject.tokenizer, &subject.features, Purpose::Predict)?;
-        Ok(Asked { subject, data, features })
+        Ok(Asked { subject, data, features, outputs })
     }
 }

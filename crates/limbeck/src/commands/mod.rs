@@ -13,6 +13,7 @@
 //! - [`mod@search`]: `search` and `trial`; [`study`]: what is done with a study.
 //! - [`tracking`]: who is told of a run.
 //! - [`models`]: from what a user names to a model's folder.
+//! - [`place`]: where results go.
 //! - [`range_test`]: what a learning-rate range test says.
 //! - [`stream`]: lines of JSON answered one by one, for `answer` and `classify`.
 //! - [`subject`]: the model that a command runs, with the options that belong to it.
@@ -28,6 +29,7 @@ mod inspect;
 mod lengths;
 pub(crate) mod models;
 mod objective;
+mod place;
 mod prune;
 mod quantize;
 mod range_test;
@@ -45,6 +47,7 @@ mod train;
 mod train_report;
 
 use anyhow::Result;
+use limbeck_remote::store;
 
 use crate::cli::{Cli, Command, reference};
 use crate::console::{self, Console};
@@ -54,7 +57,7 @@ use crate::revision;
 
 /// Does what the command line says.
 pub fn run(cli: Cli) -> Result<Ending> {
-    let Cli { command, global } = cli;
+    let Cli { mut command, global } = cli;
     let part = command.processes().map_or(Ok(Part::Alone), Part::of)?;
     let threads = global.threads.map_or_else(|| part.threads(), usize::from);
     limbeck_kernels::threads::configure(threads);
@@ -62,6 +65,11 @@ pub fn run(cli: Cli) -> Result<Ending> {
     models::configure(global.quiet);
     if let Some(given) = global.revision {
         revision::set(given);
+    }
+    for path in command.files_read() {
+        if let Some(text) = path.to_str() {
+            *path = store::local(text)?;
+        }
     }
     let console = Console { json: global.json, quiet: global.quiet, reports: false };
     match command {

@@ -17,8 +17,8 @@ use limbeck_train::importance::{Importance, layers};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::export::make_room;
 use super::inspect::grouped;
+use super::place::Destination;
 use super::subject::{READ_AS_FLOATS, report_missing};
 use crate::cli::prune::{LayerChoice, Measure, PruneArgs};
 use crate::commands::models::resolve;
@@ -69,7 +69,7 @@ pub fn run(args: &PruneArgs, console: Console) -> Result<Ending> {
         true => Some(lesson.sample(&args.how, &tokenizer)?),
         false => None,
     };
-    make_room(&args.out)?;
+    let destination = Destination::new_folder(&args.out)?;
     interrupt::install()?;
     let length = lesson.max_length();
     let before = Size::of(&model, length);
@@ -83,7 +83,8 @@ pub fn run(args: &PruneArgs, console: Console) -> Result<Ending> {
         return Ok(Ending::Interrupted);
     };
     drop(progress);
-    save(&args.out, &dir, &model, &tokenizer)?;
+    save(destination.local(), &dir, &model, &tokenizer)?;
+    destination.deliver()?;
     let result = Pruned {
         out: args.out.clone(),
         heads: (0..kept.len()).map(|layer| model.config.kept_heads(layer)).collect(),

@@ -8,7 +8,7 @@ use limbeck_model::Model;
 use limbeck_model::folder::{Limbeck, WEIGHTS_FILE};
 use serde_json::{Value, json};
 
-use super::export::make_room;
+use super::place::Destination;
 use crate::cli::quantize::QuantizeArgs;
 use crate::commands::models::resolve;
 use crate::console::Console;
@@ -17,9 +17,10 @@ use crate::exit::{Ending, InputError};
 /// Runs the command.
 pub fn run(args: &QuantizeArgs, console: Console) -> Result<Ending> {
     let dir = resolve(&args.model)?;
-    make_room(&args.out)?;
-    write(&dir, &args.out)?;
-    let bytes = weights_size(&args.out);
+    let destination = Destination::new_folder(&args.out)?;
+    write(&dir, destination.local())?;
+    let bytes = weights_size(destination.local());
+    destination.deliver()?;
     let result = json!({ "out": args.out, "bytes": bytes, "bytes_before": weights_size(&dir) });
     console.result(&result, || {
         let megabytes = bytes.unwrap_or(0) as f64 / 1e6;

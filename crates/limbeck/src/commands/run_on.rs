@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow};
 use limbeck_data::files;
+use limbeck_remote::store;
 use limbeck_search::execute::ray::package::Entry;
 use limbeck_search::execute::ray::single::{self, JobEnd, SingleJob};
 use limbeck_search::execute::ray::{Package, Resources, Rhythm};
@@ -19,6 +20,7 @@ use serde_json::Value;
 
 pub use results::hand_over;
 
+use super::place::address;
 use super::run::tell;
 use super::search::ray::{PROGRAM, RECIPE, cluster, program, quoted};
 use crate::cli::training::RunArgs;
@@ -58,10 +60,14 @@ pub fn run(args: &RunArgs, assignments: &[Assignment], console: Console) -> Resu
     let default = Path::new("runs").join(path.file_stem().unwrap_or_default());
     let own = recipe.shared.get("output.dir").and_then(|dir| dir.as_str()).map(PathBuf::from);
     let out = args.out.clone().or(own).unwrap_or(default);
+    let folder = match address(&out) {
+        Some(url) => store::folder_for(url, "jobs")?,
+        None => out.clone(),
+    };
     // A mistake in the recipe is told here.
     let plan = Plan::of_recipe(&recipe, assignments, Some(&out), &out, &named)?.to_toml()?;
     let plan = blake3::hash(plan.as_bytes()).to_hex().to_string();
-    let mut state = State::read(&out);
+    let mut state = State::read(&folder);
     let is_another = state.plan != plan && !how.overwrite;
     let another = || {
         let advice = "give another --out, or --overwrite";
@@ -88,8 +94,11 @@ pub fn run(args: &RunArgs, assignments: &[Assignment], console: Console) -> Resu
     packages.insert(0, first.map_err(|error| InputError::new(error, "--ship", ""))?);
     jobs.version().map_err(|error| anyhow!("no Ray can be reached: {error}"))?;
 
-    std::fs::create_dir_all(&out).with_context(|| format!("cannot make {}", out.display()))?;
-    let out = out.canonicalize()?;
+    std::fs::create_dir_all(&folder)
+        .with_context(|| format!("cannot make {}", folder.display()))?;
+    let folder = folder.canonicalize()?;
+    // What is an address here is the same there.
+    let out = if address(&out).is_some() { out.clone() } else { folder.clone() };
     interrupt::install_saying("stopping the job; once more to leave it")?;
     let say = |text: &str| exit::complain(&format!("{}: {text}", jobs.address()));
     let any = SingleJob {
@@ -119,7 +128,7 @@ pub fn run(args: &RunArgs, assignments: &[Assignment], console: Console) -> Resu
         let is_new = state.job.is_none();
         let id = state.job.clone().unwrap_or_else(|| new_id(&out));
         state = State { job: Some(id.clone()), plan: plan.clone(), results: None };
-        state.write(&out)?;
+        state.write(&folder)?;
         let entrypoint = entrypoint(args, &id, &out, overwrite);
         overwrite = false;
         if is_new {
@@ -133,9 +142,9 @@ pub fn run(args: &RunArgs, assignments: &[Assignment], console: Console) -> Resu
         let job = SingleJob { id: &id, entrypoint: &entrypoint, ..any };
         let lost = match single::follow(&job, &mut hear, &interrupt::requested) {
             JobEnd::Well(log, info) => {
-                let results = results::fetch(&jobs, &log, &info, &id, &out)?;
+                let results = results::fetch(&jobs, &log, &info, &id, &folder)?;
                 state.results = Some(results);
-                state.write(&out)?;
+                state.write(&folder)?;
                 tell(state.results.as_deref().unwrap_or_default(), console)?;
                 return Ok(Ending::Done);
             }
@@ -163,7 +172,7 @@ pub fn run(args: &RunArgs, assignments: &[Assignment], console: Console) -> Resu
 /// The line that runs the recipe there.
 fn entrypoint(args: &RunArgs, id: &str, out: &Path, overwrite: bool) -> String {
     let place = &args.place;
-    let there = match place.shared_out {
+    let there = match place.shared_out || address(out).is_some() {
         true => out.to_string_lossy().into_owned(),
         // In the folder of the package, of the same name for every job of this folder.
         false => format!("runs/{}", key(out)),

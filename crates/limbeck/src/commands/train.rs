@@ -16,7 +16,8 @@ use limbeck_data::metrics::Metrics;
 use limbeck_data::{Examples, Tokenizer, files};
 use limbeck_model::folder::Limbeck;
 use limbeck_model::{Activation, Head, Model, ModelConfig, student};
-use limbeck_remote::store;
+use limbeck_remote::store::keeper::End;
+use limbeck_remote::store::{self, StoreError};
 use limbeck_runtime::folder::check_vocabulary;
 use limbeck_train::TrainError;
 use limbeck_train::evaluation::DevelopmentSet;
@@ -29,6 +30,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::objective::{self, Student, Teachers};
+use super::place::Place;
 use super::subject::{READ_AS_FLOATS, check_length};
 use super::tracking::Tracking;
 use super::{range_test, train_report};
@@ -81,7 +83,31 @@ struct Lesson {
 
 /// Trains, goes on with an unfinished run, or leaves a finished one alone.
 pub fn run(config: &RunConfig, overwrite: bool, part: &Part, console: Console) -> Result<Trained> {
-    let out = given(config.output.dir.as_ref(), "output.dir")?.clone();
+    let named = given(config.output.dir.as_ref(), "output.dir")?;
+    if !part.leads() {
+        return run_in(Place::of_another(named)?, config, overwrite, part, console);
+    }
+    let place = Place::open(named, console)?;
+    let mut outcome = run_in(place.folder().to_owned(), config, overwrite, part, console);
+    let end = match &mut outcome {
+        Ok(Trained::Finished(result)) => {
+            result.out.clone_from(named);
+            End::Finished
+        }
+        _ => End::Unfinished,
+    };
+    place.close(end, config.output.remove_local)?;
+    outcome
+}
+
+/// The same in a folder of this machine.
+fn run_in(
+    out: PathBuf,
+    config: &RunConfig,
+    overwrite: bool,
+    part: &Part,
+    console: Console,
+) -> Result<Trained> {
     let configuration = identity(config)?;
     // The other processes of a run tell nobody of it.
     let tracking = match part.leads() {
@@ -206,7 +232,8 @@ pub fn run(config: &RunConfig, overwrite: bool, part: &Part, console: Console) -
 fn with_local_data(config: &RunConfig) -> Result<RunConfig> {
     let mut here = config.clone();
     let data = &mut here.data;
-    for path in data.train.iter_mut().chain(&mut data.dev).chain(&mut data.dev_mismatched) {
+    let paths = data.train.iter_mut().chain(&mut data.dev).chain(&mut data.dev_mismatched);
+    for path in paths.chain(&mut here.text.tokenizer).chain(&mut here.model.config) {
         if let Some(text) = path.to_str() {
             *path = store::local(text)?;
         }
@@ -248,6 +275,11 @@ fn interrupted(out: &Path, when: &str, overwrite: bool) -> Trained {
 /// The folder of a finished run in the place of `last` in it, where the last model is the one
 /// that was kept and has no folder of its own.
 pub fn last_or_only(name: &str) -> String {
+    if store::is_url(name) {
+        let is_missing = || matches!(store::local(name), Err(StoreError::Address { .. }));
+        let run = name.strip_suffix("/last").filter(|_| is_missing());
+        return run.unwrap_or(name).to_owned();
+    }
     let path = Path::new(name);
     let of_run = path
         .parent()

@@ -232,11 +232,14 @@ pub struct OutputSection {
     /// In MLflow, the model that the result becomes a version of.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub register_model: Option<String>,
+    /// Remove the local copy of what was uploaded, once all of it was read back and compared.
+    pub remove_local: bool,
 }
 
 impl Default for OutputSection {
     fn default() -> Self {
-        Self { dir: None, track: vec!["tensorboard".to_owned()], register_model: None }
+        let track = vec!["tensorboard".to_owned()];
+        Self { dir: None, track, register_model: None, remove_local: false }
     }
 }
 

@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use serde_json::json;
 
+use super::place::Destination;
 use crate::cli::compare::CompareArgs;
 use crate::console::Console;
 use crate::exit::{Ending, InputError};
@@ -28,8 +29,10 @@ pub fn run(args: &CompareArgs, console: Console) -> Result<Ending> {
         return glue(args, &runs, console);
     }
     let differences = table::differences(&runs);
-    if let Some(out) = &args.out {
-        page::write(out, &runs, &differences)?;
+    let page = args.out.as_deref().map(Destination::of).transpose()?;
+    if let Some(page) = page {
+        page::write(page.local(), &runs, &differences)?;
+        page.deliver()?;
     }
     let value = json!({
         "runs": runs,
@@ -50,8 +53,10 @@ fn glue(args: &CompareArgs, runs: &[PastRun], console: Console) -> Result<Ending
         console.message(&format!("left out: {unfinished} runs that are not finished"));
     }
     let cards = glue::scorecards(runs)?;
-    if let Some(out) = &args.out {
-        glue::write(out, &cards)?;
+    let page = args.out.as_deref().map(Destination::of).transpose()?;
+    if let Some(page) = page {
+        glue::write(page.local(), &cards)?;
+        page.deliver()?;
     }
     console.result(&json!({ "models": cards }), || glue::as_text(&cards))?;
     tell_of_page(args, console);

@@ -11,7 +11,7 @@ use limbeck_train::observer::Observer;
 use limbeck_train::ranks::Ranks;
 use serde_json::{Map, Value};
 
-use super::make_folders;
+use super::Outputs;
 use crate::cli::answering::PredictArgs;
 use crate::commands::subject::texts::TextSubject;
 use crate::console::{Console, columns};
@@ -25,7 +25,7 @@ pub(super) fn evaluate(
     mismatched: Option<&Path>,
     console: Console,
 ) -> Result<Ending> {
-    let subject = open(args, console)?;
+    let (subject, outputs) = open(args, console)?;
     let read = |path: &Path| subject.read(path, true, args.limit);
     let mut set = read(&args.data)?;
     set.mismatched = mismatched.map(read).transpose()?.map(Box::new);
@@ -34,18 +34,19 @@ pub(super) fn evaluate(
         return Ok(Ending::Interrupted);
     };
     drop(progress);
-    submit(args, &set.data, &evaluation.logits, console)?;
-    if let Some(out) = &args.out {
+    submit(args, &outputs, &set.data, &evaluation.logits, console)?;
+    if let Some(out) = outputs.out() {
         predictions::write(out, PREDICTIONS, &set.data, &evaluation.logits)?;
         write_json(&out.join("metrics.json"), &evaluation.metrics)?;
     }
+    outputs.deliver()?;
     console.result(&evaluation.metrics, || as_text(&evaluation.metrics))?;
     Ok(Ending::Done)
 }
 
 /// Runs `predict` for a classifier.
 pub(super) fn predict(args: &PredictArgs, console: Console) -> Result<Ending> {
-    let subject = open(args, console)?;
+    let (subject, outputs) = open(args, console)?;
     let set = subject.read(&args.data, false, args.limit)?;
     let mut progress = Progress::new(console);
     progress.stage("classifying", Some(set.data.examples.len() as u64));
@@ -53,17 +54,18 @@ pub(super) fn predict(args: &PredictArgs, console: Console) -> Result<Ending> {
         return Ok(Ending::Interrupted);
     };
     drop(progress);
-    let submitted = submit(args, &set.data, &logits, console)?;
+    let submitted = submit(args, &outputs, &set.data, &logits, console)?;
+    if let Some(out) = outputs.out() {
+        predictions::write(out, PREDICTIONS, &set.data, &logits)?;
+    }
+    outputs.deliver()?;
     if submitted && args.out.is_none() && !console.json {
         return Ok(Ending::Done);
     }
-    if let Some(out) = &args.out {
-        predictions::write(out, PREDICTIONS, &set.data, &logits)?;
-        if !console.json {
-            let path = out.join(PREDICTIONS);
-            console.message(&format!("{} labels are in {}", logits.len(), path.display()));
-            return Ok(Ending::Done);
-        }
+    if let Some(out) = args.out.as_ref().filter(|_| !console.json) {
+        let path = out.join(PREDICTIONS);
+        console.message(&format!("{} labels are in {}", logits.len(), path.display()));
+        return Ok(Ending::Done);
     }
     let texts = predictions::texts(&set.data, &logits);
     let by_index: Map<String, Value> = (0..)
@@ -80,16 +82,19 @@ pub(super) fn predict(args: &PredictArgs, console: Console) -> Result<Ending> {
 /// Writes the file for GLUE's server, if one is asked for, and says so.
 fn submit(
     args: &PredictArgs,
+    outputs: &Outputs,
     data: &TextData,
     logits: &[Vec<f32>],
     console: Console,
 ) -> Result<bool> {
-    let Some(folder) = &args.submission else { return Ok(false) };
+    let (Some(local), Some(folder)) = (outputs.submission(), &args.submission) else {
+        return Ok(false);
+    };
     let Some(name) = data.task.submission(&args.data) else {
         let what = format!("--submission is for tasks of GLUE, not `{}`", data.task);
         return Err(InputError::new(what, &args.model, "use --out").into());
     };
-    predictions::write(folder, name, data, logits)?;
+    predictions::write(local, name, data, logits)?;
     console.message(&format!(
         "{} predictions are in {}",
         logits.len(),
@@ -99,10 +104,11 @@ fn submit(
 }
 
 /// Opens the classifier, once there is a place for the results.
-fn open(args: &PredictArgs, console: Console) -> Result<TextSubject> {
+fn open(args: &PredictArgs, console: Console) -> Result<(TextSubject, Outputs)> {
     interrupt::install()?;
-    make_folders(args)?;
-    TextSubject::open(&args.model, &args.settings.layer, &args.length, console)
+    let outputs = Outputs::open(args)?;
+    let subject = TextSubject::open(&args.model, &args.settings.layer, &args.length, console)?;
+    Ok((subject, outputs))
 }
 
 /// The metrics one under the other.

@@ -20,12 +20,14 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use limbeck_remote::store::keeper::End;
 use limbeck_train::folder::RunFolder;
 use limbeck_train::observer::Observer;
 use serde_json::{Value, json};
 
 use crate::cli::length_search::{LengthSearchArgs, Objective};
 use crate::commands::models::resolve;
+use crate::commands::place::Place;
 use crate::console::Console;
 use crate::evolution::Gene;
 use crate::exit::{self, Ending, InputError};
@@ -48,25 +50,44 @@ pub fn run(args: &LengthSearchArgs, console: Console) -> Result<Ending> {
     let reader = Reader::open(&name, &args.settings.layer, console)?;
     let data = reader.read(&args.data, args.limit)?;
     let identity = identity(args, &data, &reader)?;
-    let (mut folder, _) = RunFolder::open(&args.out, identity, args.overwrite)?;
-    folder.begin()?;
     interrupt::install()?;
-    let mut ledger = Ledger::open(&args.out)?;
+    let place = Place::open(&args.out, console)?;
+    let outcome = search(args, (data, reader), identity, place.folder(), console);
+    let end = match &outcome {
+        Ok(Some(_)) => End::Finished,
+        _ => End::Unfinished,
+    };
+    place.close(end, false)?;
+    let Some(results) = outcome? else { return Ok(interrupted(&args.out)) };
+    console.result(&results.summary(&args.out), || results.as_text(&args.out))?;
+    Ok(Ending::Done)
+}
+
+/// Searches in a folder; `None` when it was asked to stop.
+fn search(
+    args: &LengthSearchArgs,
+    (data, reader): (Data, Reader),
+    identity: Value,
+    out: &Path,
+    console: Console,
+) -> Result<Option<Results>> {
+    let (mut folder, _) = RunFolder::open(out, identity, args.overwrite)?;
+    folder.begin()?;
+    let mut ledger = Ledger::open(out)?;
     let mut progress = Progress::new(console);
     // First, so that a teacher that cannot be used costs no search.
     let Some(teacher) = teacher(args, &reader, &mut ledger, &mut progress, console)? else {
-        return Ok(interrupted(&args.out));
+        return Ok(None);
     };
     let searched = Search::new(args, data, &reader)?.run(&mut ledger, &mut progress)?;
-    let Some(found) = searched else { return Ok(interrupted(&args.out)) };
+    let Some(found) = searched else { return Ok(None) };
     drop(progress);
     let results = Results::new(args, reader.metric(), found, teacher);
-    results.write(&args.out)?;
-    page::write(&args.out, args, &results)?;
+    results.write(out)?;
+    page::write(out, args, &results)?;
     named::store(&args.model, &results)?;
     folder.finish()?;
-    console.result(&results.summary(&args.out), || results.as_text(&args.out))?;
-    Ok(Ending::Done)
+    Ok(Some(results))
 }
 
 /// What makes two searches the same. The number of generations is not part of it: a search

@@ -10,6 +10,7 @@ use limbeck_search::execute::ray::jobs::JobInfo;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::commands::place::address;
 use crate::console;
 
 /// What the line begins with in which a job tells what it has made.
@@ -57,7 +58,8 @@ pub fn is_told(line: &str) -> bool {
 /// # Errors
 /// When nothing can be written.
 pub fn hand_over(job: &str, results: &[Value], out: &Path, shared: bool) -> Result<()> {
-    let folder = out.canonicalize()?;
+    let is_address = address(out).is_some();
+    let folder = if is_address { out.to_owned() } else { out.canonicalize()? };
     let mut told = Told {
         job: job.to_owned(),
         results: results.to_vec(),
@@ -65,7 +67,7 @@ pub fn hand_over(job: &str, results: &[Value], out: &Path, shared: bool) -> Resu
         files: Vec::new(),
         withheld: None,
     };
-    if !shared {
+    if !shared && !is_address {
         match lay_out(job, &folder) {
             Ok(files) => told.files = files,
             Err(error) => told.withheld = Some(format!("{error:#}")),
@@ -148,6 +150,9 @@ pub fn fetch(jobs: &Jobs, log: &str, info: &JobInfo, id: &str, out: &Path) -> Re
     }
     let there = told.folder.to_string_lossy().into_owned();
     let mut results = told.results;
+    if address(&told.folder).is_some() {
+        return Ok(results);
+    }
     for result in &mut results {
         if let Some(folder) = result.get("out").and_then(Value::as_str) {
             let below = folder.strip_prefix(&*there).unwrap_or_default().trim_matches('/');

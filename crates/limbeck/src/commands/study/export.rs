@@ -7,6 +7,7 @@ use limbeck_search::study::Study;
 use serde_json::json;
 
 use crate::cli::search::{StudyExportArgs, StudyFormat};
+use crate::commands::place::Destination;
 use crate::console::Console;
 use crate::exit::Ending;
 
@@ -20,7 +21,9 @@ pub fn run(args: &StudyExportArgs, console: Console) -> Result<Ending> {
             export::optuna(&study, &name.unwrap_or_default())
         }
     };
-    files::replace(&args.out, text.as_bytes())?;
+    let destination = Destination::of(&args.out)?;
+    files::replace(destination.local(), text.as_bytes())?;
+    destination.deliver()?;
     let trials = study.trials().len();
     let value = json!({ "out": args.out, "trials": trials });
     console.result(&value, || format!("{trials} trials are in {}", args.out.display()))?;

@@ -11,6 +11,7 @@ use limbeck_search::study::{State, Study, Trial};
 use serde_json::json;
 
 use crate::cli::search::PlotArgs;
+use crate::commands::place::Destination;
 use crate::commands::search::short;
 use crate::console::Console;
 use crate::exit::Ending;
@@ -28,7 +29,9 @@ const MOST_SLICES: usize = 6;
 /// Runs the command.
 pub fn run(args: &PlotArgs, console: Console) -> Result<Ending> {
     let study = Study::open(&args.study)?;
-    files::replace(&args.out, report(&study).to_html().as_bytes())?;
+    let destination = Destination::of(&args.out)?;
+    files::replace(destination.local(), report(&study).to_html().as_bytes())?;
+    destination.deliver()?;
     let value = json!({ "out": args.out, "trials": study.trials().len() });
     console.result(&value, || format!("the page is {}", args.out.display()))?;
     Ok(Ending::Done)

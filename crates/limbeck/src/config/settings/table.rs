@@ -411,6 +411,14 @@ pub const OUTPUT: Group = Group {
             "NAME",
             "Register the finished model in MLflow under this name",
         ),
+        row(
+            "output.remove_local",
+            "remove-local",
+            Switch,
+            "BOOL",
+            "With --out s3://...: remove this machine's copy of the finished run, once all that \
+             the store has was read and compared",
+        ),
     ],
 };
 
