@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Models and data from a real S3-compatible server (s3s-fs) on loopback, over connections that fail:
-# a run that reads all from there must end with the bytes of one that reads local files.
+# Models, data and results in a real S3-compatible server (s3s-fs) on loopback, over connections that
+# fail: a run that reads all from there must end with the bytes of one that reads local files, and one
+# that is kept there must come to them too when its machine is lost.
 #
 #   tools/store.sh LIMBECK [WORK]     LIMBECK was built with `--features cloud`
 #
@@ -60,6 +61,60 @@ cmp demo/data/train.json "$(find cache -name train.json)"
 fails 2 'no such object' s3://models/nothing
 AWS_SECRET_ACCESS_KEY=wrong fails 1 's3://models/student' s3://models/student
 fails 2 'expected s3://BUCKET/NAME' s3://models
+
+# A run that is kept there, on machines that are lost: each has its own cache, and no other trace.
+kept() { # MACHINE ARGUMENTS...
+    LIMBECK_CACHE=$work/$1 "$limbeck" finetune --task squad_v2 --model demo/untrained/student \
+        --train demo/data/train.json --dev demo/data/dev.json --max-length 128 --doc-stride 32 \
+        --max-query-length 40 --max-steps "${STEPS:-600}" --save-steps 20 --eval-steps 200 --threads 1 \
+        "${@:2}"
+}
+rm -rf one two three four
+kept none --out runs/whole >whole.txt 2>whole.log
+manifest=bucket/models/runs/kept/.limbeck/manifest.json
+kept one --out s3://models/runs/kept >kept1.txt 2>kept1.log &
+run=$!
+for _ in $(seq 600); do
+    grep -q checkpoint "$manifest" 2>/dev/null && break
+    sleep 0.05
+done
+# The run itself, below the function's shell.
+kill -9 $(pgrep -P "$run") 2>/dev/null || { echo "the run ended too early to be killed" && exit 1; }
+wait "$run" || true
+[[ ! -e bucket/models/runs/kept/model.safetensors ]] # it is not finished
+kept two --out s3://models/runs/kept --json >kept2.txt 2>kept2.log
+grep -q 'brought from there' kept2.log || { cat kept2.log && exit 1; }
+grep -q '"out":"s3://models/runs/kept"' kept2.txt
+for name in model.safetensors last/model.safetensors config.json metrics.json predictions.json; do
+    cmp "runs/whole/$name" "bucket/models/runs/kept/$name"
+done
+[[ -z $(ls bucket/models/runs/kept/.limbeck/objects 2>/dev/null) ]]
+# A machine that knows nothing of it finds it finished, and keeps nothing when told so.
+kept three --out s3://models/runs/kept --remove-local >kept3.txt 2>kept3.log
+grep -q 'finished already' kept3.log
+[[ -z $(find three -type f) ]]
+echo "object stores: a run whose machine was killed has the bytes of one that was not"
+# What was tokenised on one machine is not tokenised on another.
+for machine in one two; do
+    STEPS=20 kept $machine --cache s3://models/cache --out "runs/$machine" \
+        2>"cached-$machine.log" >/dev/null
+done
+cmp runs/one/model.safetensors runs/two/model.safetensors
+[[ $(find bucket/models/cache -name 'features-*.bin' | wc -l) == 2 ]]
+! grep -q 'brought' cached-one.log && grep -q '2 files brought' cached-two.log || { cat cached-*.log && exit 1; }
+# Other commands read from there and deliver to there.
+"$limbeck" evaluate --model s3://models/runs/kept --data s3://models/data/dev.json --limit 50 \
+    --out s3://models/scores --quiet >scores.txt
+[[ -s bucket/models/scores/metrics.json && -s bucket/models/scores/predictions.json ]]
+"$limbeck" quantize --model s3://models/runs/kept --out s3://models/small --quiet >/dev/null
+"$limbeck" evaluate --model s3://models/small --data demo/data/dev.json --limit 50 --quiet >/dev/null
+printf '[parameters.x]\ntype = "real"\nlow = 0.0\nhigh = 1.0\n[metrics.y]\ngoal = "minimize"\n' >space.toml
+rm -f s.study
+"$limbeck" search --space space.toml --study s.study --sampler random --trials 3 --quiet \
+    --command 'echo {\"y\": {x}}' >/dev/null
+"$limbeck" study export --study s.study --format csv --out s3://models/study/trials.csv >/dev/null
+[[ $(wc -l <bucket/models/study/trials.csv) == 4 ]]
+echo "object stores: other commands read from there and deliver to there"
 kill "$proxy"
 wait "$proxy" || true
 echo "object stores: connections $(cat faults.txt)"
