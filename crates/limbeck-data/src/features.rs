@@ -6,21 +6,21 @@
 //! * `labels`: from the answer's characters to tokens.
 //! * `builder`: tokenises paragraphs and questions once, in parallel, and fills the columns.
 //! * `columns`: the one buffer that holds everything, in memory as on disk.
-//! * `cache`: the mapped file.
+//! * `file`: the mapped file.
 
 mod builder;
-mod cache;
 mod columns;
+mod file;
 mod labels;
 mod options;
 mod windows;
 
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Batch, DataError, SquadData, Tokenizer};
+use crate::{Batch, Cache, DataError, SquadData, Tokenizer};
 use columns::{Columns, Record};
 use options::SPECIAL_TOKENS;
 
@@ -134,35 +134,38 @@ impl Features {
         Ok((Features { columns }, report))
     }
 
-    /// Maps the features of `data` from a file in `cache_dir`, or builds them and leaves them
+    /// Maps the features of `data` from a file in the cache, or builds them and leaves them
     /// there for the next time. A file that is cut short, damaged or of another version is
-    /// built anew. Without a folder, this is [`Features::build`].
+    /// built anew. Without a cache, this is [`Features::build`].
     ///
     /// A cache that cannot be written is not an error: the report tells.
     ///
     /// # Errors
     /// As [`Features::build`].
     pub fn open_or_build(
-        cache_dir: Option<&Path>,
+        cache: Option<&Cache>,
         data: &SquadData,
         tokenizer: &Tokenizer,
         options: &FeatureOptions,
         purpose: Purpose,
     ) -> Result<(Features, BuildReport), DataError> {
-        let Some(cache_dir) = cache_dir else {
+        let Some(kept) = cache else {
             return Features::build(data, tokenizer, options, purpose);
         };
         options.validate()?;
-        let key = cache::key(data, tokenizer, options, purpose);
-        let path = cache::path(cache_dir, &key);
-        if let Some((columns, mut report)) = cache::open(&path, &key, data, tokenizer.vocab_size())
-        {
+        let key = file::key(data, tokenizer, options, purpose);
+        let name = file::name(&key);
+        let path = kept.wanted(&name);
+        if let Some((columns, mut report)) = file::open(&path, &key, data, tokenizer.vocab_size()) {
             report.cache = CacheUse::Opened(path);
             return Ok((Features { columns }, report));
         }
         let (columns, mut report) = builder::build(data, tokenizer, options, purpose)?;
-        report.cache = match cache::write(&path, &key, &columns, &report) {
-            Ok(()) => CacheUse::Written(path),
+        report.cache = match file::write(&path, &key, &columns, &report) {
+            Ok(()) => {
+                kept.built(&name);
+                CacheUse::Written(path)
+            }
             Err(error) => CacheUse::Failed(error.to_string()),
         };
         Ok((Features { columns }, report))

@@ -14,6 +14,7 @@
 //! * [`texts`]: a text or a pair of them as one sequence, for classifiers.
 //! * [`glue`]: labelled texts, the tasks of GLUE and one's own: files, features, scores.
 //! * [`corpus`]: plain text to learn a language from: tokens on disk, windows, masked words.
+//! * [`mod@cache`]: where files that are derived from data are kept.
 //! * [`examples`]: what features of all kinds have in common.
 //! * [`batch`] and [`order`]: ragged batches, and which features go into which batch.
 //! * [`decode`]: logits to answers; the one decoder of every command.
@@ -26,6 +27,7 @@
 //! `answer_start` of SQuAD files, `start` and `end` of candidates.
 
 pub mod batch;
+pub mod cache;
 pub mod corpus;
 pub mod decode;
 pub mod demo;
@@ -49,6 +51,7 @@ mod text;
 mod testing;
 
 pub use batch::Batch;
+pub use cache::Cache;
 pub use decode::{DecodeOptions, Decoded};
 pub use error::DataError;
 pub use examples::Examples;

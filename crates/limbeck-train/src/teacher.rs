@@ -10,7 +10,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use limbeck_data::Examples;
+use limbeck_data::{Cache, Examples};
 use limbeck_model::heads::Part;
 use limbeck_model::inference::InferenceModel;
 use limbeck_model::{Head, HeadKind, Model, ModelError};
@@ -39,21 +39,25 @@ impl TeacherLogits {
         }
     }
 
-    /// Reads the teacher's logits from `folder`, or computes what is missing there and
+    /// Reads the teacher's logits from the cache, or computes what is missing there and
     /// keeps it. `None` when the observer asked to stop: what is done is kept.
     ///
     /// # Errors
     /// When the features do not fit the teacher, or the folder cannot be written.
     pub fn open_or_compute(
-        folder: &Path,
+        cache: &Cache,
         teacher: &Model,
         features: &dyn Examples,
         observer: &mut dyn Observer,
     ) -> Result<Option<TeacherLogits>> {
         let starts = starts_of(&teacher.config.head, features);
-        let path = folder.join(format!("teacher-{}.logits", key(teacher, features)));
-        if !path.is_file() && !compute(&path, teacher, features, &starts, observer)? {
-            return Ok(None);
+        let name = format!("teacher-{}.logits", key(teacher, features));
+        let path = cache.wanted(&name);
+        if !path.is_file() {
+            if !compute(&path, teacher, features, &starts, observer)? {
+                return Ok(None);
+            }
+            cache.built(&name);
         }
         let bytes = fs::read(&path).map_err(TrainError::io("read", &path))?;
         let total = starts.last().copied().unwrap_or(0);

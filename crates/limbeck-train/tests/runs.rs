@@ -8,7 +8,7 @@ use std::cell::Cell;
 use std::path::Path;
 use std::sync::Arc;
 
-use limbeck_data::{DecodeOptions, Features, Purpose, SquadData, Tokenizer};
+use limbeck_data::{Cache, DecodeOptions, Features, Purpose, SquadData, Tokenizer};
 use limbeck_kernels::random::Key;
 use limbeck_model::heads::Part;
 use limbeck_model::inference::InferenceModel;
@@ -253,7 +253,13 @@ fn a_student_learns_from_its_teacher_alone() {
     world.run(teacher_out.path(), &train, &fast(), hard(), &mut Silent).unwrap();
     let teacher = limbeck_model::Model::open(teacher_out.path()).unwrap();
     let open = |observer: &mut dyn Observer| {
-        TeacherLogits::open_or_compute(out.path(), &teacher, &world.features, observer).unwrap()
+        TeacherLogits::open_or_compute(
+            &Cache::folder(out.path()),
+            &teacher,
+            &world.features,
+            observer,
+        )
+        .unwrap()
     };
     let logits = Arc::new(open(&mut Silent).unwrap());
 
@@ -281,7 +287,13 @@ fn teacher_logits_that_were_cut_short_are_completed() {
     let teacher = support::model(9);
     let folder = tempfile::tempdir().unwrap();
     let open = |observer: &mut dyn Observer| {
-        TeacherLogits::open_or_compute(folder.path(), &teacher, &world.features, observer).unwrap()
+        TeacherLogits::open_or_compute(
+            &Cache::folder(folder.path()),
+            &teacher,
+            &world.features,
+            observer,
+        )
+        .unwrap()
     };
     let want = open(&mut Silent).unwrap();
     let path = std::fs::read_dir(folder.path()).unwrap().next().unwrap().unwrap().path();

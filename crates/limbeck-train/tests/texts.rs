@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use limbeck_data::glue::{TextFeatures, TextTask, predictions};
-use limbeck_data::{Batch, Examples, Tokenizer};
+use limbeck_data::{Batch, Cache, Examples, Tokenizer};
 use limbeck_kernels::random::Key;
 use limbeck_model::Model;
 use limbeck_model::heads::Part;
@@ -92,8 +92,13 @@ impl World {
     /// What the model in `teacher` says of the training texts.
     fn logits(&self, teacher: &Path) -> Arc<TeacherLogits> {
         let model = Model::open(teacher).unwrap();
-        let logits =
-            TeacherLogits::open_or_compute(teacher, &model, &self.features, &mut Silent).unwrap();
+        let logits = TeacherLogits::open_or_compute(
+            &Cache::folder(teacher),
+            &model,
+            &self.features,
+            &mut Silent,
+        )
+        .unwrap();
         Arc::new(logits.unwrap())
     }
 

@@ -1,9 +1,11 @@
 use std::ops::ControlFlow;
 use std::path::Path;
+use std::sync::Arc;
 
 use super::*;
+use crate::cache::memory::Memory;
 use crate::testing::tokenizer;
-use crate::{Batch, Examples, Tokenizer};
+use crate::{Batch, Cache, Examples, Tokenizer};
 
 const TEXT: &str = "the cats sat on the mat\n\nwho sat\nthe big dog (18) sat on the red cat\n";
 
@@ -17,7 +19,9 @@ fn corpus_of(text: &str, documents: Documents) -> Corpus {
     let folder = tempfile::tempdir().unwrap();
     let texts = texts(folder.path(), text, documents);
     let go_on = |_| ControlFlow::Continue(());
-    Corpus::open_or_build(folder.path(), &texts, &tokenizer(), go_on).unwrap().unwrap()
+    Corpus::open_or_build(&Cache::folder(folder.path()), &texts, &tokenizer(), go_on)
+        .unwrap()
+        .unwrap()
 }
 
 fn masking() -> Masking {
@@ -63,7 +67,8 @@ fn a_file_of_tokens_is_used_again_and_a_damaged_one_made_anew() {
             built += bytes;
             ControlFlow::Continue(())
         };
-        let corpus = Corpus::open_or_build(folder.path(), texts, &tokenizer(), count);
+        let corpus =
+            Corpus::open_or_build(&Cache::folder(folder.path()), texts, &tokenizer(), count);
         (corpus.unwrap().unwrap().tokens().to_vec(), built)
     };
     let (tokens, built) = open(&texts);
@@ -86,15 +91,43 @@ fn a_file_of_tokens_is_used_again_and_a_damaged_one_made_anew() {
 }
 
 #[test]
+fn tokens_of_another_machine_are_brought_and_damaged_ones_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let texts = texts(folder.path(), TEXT, Documents::Lines);
+    let source = Arc::new(Memory::default());
+    let open = || {
+        let (_folder, cache) = source.machine();
+        let mut built = 0;
+        let count = |bytes| {
+            built += bytes;
+            ControlFlow::Continue(())
+        };
+        let corpus = Corpus::open_or_build(&cache, &texts, &tokenizer(), count);
+        (corpus.unwrap().unwrap().tokens().to_vec(), built > 0)
+    };
+    let (tokens, is_built) = open();
+    assert!(is_built);
+    assert_eq!(open(), (tokens.clone(), false));
+    for bytes in source.files.lock().unwrap().values_mut() {
+        *bytes.last_mut().unwrap() ^= 1;
+    }
+    assert_eq!(open(), (tokens.clone(), true));
+    assert_eq!(open(), (tokens, false));
+    assert_eq!(source.kept.lock().unwrap().len(), 2);
+}
+
+#[test]
 fn a_stop_leaves_no_file_and_a_missing_text_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let texts = texts(folder.path(), TEXT, Documents::Lines);
     let stop = |_| ControlFlow::Break(());
-    let stopped = Corpus::open_or_build(folder.path(), &texts, &tokenizer(), stop).unwrap();
+    let stopped =
+        Corpus::open_or_build(&Cache::folder(folder.path()), &texts, &tokenizer(), stop).unwrap();
     assert!(stopped.is_none());
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     let missing = Texts { paths: vec!["no/such.txt".into()], ..texts };
-    let error = Corpus::open_or_build(folder.path(), &missing, &tokenizer(), stop).unwrap_err();
+    let error = Corpus::open_or_build(&Cache::folder(folder.path()), &missing, &tokenizer(), stop)
+        .unwrap_err();
     assert!(error.to_string().contains("no/such.txt"), "{error}");
     assert!(missing.bytes().is_err());
 }

@@ -16,7 +16,7 @@ use rayon::prelude::*;
 
 use super::Texts;
 use super::documents::{self, Piece};
-use crate::{DataError, Tokenizer, files};
+use crate::{Cache, DataError, Tokenizer, files};
 
 const MAGIC: [u8; 8] = *b"limbeckT";
 
@@ -64,27 +64,30 @@ pub struct Corpus {
 }
 
 impl Corpus {
-    /// Maps the tokens of `texts` from a file in `folder`, or makes it. A file that is cut
+    /// Maps the tokens of `texts` from a file in the cache, or makes it. A file that is cut
     /// short, damaged or of another version is made anew. `progress` hears of every stretch of
     /// text, in bytes; `None` when it asked to stop.
     ///
     /// # Errors
     /// When a text cannot be read or is none, or the file cannot be written.
     pub fn open_or_build(
-        folder: &Path,
+        cache: &Cache,
         texts: &Texts,
         tokenizer: &Tokenizer,
         mut progress: impl FnMut(usize) -> ControlFlow<()>,
     ) -> Result<Option<Corpus>, DataError> {
         let key = key(texts, tokenizer)?;
-        let path = folder.join(format!("tokens-{}.bin", &key.to_hex()[..32]));
+        let name = format!("tokens-{}.bin", &key.to_hex()[..32]);
+        let path = cache.wanted(&name);
         if let Some(corpus) = open(&path, &key, tokenizer) {
             return Ok(Some(corpus));
         }
+        let folder = cache.path();
         std::fs::create_dir_all(folder).map_err(DataError::io("create", folder))?;
         if !write(&path, &key, texts, tokenizer, &mut progress)? {
             return Ok(None);
         }
+        cache.built(&name);
         let damaged = || DataError::file(&path, "cannot be read back; is the disk sound?");
         open(&path, &key, tokenizer).ok_or_else(damaged).map(Some)
     }

@@ -1,4 +1,8 @@
+use std::path::Path;
+use std::sync::Arc;
+
 use super::*;
+use crate::cache::memory::Memory;
 use crate::testing::{data, tokenizer};
 use crate::{Answer, Paragraph, Question};
 
@@ -190,7 +194,8 @@ fn larger() -> SquadData {
 }
 
 fn open(folder: &Path, data: &SquadData, options: &FeatureOptions) -> (Features, BuildReport) {
-    Features::open_or_build(Some(folder), data, &tokenizer(), options, Purpose::Train).unwrap()
+    let cache = Cache::folder(folder);
+    Features::open_or_build(Some(&cache), data, &tokenizer(), options, Purpose::Train).unwrap()
 }
 
 fn all_rows(features: &Features) -> Batch {
@@ -229,8 +234,9 @@ fn everything_that_features_depend_on_has_its_own_file() {
     let advance = FeatureOptions { doc_stride_meaning: DocStrideMeaning::Advance, ..base.clone() };
     keep(open(folder.path(), &data, &advance).1);
     keep(open(folder.path(), &data, &FeatureOptions { refine_labels: false, ..advance }).1);
+    let cache = Cache::folder(folder.path());
     let predict =
-        Features::open_or_build(Some(folder.path()), &data, &tokenizer(), &base, Purpose::Predict);
+        Features::open_or_build(Some(&cache), &data, &tokenizer(), &base, Purpose::Predict);
     keep(predict.unwrap().1);
     data.limit(14);
     keep(open(folder.path(), &data, &base).1);
@@ -240,6 +246,30 @@ fn everything_that_features_depend_on_has_its_own_file() {
     files.sort();
     files.dedup();
     assert_eq!(files.len(), count);
+}
+
+#[test]
+fn what_another_machine_has_built_is_brought_and_a_damaged_one_replaced() {
+    let (data, options) = (larger(), options(24, 5, 8));
+    let source = Arc::new(Memory::default());
+    let open = || {
+        let (_folder, cache) = source.machine();
+        let opened =
+            Features::open_or_build(Some(&cache), &data, &tokenizer(), &options, Purpose::Train);
+        opened.unwrap()
+    };
+    let (built, first) = open();
+    assert!(matches!(first.cache, CacheUse::Written(_)), "{:?}", first.cache);
+    let (brought, second) = open();
+    assert!(matches!(second.cache, CacheUse::Opened(_)), "{:?}", second.cache);
+    assert_eq!(all_rows(&built), all_rows(&brought));
+    assert_eq!(source.kept.lock().unwrap().len(), 1);
+    for bytes in source.files.lock().unwrap().values_mut() {
+        *bytes.last_mut().unwrap() ^= 1;
+    }
+    assert!(matches!(open().1.cache, CacheUse::Written(_)));
+    assert!(matches!(open().1.cache, CacheUse::Opened(_)));
+    assert_eq!(source.kept.lock().unwrap().len(), 2);
 }
 
 #[test]

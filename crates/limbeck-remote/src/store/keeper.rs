@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::mirror::Mirror;
 use super::objects::Objects;
-use super::{Location, StoreError, folder_for, objects};
+use super::{StoreError, folder_for, open};
 
 pub use super::mirror::Moved;
 
@@ -67,8 +67,7 @@ impl Keeper {
     /// When the address cannot be used, the store does not answer or refuses, what it has is
     /// damaged, or the folder cannot be written or is kept by another process.
     pub fn start(url: &str, tell: impl Fn(News) + Send + 'static) -> Result<Self, StoreError> {
-        let objects = objects(url, &Location::parse(url)?)?;
-        Self::over(url, &folder_for(url, RESULTS)?, objects, LOOK_EVERY, tell)
+        Self::over(url, &folder_for(url, RESULTS)?, open(url)?, LOOK_EVERY, tell)
     }
 
     fn over(

@@ -111,7 +111,7 @@ const TRIES: u32 = 4;
 /// When the address cannot be used, the store does not answer or refuses, or a file cannot be
 /// read.
 pub fn send(path: &Path, url: &str) -> Result<(), StoreError> {
-    let objects = objects(url, &Location::parse(url)?)?;
+    let objects = open(url)?;
     let files = match path.is_dir() {
         true => snapshot::open(path).map_err(io("read", path))?,
         false => vec![snapshot::Opened::file(path).map_err(io("read", path))?],
@@ -129,12 +129,20 @@ pub fn send(path: &Path, url: &str) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// What lies below an address.
+///
+/// # Errors
+/// When the address cannot be used, or its credentials are not whole.
+pub fn open(url: &str) -> Result<Box<dyn Objects>, StoreError> {
+    objects(url, &Location::parse(url)?)
+}
+
 /// Whether there is nothing below an address.
 ///
 /// # Errors
 /// When the address cannot be used, or the store does not answer or refuses.
 pub fn is_empty(url: &str) -> Result<bool, StoreError> {
-    Ok(objects(url, &Location::parse(url)?)?.names("")?.is_empty())
+    Ok(open(url)?.names("")?.is_empty())
 }
 
 /// A folder of this machine for what belongs at an address, apart from those of other addresses;

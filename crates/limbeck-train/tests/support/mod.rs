@@ -6,7 +6,7 @@ use std::path::Path;
 use limbeck_data::corpus::{Corpus, Masking, MaskingKind, Texts, Windows};
 use limbeck_data::glue::{Example, TextData, TextFeatures, TextTask};
 use limbeck_data::squad::{Answer, Paragraph, Question};
-use limbeck_data::{FeatureOptions, Features, Purpose, SquadData, Tokenizer};
+use limbeck_data::{Cache, FeatureOptions, Features, Purpose, SquadData, Tokenizer};
 use limbeck_model::{Activation, Architecture, Classes, Head, Model, ModelConfig, ProblemType};
 
 const NAMES: [&str; 6] = ["ana", "ben", "cleo", "dov", "eli", "fay"];
@@ -87,7 +87,8 @@ pub fn windows(folder: &Path, tokenizer: &Tokenizer) -> (Windows, Windows) {
     std::fs::write(&path, lines.collect::<String>()).unwrap();
     let texts = Texts { paths: vec![path], documents: Default::default() };
     let go_on = |_| ControlFlow::Continue(());
-    let corpus = Corpus::open_or_build(folder, &texts, tokenizer, go_on).unwrap().unwrap();
+    let corpus =
+        Corpus::open_or_build(&Cache::folder(folder), &texts, tokenizer, go_on).unwrap().unwrap();
     let masking = Masking::new(MaskingKind::WholeWord, 0.15, tokenizer).unwrap();
     Windows::split(corpus, &masking, 24, 0.2, (1, 2)).unwrap()
 }

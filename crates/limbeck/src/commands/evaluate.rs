@@ -135,8 +135,8 @@ impl Outputs {
 
     /// Brings what was written to where it belongs.
     fn deliver(self) -> Result<()> {
-        let all = [self.out, self.submission].into_iter().flatten();
-        Ok(all.map(Destination::deliver).collect::<Result<_, _>>()?)
+        let mut all = [self.out, self.submission].into_iter().flatten();
+        Ok(all.try_for_each(Destination::deliver)?)
     }
 }
 

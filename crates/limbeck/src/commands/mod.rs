@@ -7,6 +7,7 @@
 //! - [`evaluate`]: `evaluate` and `predict`; [`answer`], [`classify`], [`score`], [`inspect`],
 //!   [`mod@export`], [`mod@quantize`], [`mod@prune`], [`serve`], [`mod@bench`]: the commands of
 //!   these names.
+//! - [`cache`]: where what is derived from data is kept.
 //! - [`compare`]: training runs side by side.
 //! - [`demo`]: a teacher and two students on questions of its own.
 //! - [`lengths`]: the search for length plans.
@@ -20,6 +21,7 @@
 
 mod answer;
 mod bench;
+mod cache;
 mod classify;
 mod compare;
 mod demo;

@@ -1,10 +1,9 @@
 //! What a training run minimises, from its configuration.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Result;
-use limbeck_data::{Examples, Tokenizer};
+use limbeck_data::{Cache, Examples, Tokenizer};
 use limbeck_model::{Head, Model, ModelConfig};
 use limbeck_runtime::folder::check_vocabulary;
 use limbeck_train::losses::{HardLoss, Intermediate, SoftLoss, Weighted, WordLosses};
@@ -66,11 +65,11 @@ impl Teachers {
     }
 }
 
-/// The objective of a run whose results go to `out`. `None` when it was asked to stop while a
-/// teacher answered.
+/// The objective of a run; what its teachers say is kept in `cache`. `None` when it was asked to stop
+/// while a teacher answered.
 pub fn build(
     config: &RunConfig,
-    out: &Path,
+    cache: &Cache,
     student: Student<'_>,
     teachers: Teachers,
     progress: &mut Progress,
@@ -94,7 +93,7 @@ pub fn build(
     if alpha_hard > 0.0 {
         objective.losses.push(Weighted::new(alpha_hard, HardLoss));
     }
-    let Some(losses) = soft_losses(config, out, soft, student.features, progress)? else {
+    let Some(losses) = soft_losses(config, cache, soft, student.features, progress)? else {
         return Ok(None);
     };
     objective.losses.extend(losses);
@@ -104,16 +103,12 @@ pub fn build(
 /// A loss for each teacher, with its share of the weight.
 fn soft_losses(
     config: &RunConfig,
-    out: &Path,
+    cache: &Cache,
     teachers: Vec<Model>,
     features: &dyn Examples,
     progress: &mut Progress,
 ) -> Result<Option<Vec<Weighted>>> {
     let distill = &config.distill;
-    // What the teachers say goes with the checkpoint once the run is done, unless a
-    // folder was given to keep it.
-    let own = out.join("checkpoint");
-    let cache = config.data.cache.as_deref().unwrap_or(&own);
     let mut losses = Vec::new();
     let shares = distill.teacher_shares(teachers.len());
     for (index, (teacher, share)) in teachers.into_iter().zip(shares).enumerate() {

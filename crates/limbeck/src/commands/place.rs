@@ -22,7 +22,7 @@ pub fn address(named: &Path) -> Option<&str> {
 }
 
 /// The local path of what does not lie in a store.
-fn here(named: &Path) -> Result<PathBuf> {
+pub fn here(named: &Path) -> Result<PathBuf> {
     named.to_str().map_or_else(|| Ok(named.to_owned()), |text| Ok(store::local(text)?))
 }
 

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use limbeck_data::metrics::Metrics;
-use limbeck_data::{Examples, Tokenizer, files};
+use limbeck_data::{Cache, Examples, Tokenizer, files};
 use limbeck_model::folder::Limbeck;
 use limbeck_model::{Activation, Head, Model, ModelConfig, student};
 use limbeck_remote::store::keeper::End;
@@ -29,6 +29,7 @@ use limbeck_train::trackers::follow::Ending;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::cache;
 use super::objective::{self, Student, Teachers};
 use super::place::Place;
 use super::subject::{READ_AS_FLOATS, check_length};
@@ -141,9 +142,12 @@ fn run_in(
     let mut progress = Progress::new(console);
     // The run is that of the addresses; what is read are local copies.
     let here = with_local_data(config)?;
+    let cache = cache::given(config.data.cache.as_deref(), console)?;
     let start = match config.task {
-        Task::Pretrain => plain::start(&here, &out, folder.as_mut(), &mut progress)?,
-        _ => Some(labelled(&here, &out, &mut progress)?),
+        Task::Pretrain => {
+            plain::start(&here, cache.as_ref(), &out, folder.as_mut(), &mut progress)?
+        }
+        _ => Some(labelled(&here, cache.as_ref(), &out, &mut progress)?),
     };
     let Some(Start { model, tokenizer, lesson }) = start else {
         drop(progress);
@@ -171,7 +175,11 @@ fn run_in(
         files::replace(&run_toml, toml::to_string(config)?.as_bytes())?;
     }
     let together = part.join(&run_toml, &mut progress)?;
-    let Some(objective) = objective::build(config, &out, student, teachers, &mut progress)? else {
+    // What the teachers say goes with the checkpoint once the run is done, unless a cache was given
+    // to keep it.
+    let cache = cache.unwrap_or_else(|| Cache::folder(out.join("checkpoint")));
+    let objective = objective::build(config, &cache, student, teachers, &mut progress)?;
+    let Some(objective) = objective else {
         drop(progress);
         return Ok(interrupted(&out, "while the teacher answered", overwrite));
     };
@@ -242,7 +250,12 @@ fn with_local_data(config: &RunConfig) -> Result<RunConfig> {
 }
 
 /// What a run on questions or on texts with labels begins with.
-fn labelled(config: &RunConfig, out: &Path, progress: &mut Progress) -> Result<Start> {
+fn labelled(
+    config: &RunConfig,
+    cache: Option<&Cache>,
+    out: &Path,
+    progress: &mut Progress,
+) -> Result<Start> {
     let dir = resolve(&last_or_only(given(config.model.path.as_ref(), "model.path")?))?;
     refuse_own_folder(out, &dir, "model.path")?;
     let texts = match config.task.texts() {
@@ -257,7 +270,7 @@ fn labelled(config: &RunConfig, out: &Path, progress: &mut Progress) -> Result<S
     check_length(&config.features, &model.config, &dir)?;
     let lesson = match texts {
         Some(texts) => texts.lesson(config, &tokenizer, progress)?,
-        None => questions::lesson(config, &tokenizer, progress)?,
+        None => questions::lesson(config, cache, &tokenizer, progress)?,
     };
     Ok(Start { model, tokenizer, lesson })
 }

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use anyhow::{Result, bail};
 use limbeck_data::features::{CacheUse, FeatureOptions};
-use limbeck_data::{BuildReport, Features, Purpose, SquadData, Tokenizer};
+use limbeck_data::{BuildReport, Cache, Features, Purpose, SquadData, Tokenizer};
 use limbeck_model::ModelConfig;
 use limbeck_runtime::folder::fit;
 use serde::Serialize;
@@ -51,8 +51,8 @@ pub fn run(args: &BenchFeaturesArgs, console: Console) -> Result<Ending> {
     let folder = tempfile::tempdir()?;
     let start = || -> Result<BuildReport> {
         let data = SquadData::read(&args.data)?;
-        let cache = Some(folder.path());
-        Ok(Features::open_or_build(cache, &data, &tokenizer, &options, Purpose::Train)?.1)
+        let cache = Cache::folder(folder.path());
+        Ok(Features::open_or_build(Some(&cache), &data, &tokenizer, &options, Purpose::Train)?.1)
     };
     start()?;
     let begun = Instant::now();

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use limbeck_data::{Batch, BatchOrder, FeatureOptions, Features, Purpose, SquadData, Tokenizer};
+use limbeck_data::{
+    Batch, BatchOrder, Cache, FeatureOptions, Features, Purpose, SquadData, Tokenizer,
+};
 use limbeck_kernels::random::Key;
 use limbeck_kernels::{matmul, profile};
 use limbeck_model::{HeadKind, Model};
@@ -234,8 +236,13 @@ fn distilling(name: &str, features: &Features, options: &FeatureOptions) -> Resu
     let teacher = Model::open_with_head(&dir, HeadKind::Span)?.0;
     check_length(options, &teacher.config, &dir)?;
     let folder = tempfile::tempdir()?;
-    let logits = TeacherLogits::open_or_compute(folder.path(), &teacher, features, &mut Silent)?
-        .context("nobody asks this observer to stop")?;
+    let logits = TeacherLogits::open_or_compute(
+        &Cache::folder(folder.path()),
+        &teacher,
+        features,
+        &mut Silent,
+    )?
+    .context("nobody asks this observer to stop")?;
     let soft = SoftLoss::new("soft", Arc::new(logits), 2.0, SoftKind::Divergence);
     Ok(Objective::new(vec![Weighted::new(0.5, HardLoss), Weighted::new(0.5, soft)]))
 }

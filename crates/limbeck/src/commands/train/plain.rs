@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use limbeck_data::corpus::{Corpus, Masking, Texts, Windows, fingerprint, vocabulary};
-use limbeck_data::{Examples, Tokenizer, files};
+use limbeck_data::{Cache, Examples, Tokenizer, files};
 use limbeck_model::{Head, HeadKind, Model, ModelConfig};
 use limbeck_runtime::folder::check_vocabulary;
 use limbeck_train::evaluation::{DevelopmentSet, WordEvaluationSet};
@@ -26,6 +26,7 @@ const POSITIONS: usize = 512;
 /// A process that only helps has no folder, and reads the text for itself.
 pub(super) fn start(
     config: &RunConfig,
+    cache: Option<&Cache>,
     out: &Path,
     folder: Option<&mut RunFolder>,
     progress: &mut Progress,
@@ -57,12 +58,12 @@ pub(super) fn start(
             aside.path().to_owned()
         }
     };
-    let scratch = config.data.cache.as_deref().unwrap_or(&own);
+    let cache = &cache.cloned().unwrap_or_else(|| Cache::folder(own));
 
     let source = config.text.tokenizer.as_deref();
     let tokenizer = match source.or(dir.as_deref()).or(teacher.as_deref()) {
-        Some(source) => given_tokenizer(source, scratch)?,
-        None => match trained_tokenizer(config, &train, bytes, scratch, progress)? {
+        Some(source) => given_tokenizer(source, cache)?,
+        None => match trained_tokenizer(config, &train, bytes, cache, progress)? {
             Some(tokenizer) => tokenizer,
             None => return Ok(None),
         },
@@ -78,9 +79,9 @@ pub(super) fn start(
     check_vocabulary(&tokenizer, &model.config, &place)?;
     check_length(&config.features, &model.config, &place)?;
     let masking = Masking::new(config.text.masking, config.text.mask_probability, &tokenizer)?;
-    let Some(learnt) = corpus(&train, &tokenizer, scratch, progress)? else { return Ok(None) };
+    let Some(learnt) = corpus(&train, &tokenizer, cache, progress)? else { return Ok(None) };
     let dev = match dev {
-        Some(dev) => match corpus(&dev, &tokenizer, scratch, progress)? {
+        Some(dev) => match corpus(&dev, &tokenizer, cache, progress)? {
             Some(dev) => Some(dev),
             None => return Ok(None),
         },
@@ -91,14 +92,14 @@ pub(super) fn start(
 }
 
 /// A tokenizer from a folder, or from a file that is put where a folder has it.
-fn given_tokenizer(source: &Path, scratch: &Path) -> Result<Tokenizer> {
+fn given_tokenizer(source: &Path, cache: &Cache) -> Result<Tokenizer> {
     if !source.is_file() {
         return Ok(Tokenizer::from_folder(source)?);
     }
     let bytes =
         std::fs::read(source).with_context(|| format!("cannot read {}", source.display()))?;
     let is_json = source.extension().is_some_and(|end| end == "json");
-    let folder = scratch.join(format!("tokenizer-{}", name(&bytes)));
+    let folder = cache.path().join(format!("tokenizer-{}", name(&bytes)));
     std::fs::create_dir_all(&folder)
         .with_context(|| format!("cannot create {}", folder.display()))?;
     files::replace(&folder.join(if is_json { "tokenizer.json" } else { "vocab.txt" }), &bytes)?;
@@ -115,15 +116,18 @@ fn trained_tokenizer(
     config: &RunConfig,
     texts: &Texts,
     bytes: u64,
-    scratch: &Path,
+    cache: &Cache,
     progress: &mut Progress,
 ) -> Result<Option<Tokenizer>> {
     let (size, lower_case) = (config.text.vocab_size, config.text.lower_case);
     let mut key = fingerprint(texts)?.to_vec();
     key.extend_from_slice(format!("{size} {lower_case}").as_bytes());
-    let folder = scratch.join(format!("tokenizer-{}", name(&key)));
-    // Written last of its files.
-    if folder.join("tokenizer.json").is_file() {
+    let folder = format!("tokenizer-{}", name(&key));
+    // The last of them is written last.
+    let names = ["vocab.txt", "tokenizer_config.json", "tokenizer.json"];
+    let files = names.map(|name| format!("{folder}/{name}"));
+    let folder = cache.path().join(folder);
+    if files.iter().map(|name| cache.wanted(name)).all(|path| path.is_file()) {
         return Ok(Some(Tokenizer::from_folder(&folder)?));
     }
     progress.stage("vocabulary", Some(bytes));
@@ -133,6 +137,7 @@ fn trained_tokenizer(
     };
     if let Some(tokenizer) = &tokenizer {
         progress.message(&format!("vocabulary: {} entries", tokenizer.vocab_size()));
+        files.iter().for_each(|name| cache.built(name));
     }
     Ok(tokenizer)
 }
@@ -194,13 +199,13 @@ fn read_json(path: &Path) -> Result<(Value, PathBuf)> {
 fn corpus(
     texts: &Texts,
     tokenizer: &Tokenizer,
-    scratch: &Path,
+    cache: &Cache,
     progress: &mut Progress,
 ) -> Result<Option<Corpus>> {
     progress.stage("tokens", Some(texts.bytes()?));
     let corpus = {
         let heard = advance(progress);
-        Corpus::open_or_build(scratch, texts, tokenizer, heard)?
+        Corpus::open_or_build(cache, texts, tokenizer, heard)?
     };
     let Some(corpus) = corpus else { return Ok(None) };
     let place: Vec<String> = texts.paths.iter().map(|path| path.display().to_string()).collect();

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use limbeck_data::features::CacheUse;
-use limbeck_data::{BuildReport, Features, Purpose, SquadData, Tokenizer};
+use limbeck_data::{BuildReport, Cache, Features, Purpose, SquadData, Tokenizer};
 use limbeck_train::evaluation::{DevelopmentSet, EvaluationSet};
 use limbeck_train::observer::Observer;
 
@@ -17,21 +17,23 @@ use crate::progress::Progress;
 /// The features of the questions that the configuration names.
 pub(super) fn lesson(
     config: &RunConfig,
+    cache: Option<&Cache>,
     tokenizer: &Tokenizer,
     progress: &mut Progress,
 ) -> Result<Lesson> {
-    let features = training_features(config, tokenizer, progress)?;
-    let dev = development_set(config, tokenizer, progress)?;
+    let features = training_features(config, cache, tokenizer, progress)?;
+    let dev = development_set(config, cache, tokenizer, progress)?;
     let dev = dev.map(|dev| Box::new(dev) as Box<dyn DevelopmentSet>);
     Ok(Lesson { features: Box::new(features), dev })
 }
 
 fn training_features(
     config: &RunConfig,
+    cache: Option<&Cache>,
     tokenizer: &Tokenizer,
     progress: &mut Progress,
 ) -> Result<Features> {
-    let DataSection { train, max_train_questions, cache, .. } = &config.data;
+    let DataSection { train, max_train_questions, .. } = &config.data;
     let (data, place) = read(train, *max_train_questions)?;
     let without_answer = data.questions.iter().filter(|q| q.is_impossible).count();
     if config.task == Task::Squad && without_answer > 0 {
@@ -41,28 +43,24 @@ fn training_features(
         ));
     }
     progress.stage("features", None);
-    let (features, report) = Features::open_or_build(
-        cache.as_deref(),
-        &data,
-        tokenizer,
-        &config.features,
-        Purpose::Train,
-    )?;
+    let (features, report) =
+        Features::open_or_build(cache, &data, tokenizer, &config.features, Purpose::Train)?;
     tell(&place, &report, progress);
     Ok(features)
 }
 
 fn development_set(
     config: &RunConfig,
+    cache: Option<&Cache>,
     tokenizer: &Tokenizer,
     progress: &mut Progress,
 ) -> Result<Option<EvaluationSet>> {
-    let DataSection { dev, max_dev_questions, cache, .. } = &config.data;
+    let DataSection { dev, max_dev_questions, .. } = &config.data;
     let Some(path) = dev else { return Ok(None) };
     let (data, place) = read(std::slice::from_ref(path), *max_dev_questions)?;
     let options = &config.features;
     let (features, report) =
-        Features::open_or_build(cache.as_deref(), &data, tokenizer, options, Purpose::Predict)?;
+        Features::open_or_build(cache, &data, tokenizer, options, Purpose::Predict)?;
     tell(&place, &report, progress);
     let decode = decode_options(&config.eval, config.task);
     let tune_threshold = config.eval.null_score_diff_threshold.is_none();

@@ -6,7 +6,7 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use blake3::{Hash, Hasher};
 use bytemuck::{Pod, Zeroable};
@@ -72,8 +72,8 @@ pub(super) fn key(
     hasher.finalize()
 }
 
-pub(super) fn path(folder: &Path, key: &Hash) -> PathBuf {
-    folder.join(format!("features-{}.bin", &key.to_hex()[..32]))
+pub(super) fn name(key: &Hash) -> String {
+    format!("features-{}.bin", &key.to_hex()[..32])
 }
 
 /// Maps a cache file; nothing when it is absent or not whole and sound.
@@ -150,7 +150,7 @@ mod tests {
         let data = data("the cat sat", "who sat", Some(("cat", 4)));
         let (tokenizer, options) = (tokenizer(), FeatureOptions::default());
         let key = key(&data, &tokenizer, &options, Purpose::Train);
-        let path = path(folder.path(), &key);
+        let path = folder.path().join(name(&key));
         let (features, report) =
             Features::build(&data, &tokenizer, &options, Purpose::Train).unwrap();
         write(&path, &key, &features.columns, &report).unwrap();
