@@ -18,6 +18,7 @@
 #   LIMBECK_TEACHER is its teacher, which is trained, with TEACHER_SETS, if there is none.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+source tools/await.sh
 
 target=${CARGO_TARGET_DIR:-target}
 limbeck=$(realpath "${1:-$target/release/limbeck}")
@@ -98,7 +99,7 @@ say() { printf '%5.1f s  %s\n' "$(echo "$(date +%s.%N) - $begun" | bc)" "$*"; }
 finished() {
     if [[ -f $study ]]; then grep -c '"event":"complete"' "$study" || true; else echo 0; fi
 }
-wait_for() { until (($(finished) >= $1)); do sleep 0.5; done; }
+wait_for() { await 600 "((\$(finished) >= $1))"; }
 on=(--on ray=http://127.0.0.1:8265)
 
 commands() {
@@ -122,7 +123,7 @@ commands() {
     sleep 1
     say "the second node is killed in the middle of a trial, $(finished) trials complete"
     kill_second
-    until grep -q '"event":"lose"' "$study"; do sleep 0.5; done
+    await 300 "grep -q '\"event\":\"lose\"' '$study'"
     say "the study knows that the trial is lost, $(finished) trials complete"
     dashboard=$(for pid in $(ip netns pids "$space"); do
         tr "\0" " " 2>/dev/null <"/proc/$pid/cmdline" | grep -q 'dashboard/dashboard.py' && echo "$pid"
@@ -158,7 +159,7 @@ RUN
         runs+=($!)
     done
     ask second "$work/token"
-    until [[ -d shared-a/checkpoint && -d shared-b/checkpoint ]]; do sleep 0.2; done
+    await 300 '[[ -d shared-a/checkpoint && -d shared-b/checkpoint ]]'
     say "two recipes run, each with a checkpoint; the second node is killed"
     kill_second
     start_second
@@ -200,7 +201,7 @@ recipe() {
     sleep 10
     say "the second node is killed in the middle of a trial, $(finished) trials complete"
     kill_second
-    until grep -q '"event":"lose"' "$study"; do sleep 0.5; done
+    await 300 "grep -q '\"event\":\"lose\"' '$study'"
     say "the study knows that the trial is lost, $(finished) trials complete"
     start_second
     say "a new second node is there"

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Tests against real programs of others, each installed into target/real-parts, but for
-# Chromium, which comes from the system. What cannot be installed (no Python, no package index)
-# is skipped with a word about it.
+# Chromium and Open MPI, which come from the system. What cannot be installed (no Python, no package
+# index) is skipped with a word about it, and so is, of what takes minutes, all that would end later
+# than 24 minutes after LIMBECK_CHECK_BEGUN (seconds since 1970), if that is given.
 #
 #   tools/real_parts.sh [LIMBECK]     the binary; default target/release/limbeck
 set -euo pipefail
@@ -11,6 +12,23 @@ target=${CARGO_TARGET_DIR:-target}
 limbeck=$(realpath "${1:-$target/release/limbeck}")
 work=$target/real-parts
 mkdir -p "$work"
+work=$(realpath "$work")
+
+# Whether a part that takes so many seconds still has its place.
+fits() { # SECONDS PART
+    local left=$((${LIMBECK_CHECK_BEGUN:-$(date +%s)} + 24 * 60 - $(date +%s)))
+    (($1 < left)) || { echo "$2: takes $1 seconds, and $left are left: skipped" && return 1; }
+}
+
+# Builds the program with some features, beside the one that is tested.
+featured() { # FEATURES
+    local profile
+    profile=$(basename "$(dirname "$limbeck")")
+    [[ -x $work/limbeck ]] || cp "$limbeck" "$work/limbeck"
+    cargo build -q --profile "$profile" -p limbeck --features "$1"
+    cp "$limbeck" "$work/limbeck-$1"
+    cp "$work/limbeck" "$limbeck"
+}
 
 # Installs what a check needs; where it cannot, says that the check is skipped.
 has() {
@@ -72,16 +90,18 @@ onnx() {
     done
 }
 
-# MPI: two processes under mpirun must train the model that one trains. Builds a second binary, so it
-# is for whoever asks for it with LIMBECK_MPI=1.
+# MPI: two processes under mpirun must train the model that one trains.
 mpi() {
+    command -v mpicc >/dev/null ||
+        apt-get install -y --no-install-recommends libopenmpi-dev openmpi-bin libclang-dev \
+            >"$work/apt-mpi.log" 2>&1 || { echo "MPI: Open MPI cannot be installed here: skipped" && return; }
     local data=("$work/demo/data/train.json" --dev "$work/demo/data/dev.json")
     local train=(finetune --task squad_v2 --model "$work/demo/untrained/student" --train "${data[@]}"
         --max-length 128 --doc-stride 32 --max-query-length 40 --learning-rate 2e-3 --epochs 8
         --set optim.epsilon=1e-4 --threads 1 --overwrite --quiet --json)
-    cargo build --release --features mpi --target-dir "$work/mpi"
+    featured mpi
     "$limbeck" "${train[@]}" --out "$work/one" >"$work/one.json"
-    mpirun --allow-run-as-root --oversubscribe -np 2 "$work/mpi/release/limbeck" "${train[@]}" \
+    mpirun --allow-run-as-root --oversubscribe -np 2 "$work/limbeck-mpi" "${train[@]}" \
         --out "$work/two" >"$work/two.json"
     "$work/venv/bin/python" tools/check_ranks.py "$work/one" "$work/two"
 }
@@ -141,19 +161,6 @@ resident() {
 "$limbeck" demo --questions 600 --out "$work/demo" --overwrite --quiet >"$work/demo.txt"
 if has TensorBoard tensorboard; then tensorboard; fi
 if has "ONNX Runtime" onnx onnxruntime transformers; then onnx; fi
-if [[ ${LIMBECK_MPI:-} ]]; then mpi; fi
-# Heavy servers, and second binaries: only where they are asked for.
-if [[ ${LIMBECK_MLFLOW:-} ]]; then tools/trackers.sh mlflow "$limbeck" "$work"; fi
-if [[ ${LIMBECK_CLOUDWATCH:-} ]]; then
-    cargo build --release --features cloudwatch --target-dir "$work/cloudwatch"
-    tools/trackers.sh cloudwatch "$work/cloudwatch/release/limbeck" "$work"
-fi
-if [[ ${LIMBECK_STORE:-} ]]; then
-    cargo build --release --features cloud --target-dir "$work/cloud"
-    tools/store.sh "$work/cloud/release/limbeck" "$work/store"
-fi
-# A minute of sixteen processes, a few of which are killed: only where it is asked for.
-if [[ ${LIMBECK_RAY:-} ]]; then tools/ray_cluster.sh "$limbeck" "$work/ray"; fi
 
 start_server
 trap 'kill "$server" 2>/dev/null || true' EXIT
@@ -169,3 +176,13 @@ import check_page; check_page.chromium()" 2>/dev/null ||
 fi
 if has Schemathesis schemathesis; then openapi; fi
 stop_server
+
+# What takes minutes.
+if fits 480 "object stores and CloudWatch Logs"; then
+    featured cloud,cloudwatch
+    tools/store.sh "$work/limbeck-cloud,cloudwatch" "$work/store"
+    tools/trackers.sh cloudwatch "$work/limbeck-cloud,cloudwatch" "$work"
+fi
+if fits 240 "Ray"; then tools/ray_cluster.sh "$limbeck" "$work/ray"; fi
+if fits 240 "MPI"; then mpi; fi
+if fits 300 "MLflow"; then tools/trackers.sh mlflow "$limbeck" "$work"; fi

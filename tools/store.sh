@@ -8,6 +8,7 @@
 # WORK (default target/store) gets s3s-fs, which cargo builds if there is none.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+source tools/await.sh
 
 limbeck=$(realpath "$1")
 work=${2:-${CARGO_TARGET_DIR:-target}/store}
@@ -15,7 +16,8 @@ mkdir -p "$work"
 work=$(realpath "$work")
 project=$PWD
 [[ -x $work/bin/s3s-fs ]] ||
-    cargo install -q s3s-fs --features binary --root "$work" >"$work/install.log" 2>&1 || {
+    cargo install -q --debug s3s-fs --version 0.14.1 --locked --features binary --root "$work" \
+        >"$work/install.log" 2>&1 || {
     echo "object stores: s3s-fs cannot be installed here: skipped"
     exit 0
 }
@@ -32,10 +34,7 @@ python3 "$project/tools/fault_proxy.py" 5020 5019 >faults.txt &
 proxy=$!
 trap 'kill "$server" "$proxy" 2>/dev/null || true' EXIT
 for port in 5019 5020; do
-    for _ in $(seq 50); do
-        (exec 3<>/dev/tcp/127.0.0.1/$port) 2>/dev/null && break
-        sleep 0.1
-    done
+    await 10 "(exec 3<>/dev/tcp/127.0.0.1/$port) 2>/dev/null"
 done
 
 export AWS_ACCESS_KEY_ID=key AWS_SECRET_ACCESS_KEY=s3cret AWS_REGION=us-east-1
@@ -74,10 +73,7 @@ kept none --out runs/whole >whole.txt 2>whole.log
 manifest=bucket/models/runs/kept/.limbeck/manifest.json
 kept one --out s3://models/runs/kept >kept1.txt 2>kept1.log &
 run=$!
-for _ in $(seq 600); do
-    grep -q checkpoint "$manifest" 2>/dev/null && break
-    sleep 0.05
-done
+await 60 "grep -q checkpoint '$manifest' 2>/dev/null"
 # The run itself, below the function's shell.
 kill -9 $(pgrep -P "$run") 2>/dev/null || { echo "the run ended too early to be killed" && exit 1; }
 wait "$run" || true

@@ -9,6 +9,7 @@
 # `limbeck demo` has written, and is made if there is none.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+source tools/await.sh
 
 tracker=$1
 limbeck=$(realpath "$2")
@@ -28,7 +29,7 @@ train() {
         --max-steps "${STEPS:-3000}" --threads 1 "$@"
 }
 lines() { if [[ -f $1/train.jsonl ]]; then wc -l <"$1/train.jsonl"; else echo 0; fi; }
-wait_for_lines() { until (($(lines "$1") >= $2)); do sleep 0.2; done; }
+wait_for_lines() { await 600 "((\$(lines '$1') >= $2))"; }
 
 mlflow() {
     local address=http://127.0.0.1:5017 run
@@ -72,7 +73,7 @@ mlflow() {
     run=$!
     wait_for_lines m-run 100
     # It has told something, and not all.
-    until grep -q '"lines": [1-9]' m-run/tracking.json 2>/dev/null; do sleep 0.2; done
+    await 120 "grep -q '\"lines\": [1-9]' m-run/tracking.json 2>/dev/null"
     stop
     echo "MLflow: stopped when $(lines m-run) lines were written, $(tr -d ' \n' <m-run/tracking.json)"
     wait_for_lines m-run $(($(lines m-run) + 100))
@@ -105,7 +106,7 @@ cloudwatch() {
     wait_for_lines c-run 50
     setsid venv/bin/moto_server -H 127.0.0.1 -p 5018 >moto.log 2>&1 &
     server=$!
-    until grep -q '"lines": [1-9]' c-run/tracking.json 2>/dev/null; do sleep 0.2; done
+    await 120 "grep -q '\"lines\": [1-9]' c-run/tracking.json 2>/dev/null"
     echo "CloudWatch Logs: there from line $(lines c-run) on; it hangs for 15 s"
     kill -STOP -- "-$server"
     sleep 15

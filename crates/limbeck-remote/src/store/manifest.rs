@@ -54,6 +54,11 @@ impl Entry {
 }
 
 impl Manifest {
+    /// Whether an object is one of those that keeping needs for itself.
+    pub(super) fn is_own(name: &str) -> bool {
+        name.starts_with(".limbeck/")
+    }
+
     /// The folder in which contents lie.
     pub(super) fn contents() -> &'static str {
         CONTENTS

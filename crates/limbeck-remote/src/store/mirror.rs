@@ -69,7 +69,7 @@ impl Mirror {
     ///
     /// # Errors
     /// When another process of this machine keeps the folder, it cannot be written, or the store
-    /// does not answer or has something else there.
+    /// does not answer or has files there that are not from here.
     pub fn open(
         url: &str,
         folder: &Path,
@@ -90,6 +90,10 @@ impl Mirror {
         };
         mirror.seen = mirror.manifest()?;
         let moved = match &mirror.seen {
+            None => {
+                mirror.refuse_strangers()?;
+                Moved::default()
+            }
             Some((manifest, _)) if !mirror.is_from_here(manifest) => {
                 let manifest = manifest.clone();
                 mirror.bring_back(&manifest)?
@@ -209,6 +213,19 @@ impl Mirror {
     /// When it cannot be removed.
     pub fn remove_local(self) -> Result<(), StoreError> {
         fs::remove_dir_all(&self.folder).map_err(io("remove", &self.folder))
+    }
+
+    /// Refuses an address below which lie files that this has not put there: they would be
+    /// overwritten.
+    fn refuse_strangers(&self) -> Result<(), StoreError> {
+        let names = self.objects.names("")?;
+        match names.iter().find(|name| !Manifest::is_own(name)) {
+            Some(name) => {
+                let reason = format!("holds {name}, which no run left there; give another address");
+                Err(StoreError::Address { url: self.url.clone(), reason })
+            }
+            None => Ok(()),
+        }
     }
 
     /// Whether the folder is where `manifest` came from, or at it.

@@ -47,7 +47,15 @@ pub enum StoreError {
         /// What is wrong with it, and what to do.
         reason: String,
     },
-    /// The store does not answer, or refuses.
+    /// The store refuses, and will do so again.
+    #[error("{url}: {reason}")]
+    Refused {
+        /// What was asked for.
+        url: String,
+        /// What the store says.
+        reason: String,
+    },
+    /// The store does not answer, or not as it should.
     #[error("{url}: {reason}")]
     Store {
         /// What was asked for.

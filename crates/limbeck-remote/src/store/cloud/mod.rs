@@ -79,7 +79,15 @@ fn refused(url: &str, error: &Error) -> StoreError {
         false => word,
     });
     let reason: String = words.collect::<Vec<_>>().join(" ").chars().take(400).collect();
-    StoreError::Store { url: url.to_owned(), reason }
+    let url = url.to_owned();
+    match error {
+        Error::NotFound { .. } | Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => {
+            StoreError::Refused { url, reason }
+        }
+        // Of a list in a bucket that is not there the crate says no more than this.
+        _ if reason.contains("NoSuchBucket") => StoreError::Refused { url, reason },
+        _ => StoreError::Store { url, reason },
+    }
 }
 
 /// The MD5 that an object's tag holds, where it has the form of one.

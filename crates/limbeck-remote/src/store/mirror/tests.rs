@@ -186,6 +186,16 @@ fn a_download_that_broke_off_is_gone_on_with_and_a_damaged_one_refused() {
 }
 
 #[test]
+fn what_no_run_left_there_is_not_overwritten() {
+    let store = Memory::default();
+    store.inner().objects.insert(".limbeck/objects/x".to_owned(), (b"cut off".to_vec(), 1));
+    Machine::new().open(&store).unwrap();
+    store.inner().objects.insert("model.safetensors".to_owned(), (b"precious".to_vec(), 1));
+    let error = Machine::new().open(&store).err().unwrap().to_string();
+    assert!(error.contains("holds model.safetensors"), "{error}");
+}
+
+#[test]
 fn a_manifest_cannot_name_files_elsewhere() {
     let store = Memory::default();
     let hash = "a".repeat(64);
