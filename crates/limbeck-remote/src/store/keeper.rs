@@ -46,6 +46,8 @@ struct Wish {
 pub enum News {
     /// The store fails, for this reason; it will be tried again.
     Fails(String),
+    /// Another process writes there: nothing of this folder will come there any more.
+    Taken,
     /// It does not any more.
     Back,
 }
@@ -190,6 +192,7 @@ impl Work {
 
     fn hear(&mut self, outcome: &Result<Moved, StoreError>) {
         match outcome {
+            Err(StoreError::Taken { .. }) if !self.failing => (self.tell)(News::Taken),
             Err(error) if !self.failing => (self.tell)(News::Fails(error.to_string())),
             Ok(_) if self.failing => (self.tell)(News::Back),
             _ => {}

@@ -44,6 +44,9 @@ impl Place {
             News::Fails(reason) => {
                 exit::complain(&format!("{reason}; the run goes on, the upload is tried again"));
             }
+            News::Taken => exit::complain(&format!(
+                "{owned}: another process writes there; what is made here stays on this machine"
+            )),
             News::Back => exit::complain(&format!("{owned}: it answers again")),
         })?;
         let folder = keeper.folder().to_owned();
@@ -80,6 +83,9 @@ impl Place {
             Ok(moved) => {
                 console.message(&format!("{} uploaded", amount(moved)));
                 Ok(())
+            }
+            Err(error @ StoreError::Taken { .. }) => {
+                Err(error).with_context(|| format!("not uploaded: {}", folder.display()))
             }
             Err(error) if end == End::Finished => {
                 let advice = "all is here, and the same command uploads what is missing";

@@ -28,6 +28,7 @@ mod search_recipes;
 mod serve;
 mod sparsity;
 mod stages;
+mod stores;
 mod support;
 mod tracking;
 mod training;
