@@ -81,7 +81,9 @@ impl Place {
         }
         match keeper.finish(end, remove_local) {
             Ok(moved) => {
-                console.message(&format!("{} uploaded", amount(moved)));
+                if moved.files > 0 {
+                    console.message(&format!("{} uploaded", amount(moved)));
+                }
                 Ok(())
             }
             Err(error @ StoreError::Taken { .. }) => {
