@@ -84,33 +84,14 @@ impl Cloud {
         Ok(path)
     }
 
-    /// Adds what is missing, piece by piece, each of the same version of the object.
+    /// Adds what is missing.
     fn append(&self, meta: &ObjectMeta, kept: &mut File, partial: &Path) -> Result<(), StoreError> {
         let mut done = kept.seek(SeekFrom::End(0)).map_err(io("write", partial))?;
         if done > meta.size {
             kept.set_len(0).map_err(io("write", partial))?;
             done = kept.seek(SeekFrom::Start(0)).map_err(io("write", partial))?;
         }
-        while done < meta.size {
-            let end = (done + PIECE).min(meta.size);
-            let options = GetOptions {
-                if_match: meta.e_tag.clone(),
-                range: Some((done..end).into()),
-                ..GetOptions::default()
-            };
-            let piece = self.runtime.block_on(async {
-                self.store.get_opts(&meta.location, options).await?.bytes().await
-            });
-            let piece = piece.map_err(|error| refused(&self.url, &error))?;
-            if piece.len() as u64 != end - done {
-                let reason =
-                    format!("{}: {} of {} bytes came", meta.location, piece.len(), end - done);
-                return Err(StoreError::Store { url: self.url.clone(), reason });
-            }
-            kept.write_all(&piece).map_err(io("write", partial))?;
-            done = end;
-        }
-        Ok(())
+        self.pieces(meta, done, &mut |piece| kept.write_all(piece).map_err(io("write", partial)))
     }
 }
 

@@ -114,26 +114,9 @@ impl Objects for Cloud {
         let key = self.at(name);
         let meta = self.runtime.block_on(self.store.head(&key));
         let meta = meta.map_err(|error| refused(&self.url, &error))?;
-        let mut done = from;
-        while done < meta.size {
-            let end = (done + PIECE).min(meta.size);
-            let options = GetOptions {
-                if_match: meta.e_tag.clone(),
-                range: Some((done..end).into()),
-                ..GetOptions::default()
-            };
-            let piece = self
-                .runtime
-                .block_on(async { self.store.get_opts(&key, options).await?.bytes().await });
-            let piece = piece.map_err(|error| refused(&self.url, &error))?;
-            if piece.len() as u64 != end - done {
-                let reason = format!("{} of {} bytes came", piece.len(), end - done);
-                return Err(self.fails(name, &reason));
-            }
-            sink(&piece).map_err(|error| self.fails(name, &error.to_string()))?;
-            done = end;
-        }
-        Ok(())
+        self.pieces(&meta, from, &mut |piece| {
+            sink(piece).map_err(|error| self.fails(name, &error.to_string()))
+        })
     }
 
     fn copy(&self, from: &str, to: &str) -> Result<(), StoreError> {

@@ -15,7 +15,9 @@ use std::time::Duration;
 use object_store::aws::AmazonS3Builder;
 use object_store::azure::MicrosoftAzureBuilder;
 use object_store::gcp::GoogleCloudStorageBuilder;
-use object_store::{BackoffConfig, Error, ObjectStore, RetryConfig};
+use object_store::{
+    BackoffConfig, Error, GetOptions, ObjectMeta, ObjectStore, ObjectStoreExt, RetryConfig,
+};
 use tokio::runtime::{Builder, Runtime};
 
 use super::{Location, StoreError, wrong};
@@ -67,6 +69,36 @@ impl Cloud {
         let runtime = runtime.map_err(|error| wrong(url, &error.to_string()))?;
         let place = Path::new(&location.scheme).join(bucket);
         Ok(Self { url: url.to_owned(), key: location.key.clone(), place, store, runtime })
+    }
+
+    /// The bytes of an object from `from` on, piece by piece, each of the same version of it.
+    fn pieces(
+        &self,
+        meta: &ObjectMeta,
+        from: u64,
+        sink: &mut dyn FnMut(&[u8]) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let mut done = from;
+        while done < meta.size {
+            let end = (done + PIECE).min(meta.size);
+            let options = GetOptions {
+                if_match: meta.e_tag.clone(),
+                range: Some((done..end).into()),
+                ..GetOptions::default()
+            };
+            let piece = self.runtime.block_on(async {
+                self.store.get_opts(&meta.location, options).await?.bytes().await
+            });
+            let piece = piece.map_err(|error| refused(&self.url, &error))?;
+            if piece.len() as u64 != end - done {
+                let reason =
+                    format!("{}: {} of {} bytes came", meta.location, piece.len(), end - done);
+                return Err(StoreError::Store { url: self.url.clone(), reason });
+            }
+            sink(&piece)?;
+            done = end;
+        }
+        Ok(())
     }
 }
 
