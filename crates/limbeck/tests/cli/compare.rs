@@ -89,6 +89,12 @@ fn runs_of_glue_are_summed_up_by_model() {
     let text = folder.run(&compare).out;
     assert!(text.contains("average_bert  lacks cola, mrpc"), "{text}");
     assert!(folder.path().join("glue.html").is_file());
+    // What is made sparse on the way is another model.
+    let sparse = ["--sparsity", "0.5", "--epochs", "1", "--out", "sparse"];
+    glue::train(&folder, "finetune", "sst2", &[&["--model", "model"], &sparse[..]].concat());
+    let told = folder.run(&["compare", "--glue", "sst2-runs", "sparse", "--json"]).json();
+    assert_eq!(told["models"][0]["tasks"]["sst2"]["runs"], 2);
+    assert_eq!(told["models"][1]["model"], "model, 50 % off by static");
 
     assert_eq!(
         train(&folder, "finetune", &["--model", "model", "--epochs", "1", "--out", "q"]).code,

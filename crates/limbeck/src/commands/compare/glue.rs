@@ -8,6 +8,7 @@ use limbeck_data::glue::TextTask;
 use limbeck_data::glue::score::main_score;
 use limbeck_data::metrics::Metrics;
 use serde::Serialize;
+use serde_json::Value;
 
 use super::run::PastRun;
 use super::table::aligned;
@@ -32,7 +33,8 @@ const TASKS: [TextTask; 9] = [
 /// What a model reaches.
 #[derive(Debug, Serialize)]
 pub struct Scorecard {
-    /// The model that its runs start from.
+    /// The model that its runs start from, and what is done to it: how sparse it becomes, who
+    /// teaches it.
     pub model: String,
     /// Its tasks.
     pub tasks: BTreeMap<&'static str, TaskScore>,
@@ -61,8 +63,8 @@ pub struct TaskScore {
 /// # Errors
 /// When a run is not of one of the nine tasks, or was not evaluated.
 pub fn scorecards(runs: &[PastRun]) -> Result<Vec<Scorecard>> {
-    let mut models: Vec<&str> = Vec::new();
-    let mut scored: Vec<(&str, TextTask, &PastRun, &Metrics)> = Vec::new();
+    let mut models: Vec<String> = Vec::new();
+    let mut scored: Vec<(String, TextTask, &PastRun, &Metrics)> = Vec::new();
     for run in runs.iter().filter(|run| run.finished) {
         let refuse =
             |what: &str, advice: &str| InputError::new(what, run.dir.display().to_string(), advice);
@@ -74,27 +76,43 @@ pub fn scorecards(runs: &[PastRun]) -> Result<Vec<Scorecard>> {
         let Some(metrics) = &run.metrics else {
             return Err(refuse("the run was not evaluated", "train it with --dev").into());
         };
-        let model = run.settings.get("model.path").and_then(|path| path.as_str()).unwrap_or("");
+        let model = model_of(run);
         if !models.contains(&model) {
-            models.push(model);
+            models.push(model.clone());
         }
         scored.push((model, task, run, metrics));
     }
-    let card = |model: &str| {
+    let card = |model: &String| {
         let tasks = TASKS.into_iter().filter_map(|task| {
             let of_task =
-                |(of, on, ..): &&(&str, TextTask, &PastRun, &Metrics)| *of == model && *on == task;
-            Some((task.name(), task_score(scored.iter().filter(of_task).copied())?))
+                |(of, on, ..): &&(String, TextTask, &PastRun, &Metrics)| of == model && *on == task;
+            Some((task.name(), task_score(scored.iter().filter(of_task))?))
         });
         Scorecard::new(model, tasks.collect())
     };
-    Ok(models.into_iter().map(card).collect())
+    Ok(models.iter().map(card).collect())
+}
+
+/// What tells a model from others that start from the same.
+fn model_of(run: &PastRun) -> String {
+    let setting = |key: &str| run.settings.get(key).cloned().unwrap_or_default();
+    let mut model = setting("model.path").as_str().unwrap_or_default().to_owned();
+    if let Some(level) = setting("sparsity.level").as_f64().filter(|&level| level > 0.0) {
+        let method = setting("sparsity.method");
+        let method = method.as_str().unwrap_or("static");
+        model += &format!(", {} % off by {method}", (1e3 * level).round() / 10.0);
+    }
+    if matches!(setting("teacher"), Value::Array(names) if !names.is_empty()) {
+        model += ", distilled";
+    }
+    model
 }
 
 fn task_score<'a>(
-    runs: impl Iterator<Item = (&'a str, TextTask, &'a PastRun, &'a Metrics)>,
+    runs: impl Iterator<Item = &'a (String, TextTask, &'a PastRun, &'a Metrics)>,
 ) -> Option<TaskScore> {
-    let runs: Vec<(&PastRun, &Metrics)> = runs.map(|(_, _, run, metrics)| (run, metrics)).collect();
+    let runs: Vec<(&PastRun, &Metrics)> =
+        runs.map(|(_, _, run, metrics)| (*run, *metrics)).collect();
     let scores: Vec<(String, f64)> = runs
         .iter()
         .map(|(run, metrics)| (run.dir.display().to_string(), main_score(metrics)))
