@@ -11,7 +11,8 @@ use std::sync::Arc;
 /// Where files may be had that were made elsewhere, and where files go that were made here. It
 /// tells of its own failures: they cost time and nothing else.
 pub trait Source: Send + Sync {
-    /// Brings a file whole to a path; whether it has.
+    /// Brings a file whole to a path; whether it has. One that is there is replaced by renaming
+    /// and never written in place, since somebody may have it mapped.
     fn bring(&self, name: &str, to: &Path) -> bool;
 
     /// Takes in a file that lies whole at a path. It stays there, and this does not wait for long.
@@ -41,10 +42,15 @@ impl Cache {
         &self.folder
     }
 
+    /// The path of a file, whether it is there or not.
+    pub fn path_of(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
     /// The path of a file, which is there if the folder or what stands behind it has one of this
     /// name. Slashes in it are folders.
     pub fn wanted(&self, name: &str) -> PathBuf {
-        let path = self.folder.join(name);
+        let path = self.path_of(name);
         if let Some(source) = &self.source
             && !path.exists()
             && path.parent().is_some_and(|parent| std::fs::create_dir_all(parent).is_ok())
@@ -57,7 +63,7 @@ impl Cache {
     /// Says that the file of a name was made anew.
     pub fn built(&self, name: &str) {
         if let Some(source) = &self.source {
-            source.keep(name, &self.folder.join(name));
+            source.keep(name, &self.path_of(name));
         }
     }
 }
@@ -91,12 +97,17 @@ pub(crate) mod memory {
             let cache = Cache::before(folder.path().join("cache"), Arc::clone(self) as _);
             (folder, cache)
         }
+
+        /// The names of what was taken in since this was last asked.
+        pub(crate) fn taken_in(&self) -> Vec<String> {
+            std::mem::take(&mut self.kept.lock().unwrap())
+        }
     }
 
     impl Source for Memory {
         fn bring(&self, name: &str, to: &Path) -> bool {
             let files = self.files.lock().unwrap();
-            files.get(name).is_some_and(|bytes| std::fs::write(to, bytes).is_ok())
+            files.get(name).is_some_and(|bytes| crate::files::replace(to, bytes).is_ok())
         }
 
         fn keep(&self, name: &str, path: &Path) {
@@ -104,5 +115,16 @@ pub(crate) mod memory {
             self.files.lock().unwrap().insert(name.to_owned(), bytes);
             self.kept.lock().unwrap().push(name.to_owned());
         }
+    }
+
+    /// A source that fails whatever it is asked.
+    pub(crate) struct Failing;
+
+    impl Source for Failing {
+        fn bring(&self, _: &str, _: &Path) -> bool {
+            false
+        }
+
+        fn keep(&self, _: &str, _: &Path) {}
     }
 }

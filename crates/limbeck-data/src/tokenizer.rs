@@ -19,6 +19,10 @@ use crate::{DataError, files};
 const FILES: [&str; 4] =
     ["tokenizer.json", "vocab.txt", "tokenizer_config.json", "special_tokens_map.json"];
 
+/// The files of a tokenizer that [`Tokenizer::create`] makes, in the order in which it writes
+/// them: where the last one is, all are.
+pub(crate) const CREATED: [&str; 3] = ["vocab.txt", "tokenizer_config.json", "tokenizer.json"];
+
 /// Cuts text into wordpieces, as the model it came with was trained to read them.
 #[derive(Clone, Debug)]
 pub struct Tokenizer {
@@ -156,7 +160,7 @@ impl Tokenizer {
         entries: &[String],
         lower_case: bool,
     ) -> Result<Tokenizer, DataError> {
-        let [json, vocabulary, config, _] = FILES.map(|name| folder.join(name));
+        let [vocabulary, config, json] = CREATED.map(|name| folder.join(name));
         files::replace(&vocabulary, (entries.join("\n") + "\n").as_bytes())?;
         let settings = serde_json::json!({
             "tokenizer_class": "BertTokenizer",

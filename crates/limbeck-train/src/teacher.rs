@@ -4,7 +4,7 @@
 //! The file is the logits of all features, in order, as little-endian `f32`: for each, its start
 //! logits and then its end logits, or one a label. Its name holds the key, which covers the
 //! teacher's weights and the features. While it grows it has another name; what is there is taken
-//! up again.
+//! up again. Only a whole file is handed to what lies behind the cache.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -39,11 +39,12 @@ impl TeacherLogits {
         }
     }
 
-    /// Reads the teacher's logits from the cache, or computes what is missing there and
-    /// keeps it. `None` when the observer asked to stop: what is done is kept.
+    /// Reads the teacher's logits from `cache`, or computes what is missing there and keeps it.
+    /// A file of another length than it must have is computed anew. `None` when the observer
+    /// asked to stop: what is done is kept.
     ///
     /// # Errors
-    /// When the features do not fit the teacher, or the folder cannot be written.
+    /// When the features do not fit the teacher, or the cache cannot be written.
     pub fn open_or_compute(
         cache: &Cache,
         teacher: &Model,
@@ -53,11 +54,10 @@ impl TeacherLogits {
         let starts = starts_of(&teacher.config.head, features);
         let name = format!("teacher-{}.logits", key(teacher, features));
         let path = cache.wanted(&name);
-        if !path.is_file() {
-            if !compute(&path, teacher, features, &starts, observer)? {
-                return Ok(None);
-            }
-            cache.built(&name);
+        if !is_whole(&path, &starts)
+            && !compute(cache, &name, teacher, features, &starts, observer)?
+        {
+            return Ok(None);
         }
         let bytes = fs::read(&path).map_err(TrainError::io("read", &path))?;
         let total = starts.last().copied().unwrap_or(0);
@@ -122,15 +122,23 @@ pub(crate) fn fingerprint(features: &dyn Examples) -> [u8; 32] {
     hash.finalize().into()
 }
 
-/// Writes the file at `path`, taking up an unfinished one. `false` when the observer
+/// Whether the file is there, as long as it must be.
+fn is_whole(path: &Path, starts: &[usize]) -> bool {
+    let logits = starts.last().copied().unwrap_or(0) as u64;
+    fs::metadata(path).is_ok_and(|data| data.is_file() && data.len() == 4 * logits)
+}
+
+/// Writes the file of this name, taking up an unfinished one. `false` when the observer
 /// asked to stop.
 fn compute(
-    path: &Path,
+    cache: &Cache,
+    name: &str,
     teacher: &Model,
     features: &dyn Examples,
     starts: &[usize],
     observer: &mut dyn Observer,
 ) -> Result<bool> {
+    let path = &cache.path_of(name);
     let unfinished: PathBuf = path.with_extension("unfinished");
     let folder = path.parent().unwrap_or(Path::new("."));
     fs::create_dir_all(folder).map_err(TrainError::io("create", folder))?;
@@ -143,7 +151,7 @@ fn compute(
         .map_err(TrainError::io("write", &unfinished))?;
     // Two runs may share the folder: the second waits, and finds the first one's work.
     file.lock().map_err(TrainError::io("lock", &unfinished))?;
-    if path.is_file() {
+    if is_whole(path, starts) {
         return Ok(true);
     }
     let done = whole_features(&mut file, starts).map_err(TrainError::io("read", &unfinished))?;
@@ -180,6 +188,7 @@ fn compute(
     if finished {
         file.sync_all().map_err(TrainError::io("write", &unfinished))?;
         fs::rename(&unfinished, path).map_err(TrainError::io("rename", &unfinished))?;
+        cache.built(name);
     }
     Ok(finished)
 }

@@ -3,7 +3,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::*;
-use crate::cache::memory::Memory;
+use crate::cache::memory::{Failing, Memory};
 use crate::testing::tokenizer;
 use crate::{Batch, Cache, Examples, Tokenizer};
 
@@ -95,16 +95,16 @@ fn tokens_of_another_machine_are_brought_and_damaged_ones_replaced() {
     let folder = tempfile::tempdir().unwrap();
     let texts = texts(folder.path(), TEXT, Documents::Lines);
     let source = Arc::new(Memory::default());
-    let open = || {
-        let (_folder, cache) = source.machine();
+    let open_in = |cache: &Cache| {
         let mut built = 0;
         let count = |bytes| {
             built += bytes;
             ControlFlow::Continue(())
         };
-        let corpus = Corpus::open_or_build(&cache, &texts, &tokenizer(), count);
+        let corpus = Corpus::open_or_build(cache, &texts, &tokenizer(), count);
         (corpus.unwrap().unwrap().tokens().to_vec(), built > 0)
     };
+    let open = || open_in(&source.machine().1);
     let (tokens, is_built) = open();
     assert!(is_built);
     assert_eq!(open(), (tokens.clone(), false));
@@ -112,8 +112,10 @@ fn tokens_of_another_machine_are_brought_and_damaged_ones_replaced() {
         *bytes.last_mut().unwrap() ^= 1;
     }
     assert_eq!(open(), (tokens.clone(), true));
-    assert_eq!(open(), (tokens, false));
+    assert_eq!(open(), (tokens.clone(), false));
     assert_eq!(source.kept.lock().unwrap().len(), 2);
+    let failing = Cache::before(folder.path().join("cache"), Arc::new(Failing));
+    assert_eq!(open_in(&failing), (tokens, true));
 }
 
 #[test]

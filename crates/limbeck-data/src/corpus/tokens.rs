@@ -87,9 +87,10 @@ impl Corpus {
         if !write(&path, &key, texts, tokenizer, &mut progress)? {
             return Ok(None);
         }
-        cache.built(&name);
         let damaged = || DataError::file(&path, "cannot be read back; is the disk sound?");
-        open(&path, &key, tokenizer).ok_or_else(damaged).map(Some)
+        let corpus = open(&path, &key, tokenizer).ok_or_else(damaged)?;
+        cache.built(&name);
+        Ok(Some(corpus))
     }
 
     /// All tokens.

@@ -7,7 +7,6 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap, HashMap};
 use std::ops::ControlFlow;
-use std::path::Path;
 
 use rayon::prelude::*;
 use tokenizers::normalizers::BertNormalizer;
@@ -18,7 +17,8 @@ use tokenizers::{
 
 use super::Texts;
 use super::documents::{self, Piece};
-use crate::{DataError, Tokenizer};
+use crate::tokenizer::CREATED;
+use crate::{Cache, DataError, Tokenizer};
 
 /// The tokens that every vocabulary begins with, in the order of their ids.
 pub const SPECIAL_TOKENS: [&str; 5] = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];
@@ -68,21 +68,35 @@ pub fn train(
     Merging::new(&counts, entries).run(size).map(Some)
 }
 
-/// Trains a vocabulary and leaves a tokenizer in `folder`: `vocab.txt`, `tokenizer.json` and
-/// `tokenizer_config.json`, as Transformers' BERT has them. `None` when `progress` asked to stop.
+/// The tokenizer that [`train_into`] left under this name, if all of it is there and can be
+/// opened.
+pub fn open(cache: &Cache, name: &str) -> Option<Tokenizer> {
+    let is_there = |file: &str| cache.wanted(&format!("{name}/{file}")).is_file();
+    // In the order in which they are written: the last one comes only when all others are there.
+    let is_whole = CREATED.into_iter().all(is_there);
+    is_whole.then(|| Tokenizer::from_folder(&cache.path_of(name)).ok())?
+}
+
+/// Trains a vocabulary and leaves a tokenizer in the folder `name` of the cache: `vocab.txt`,
+/// `tokenizer_config.json` and `tokenizer.json`, as Transformers' BERT has them. `None` when
+/// `progress` asked to stop.
 ///
 /// # Errors
 /// As [`train`], or when a file cannot be written.
 pub fn train_into(
-    folder: &Path,
+    cache: &Cache,
+    name: &str,
     texts: &Texts,
     size: usize,
     lower_case: bool,
     progress: impl FnMut(usize) -> ControlFlow<()>,
 ) -> Result<Option<Tokenizer>, DataError> {
     let Some(entries) = train(texts, size, lower_case, progress)? else { return Ok(None) };
-    std::fs::create_dir_all(folder).map_err(DataError::io("create", folder))?;
-    Tokenizer::create(folder, &entries, lower_case).map(Some)
+    let folder = cache.path_of(name);
+    std::fs::create_dir_all(&folder).map_err(DataError::io("create", &folder))?;
+    let tokenizer = Tokenizer::create(&folder, &entries, lower_case)?;
+    CREATED.iter().for_each(|file| cache.built(&format!("{name}/{file}")));
+    Ok(Some(tokenizer))
 }
 
 /// How often each word occurs, in alphabetical order.
@@ -265,7 +279,11 @@ impl Merging {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+
     use super::*;
+    use crate::cache::memory::{Failing, Memory};
 
     fn texts(folder: &Path, text: &str) -> Texts {
         let path = folder.join("text.txt");
@@ -328,8 +346,9 @@ mod tests {
         let text = "The cats sat. The cats sat on the mat.";
         let texts = texts(folder.path(), text);
         let go_on = |_| ControlFlow::Continue(());
-        let tokenizer = train_into(folder.path(), &texts, 200, true, go_on).unwrap().unwrap();
-        let again = Tokenizer::from_folder(folder.path()).unwrap();
+        let cache = Cache::folder(folder.path());
+        let tokenizer = train_into(&cache, "new", &texts, 200, true, go_on).unwrap().unwrap();
+        let again = open(&cache, "new").unwrap();
         assert_eq!(again.fingerprint(), tokenizer.fingerprint());
         let ids = tokenizer.encode(text).unwrap().ids;
         assert_eq!(ids, tokenizer.ids(text).unwrap());
@@ -337,7 +356,50 @@ mod tests {
         assert_eq!(ids[0], tokenizer.token_id("the").unwrap());
         assert_eq!(tokenizer.mask().unwrap(), 4);
         // Without tokenizer.json the vocabulary alone says the same.
-        std::fs::remove_file(folder.path().join("tokenizer.json")).unwrap();
-        assert_eq!(Tokenizer::from_folder(folder.path()).unwrap().ids(text).unwrap(), ids);
+        std::fs::remove_file(cache.path_of("new/tokenizer.json")).unwrap();
+        assert_eq!(Tokenizer::from_folder(&cache.path_of("new")).unwrap().ids(text).unwrap(), ids);
+    }
+
+    #[test]
+    fn a_tokenizer_is_brought_whole_or_trained_anew_and_handed_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let texts = texts(folder.path(), "The cats sat. The cats sat on the mat.");
+        let store = Arc::new(Memory::default());
+        let train = |place: &str| {
+            let cache = Cache::before(folder.path().join(place), store.clone());
+            assert!(open(&cache, "new").is_none());
+            let go_on = |_| ControlFlow::Continue(());
+            let tokenizer = train_into(&cache, "new", &texts, 200, true, go_on).unwrap().unwrap();
+            assert_eq!(store.taken_in(), CREATED.map(|file| format!("new/{file}")));
+            tokenizer.fingerprint().to_owned()
+        };
+        let trained = train("first");
+        let second = Cache::before(folder.path().join("second"), store.clone());
+        assert_eq!(open(&second, "new").unwrap().fingerprint(), trained);
+        for file in CREATED {
+            let path = format!("new/{file}");
+            let [first, second] = ["first", "second"].map(|f| folder.path().join(f).join(&path));
+            assert_eq!(std::fs::read(second).unwrap(), std::fs::read(first).unwrap());
+        }
+        assert!(store.taken_in().is_empty());
+
+        // Where one that is written earlier is missing, the last does not come.
+        let of_store = |name: &str| store.files.lock().unwrap()[name].clone();
+        let config = of_store("new/tokenizer_config.json");
+        store.files.lock().unwrap().remove("new/tokenizer_config.json");
+        let third = Cache::before(folder.path().join("third"), store.clone());
+        assert!(open(&third, "new").is_none());
+        assert!(third.path_of("new/vocab.txt").is_file());
+        assert!(!third.path_of("new/tokenizer.json").exists());
+        assert_eq!(train("third"), trained);
+        assert_eq!(of_store("new/tokenizer_config.json"), config);
+
+        let whole = of_store("new/tokenizer.json");
+        let half = whole[..whole.len() / 2].to_vec();
+        store.files.lock().unwrap().insert("new/tokenizer.json".to_owned(), half);
+        assert_eq!(train("fourth"), trained);
+        assert_eq!(of_store("new/tokenizer.json"), whole);
+        let failing = Cache::before(folder.path().join("fifth"), Arc::new(Failing));
+        assert!(open(&failing, "new").is_none());
     }
 }

@@ -2,7 +2,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::*;
-use crate::cache::memory::Memory;
+use crate::cache::memory::{Failing, Memory};
 use crate::testing::{data, tokenizer};
 use crate::{Answer, Paragraph, Question};
 
@@ -252,12 +252,11 @@ fn everything_that_features_depend_on_has_its_own_file() {
 fn what_another_machine_has_built_is_brought_and_a_damaged_one_replaced() {
     let (data, options) = (larger(), options(24, 5, 8));
     let source = Arc::new(Memory::default());
-    let open = || {
-        let (_folder, cache) = source.machine();
-        let opened =
-            Features::open_or_build(Some(&cache), &data, &tokenizer(), &options, Purpose::Train);
-        opened.unwrap()
+    let open_in = |cache: &Cache| {
+        let cache = Some(cache);
+        Features::open_or_build(cache, &data, &tokenizer(), &options, Purpose::Train).unwrap()
     };
+    let open = || open_in(&source.machine().1);
     let (built, first) = open();
     assert!(matches!(first.cache, CacheUse::Written(_)), "{:?}", first.cache);
     let (brought, second) = open();
@@ -269,6 +268,17 @@ fn what_another_machine_has_built_is_brought_and_a_damaged_one_replaced() {
     }
     assert!(matches!(open().1.cache, CacheUse::Written(_)));
     assert!(matches!(open().1.cache, CacheUse::Opened(_)));
+    assert_eq!(source.kept.lock().unwrap().len(), 2);
+
+    let folder = tempfile::tempdir().unwrap();
+    let (again, report) = open_in(&Cache::before(folder.path(), Arc::new(Failing)));
+    assert!(matches!(report.cache, CacheUse::Written(_)), "{:?}", report.cache);
+    assert_eq!(all_rows(&built), all_rows(&again));
+    // What could not be written is not handed over.
+    let in_the_way = folder.path().join("file");
+    std::fs::write(&in_the_way, "").unwrap();
+    let report = open_in(&Cache::before(in_the_way, source.clone())).1;
+    assert!(matches!(report.cache, CacheUse::Failed(_)), "{:?}", report.cache);
     assert_eq!(source.kept.lock().unwrap().len(), 2);
 }
 

@@ -99,7 +99,7 @@ fn given_tokenizer(source: &Path, cache: &Cache) -> Result<Tokenizer> {
     let bytes =
         std::fs::read(source).with_context(|| format!("cannot read {}", source.display()))?;
     let is_json = source.extension().is_some_and(|end| end == "json");
-    let folder = cache.path().join(format!("tokenizer-{}", name(&bytes)));
+    let folder = cache.path_of(&format!("tokenizer-{}", name(&bytes)));
     std::fs::create_dir_all(&folder)
         .with_context(|| format!("cannot create {}", folder.display()))?;
     files::replace(&folder.join(if is_json { "tokenizer.json" } else { "vocab.txt" }), &bytes)?;
@@ -123,21 +123,16 @@ fn trained_tokenizer(
     let mut key = fingerprint(texts)?.to_vec();
     key.extend_from_slice(format!("{size} {lower_case}").as_bytes());
     let folder = format!("tokenizer-{}", name(&key));
-    // The last of them is written last.
-    let names = ["vocab.txt", "tokenizer_config.json", "tokenizer.json"];
-    let files = names.map(|name| format!("{folder}/{name}"));
-    let folder = cache.path().join(folder);
-    if files.iter().map(|name| cache.wanted(name)).all(|path| path.is_file()) {
-        return Ok(Some(Tokenizer::from_folder(&folder)?));
+    if let Some(tokenizer) = vocabulary::open(cache, &folder) {
+        return Ok(Some(tokenizer));
     }
     progress.stage("vocabulary", Some(bytes));
     let tokenizer = {
         let heard = advance(progress);
-        vocabulary::train_into(&folder, texts, size, lower_case, heard)?
+        vocabulary::train_into(cache, &folder, texts, size, lower_case, heard)?
     };
     if let Some(tokenizer) = &tokenizer {
         progress.message(&format!("vocabulary: {} entries", tokenizer.vocab_size()));
-        files.iter().for_each(|name| cache.built(name));
     }
     Ok(tokenizer)
 }
