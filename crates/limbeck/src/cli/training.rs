@@ -146,7 +146,7 @@ pub struct DistillArgs {
 #[command(after_help = "Examples:
   limbeck pretrain --text wiki.txt --out bert-tiny --layers 2 --hidden-size 128 --heads 2 \\
       --vocab-size 1000 --masking token --max-length 16 --batch-size 64 --steps 4000 \\
-      --learning-rate 1e-3 --initializer-range 0.1
+      --learning-rate 1e-3 --warmup 0.05 --initializer-range 0.1 --dropout=false
   limbeck pretrain --text wiki.txt --text books.txt --out bert --config bert-base/config.json \\
       --tokenizer bert-base --steps 100000 --schedule one-cycle --learning-rate 1e-3
   limbeck pretrain --text wiki.txt --out student --layers 2 --hidden-size 128 --heads 2 \\
