@@ -22,6 +22,8 @@ pub struct Place {
     pub first_row: usize,
     /// The sequences before it.
     pub first_sequence: usize,
+    /// Of the rows before it those that the head reads, where it does not read all.
+    pub first_read: usize,
 }
 
 impl Dropout {
@@ -167,7 +169,7 @@ mod tests {
         let mut whole = vec![1.0; 20 * columns];
         dropout.apply(&mut whole, columns);
         let mut part = vec![1.0; 10 * columns];
-        dropout.at(Place { first_row, first_sequence: 0 }).apply(&mut part, columns);
+        dropout.at(Place { first_row, ..Place::default() }).apply(&mut part, columns);
         assert_eq!(part, whole[first_row * columns..][..10 * columns]);
     }
 

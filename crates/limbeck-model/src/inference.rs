@@ -51,6 +51,8 @@ pub struct InferenceMemory {
     logits: SpanLogits,
     class_logits: ClassLogits,
     words: WordVectors,
+    /// The masked rows.
+    read: Vec<usize>,
     word_logits: Vec<f32>,
 }
 
@@ -128,7 +130,7 @@ impl<'a> InferenceModel<'a> {
     ) -> Result<&'m SpanLogits> {
         self.model.check_tokens(tokens)?;
         let InferenceMemory { buffers, logits, .. } = memory;
-        let hidden = encoder::infer(&self.model, &self.packed, tokens, plan, buffers);
+        let hidden = encoder::infer(&self.model, &self.packed, tokens, plan, None, buffers);
         span::forward(&self.model, hidden, Mode::Evaluate, logits)?;
         Ok(logits)
     }
@@ -159,7 +161,8 @@ impl<'a> InferenceModel<'a> {
     ) -> Result<&'m [f32]> {
         self.model.check_tokens(tokens)?;
         let InferenceMemory { buffers, class_logits, .. } = memory;
-        let hidden = encoder::infer(&self.model, &self.packed, tokens, plan, buffers);
+        let (_, first) = tokens.starts.split_last().unwrap_or((&0, &[]));
+        let hidden = encoder::infer(&self.model, &self.packed, tokens, plan, Some(first), buffers);
         classification::forward(&self.model, tokens.starts, hidden, Mode::Evaluate, class_logits)?;
         Ok(&class_logits.values)
     }
@@ -177,8 +180,11 @@ impl<'a> InferenceModel<'a> {
         memory: &mut InferenceMemory,
     ) -> Result<()> {
         self.model.check_tokens(tokens)?;
-        let InferenceMemory { buffers, words, .. } = memory;
-        let hidden = encoder::infer(&self.model, &self.packed, tokens, self.lengths(), buffers);
+        let InferenceMemory { buffers, words, read, .. } = memory;
+        read.clear();
+        read.extend(masked.iter().map(|&row| row as usize));
+        let (plan, read) = (self.lengths(), Some(read.as_slice()));
+        let hidden = encoder::infer(&self.model, &self.packed, tokens, plan, read, buffers);
         masked_word::forward(&self.model, masked, hidden, words)
     }
 

@@ -44,7 +44,8 @@ fn packed_inference_gives_the_logits_of_training() {
         let batch = Batch::of(&golden);
         let packed = encoder::PackedWeights::new(&golden.model);
         let mut buffers = encoder::InferenceBuffers::default();
-        let hidden = encoder::infer(&golden.model, &packed, batch.tokens(), None, &mut buffers);
+        let hidden =
+            encoder::infer(&golden.model, &packed, batch.tokens(), None, None, &mut buffers);
         let layers = golden.model.config.num_hidden_layers;
         let want = golden.floats(&format!("hidden_states.{layers}"));
         assert_close(hidden, &want, 1e-5, "hidden");
@@ -63,10 +64,10 @@ fn tokens_leave_and_keep_their_states_as_pytorch_computes_it() {
         let packed = encoder::PackedWeights::new(&golden.model);
         let mut buffers = encoder::InferenceBuffers::default();
         let (model, tokens) = (&golden.model, batch.tokens());
-        let whole = encoder::infer(model, &packed, tokens, None, &mut buffers).to_vec();
+        let whole = encoder::infer(model, &packed, tokens, None, None, &mut buffers).to_vec();
         for (plan_name, plan) in &plans {
             plan.check(&model.config).unwrap();
-            let hidden = encoder::infer(model, &packed, tokens, Some(plan), &mut buffers);
+            let hidden = encoder::infer(model, &packed, tokens, Some(plan), None, &mut buffers);
             let want = golden.floats(&format!("lengths.{plan_name}"));
             assert_close(hidden, &want, 1e-5, plan_name);
             assert_ne!(hidden, whole);
@@ -77,7 +78,7 @@ fn tokens_leave_and_keep_their_states_as_pytorch_computes_it() {
         }
         // A plan that keeps everything changes no bit, also in buffers used before.
         let all = LengthPlan::Fractions(vec![1.0; 2]);
-        assert_eq!(encoder::infer(model, &packed, tokens, Some(&all), &mut buffers), whole);
+        assert_eq!(encoder::infer(model, &packed, tokens, Some(&all), None, &mut buffers), whole);
         // Nor does a larger batch before a smaller one.
         let last = batch.starts.len() - 2;
         let rows = batch.starts[last]..batch.starts[last + 1];
@@ -86,7 +87,7 @@ fn tokens_leave_and_keep_their_states_as_pytorch_computes_it() {
             token_type_ids: &tokens.token_type_ids[rows.clone()],
             starts: &[0, rows.len()],
         };
-        let hidden = encoder::infer(model, &packed, alone, Some(&plans[0].1), &mut buffers);
+        let hidden = encoder::infer(model, &packed, alone, Some(&plans[0].1), None, &mut buffers);
         let width = model.config.hidden_size;
         let want = golden.floats("lengths.fractions");
         assert_close(hidden, &want[rows.start * width..rows.end * width], 1e-5, "alone");

@@ -75,6 +75,8 @@ struct Memory {
     activations: Activations,
     outputs: Outputs,
     buffers: BackwardBuffers,
+    /// The rows that the head reads.
+    read: Vec<usize>,
 }
 
 /// The tensors of a learner's state, by name.
@@ -93,6 +95,7 @@ impl Learner {
                 activations: Activations::default(),
                 outputs: Outputs::of(&model.config.head),
                 buffers: BackwardBuffers::default(),
+                read: Vec::new(),
             },
             whole: Outputs::of(&model.config.head),
             dropout: true,
@@ -431,8 +434,10 @@ impl Pass<'_> {
         losses: impl FnOnce(&mut Outputs, Decoder<'_>) -> Result<()>,
     ) -> Result<()> {
         let Pass { model, memory, gradients, exchange } = self;
-        let Memory { activations, outputs, buffers } = memory;
+        let Memory { activations, outputs, buffers, read } = memory;
         let places = Places { starts: &batch.starts, masked: &batch.masked_rows };
+        let read = outputs.read(places, read).filter(|_| !taps.needs_all_rows());
+        let route = Route { read, ..route };
         encoder::forward_along(model, tokens(batch), mode, route, activations);
         let hidden = activations.last_hidden_state();
         outputs.forward(model, places, hidden, mode)?;

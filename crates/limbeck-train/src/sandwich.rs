@@ -80,6 +80,7 @@ impl Sandwich {
             lengths: (!self.whole).then_some(&self.plan),
             skipped: &self.skipped,
             first_may_leave: self.options.drop_first,
+            read: None,
         }
     }
 

@@ -222,6 +222,24 @@ fn a_run_that_minimises_everything_and_was_stopped_ends_with_the_same_bytes() {
 }
 
 #[test]
+fn a_batch_that_goes_through_in_parts_takes_the_same_steps() {
+    let world = World::new(TextTask::Classify);
+    let losses = |max_tokens_per_pass: usize| -> Vec<f64> {
+        let out = tempfile::tempdir().unwrap();
+        let train = TrainOptions { logging_steps: 1, max_tokens_per_pass, ..options() };
+        world.finish(out.path(), &train, hard());
+        let log = std::fs::read_to_string(out.path().join("train.jsonl")).unwrap();
+        let lines = log.lines().map(|line| serde_json::from_str(line).unwrap());
+        lines.filter_map(|line: serde_json::Value| line["loss"].as_f64()).collect()
+    };
+    let whole = losses(0);
+    assert!(whole.len() > 3);
+    for (step, (part, whole)) in losses(1).iter().zip(&whole).enumerate() {
+        assert!((part - whole).abs() < 1e-4 * whole, "step {step}: {part} for {whole}");
+    }
+}
+
+#[test]
 fn other_labels_are_other_data_and_refuse_to_resume() {
     let mut world = World::new(TextTask::Classify);
     let out = tempfile::tempdir().unwrap();

@@ -3,7 +3,7 @@
 use limbeck_kernels::reduce::Partials;
 
 use super::choice::Choice;
-use super::route::{Rows, left};
+use super::route::{Rows, Stay, left};
 use crate::model::Model;
 
 /// The first `len` values of a buffer, grown if need be. What was in them before is
@@ -61,7 +61,7 @@ pub(super) struct Work {
 /// What became of the rows that entered a layer.
 #[derive(Debug, Default)]
 pub(super) struct Stayed {
-    pub(super) some_left: bool,
+    pub(super) who: Stay,
     /// Those that stayed, where some left, as numbers among the rows that entered.
     pub(super) rows: Vec<usize>,
 }
@@ -69,7 +69,7 @@ pub(super) struct Stayed {
 impl Stayed {
     /// The rows that stayed; none where all did.
     pub(super) fn rows(&self) -> Option<&[usize]> {
-        self.some_left.then_some(self.rows.as_slice())
+        (self.who != Stay::All).then_some(self.rows.as_slice())
     }
 }
 

@@ -17,6 +17,7 @@ use super::buffers::grown;
 use super::choice::some_will_leave;
 use super::layer::View;
 use super::present::Present;
+use super::route::only_read;
 use super::weights::{PackedLayer, PackedWeights};
 use super::{Mode, Tokens, embed};
 use crate::layout::LayerSlots;
@@ -61,7 +62,9 @@ thread_local! {
 }
 
 /// Runs the encoder for its last hidden state only, `[rows, hidden]`. With a plan, rows leave
-/// on the way and keep their states of then.
+/// on the way and keep their states of then. Without one, the last layer may go on with the rows
+/// `read` alone, if there are some and they rise; what is in the place of the others then means
+/// nothing.
 ///
 /// # Panics
 /// As [`forward`](super::forward).
@@ -70,6 +73,7 @@ pub fn infer<'a>(
     packed: &PackedWeights,
     tokens: Tokens<'_>,
     plan: Option<&LengthPlan>,
+    read: Option<&[usize]>,
     buffers: &'a mut InferenceBuffers,
 ) -> &'a [f32] {
     let InferenceBuffers {
@@ -124,6 +128,12 @@ pub fn infer<'a>(
 
         index += 1;
         next = layer(index);
+        let read = read.filter(|_| next.is_none() && plan.is_none());
+        if let Some(read) = read.and_then(|read| only_read(read, rows)) {
+            let states = RowsOf { values: &mut hidden[..rows * hidden_size], width: hidden_size };
+            present.keep(read, states, RowsOf { values: &mut *context, width });
+            rows = present.rows();
+        }
         let context = &context[..rows * width];
         let qkv_width = next.map_or(0, Layer::qkv_width);
         let parts = [

@@ -45,7 +45,7 @@ pub use weights::PackedWeights;
 use crate::model::Model;
 pub(crate) use buffers::grown;
 pub(crate) use layer::disjoint;
-use route::{Departure, gather};
+use route::{Departure, Stay, gather};
 
 /// Names of the streams of random bits below a step's key.
 mod stream {
@@ -86,8 +86,18 @@ impl Mode {
     pub(crate) fn of_sequences(self) -> Mode {
         match self {
             Mode::Evaluate => Mode::Evaluate,
-            Mode::Train(key, Place { first_sequence, .. }) => {
-                Mode::Train(key, Place { first_row: first_sequence, first_sequence })
+            Mode::Train(key, place) => {
+                Mode::Train(key, Place { first_row: place.first_sequence, ..place })
+            }
+        }
+    }
+
+    /// The same where only the rows that the head reads are left.
+    fn of_read(self) -> Mode {
+        match self {
+            Mode::Evaluate => Mode::Evaluate,
+            Mode::Train(key, place) => {
+                Mode::Train(key, Place { first_row: place.first_read, ..place })
             }
         }
     }
@@ -157,14 +167,14 @@ pub fn forward_along(
     activations.prepare(model, tokens.input_ids.len());
     let Activations { embedding_normalised, embedding_reciprocals, hidden, work, .. } = activations;
     let (embedded, rows) = &mut hidden[0];
-    rows.all(tokens.starts, route.lengths.is_some());
+    rows.all(tokens.starts, route.lengths.is_some() || route.read.is_some());
     embed(model, tokens, mode, embedding_normalised, embedding_reciprocals, embedded);
     for (index, slots) in model.layout.slots.layers.iter().enumerate() {
         let (before, after) = hidden.split_at_mut(index + 1);
         let ((x, rows), (output, next)) = (&before[index], &mut after[0]);
         let x = &x[..rows.count() * width];
         let stayed = &mut activations.stayed[index];
-        stayed.some_left = false;
+        stayed.who = Stay::All;
         next.same(rows);
         let skipped = route.skips(index);
         activations.skipped.push(skipped);
@@ -185,11 +195,18 @@ pub fn forward_along(
             Some(departure) => {
                 let measured = grown(&mut work.attention, rows.count() * slots.heads);
                 layer::attend(view, (x, rows), mode, Some(&mut *measured), kept);
-                stayed.some_left = true;
+                stayed.who = Stay::Chosen;
                 departure.take_place(rows, measured, &mut work.choice, &mut stayed.rows, next);
             }
         }
-        layer::finish(view, x, stayed.rows(), mode, kept, work, output);
+        let is_last = index + 1 == model.layout.slots.layers.len();
+        if let Some(read) = route.only_read(rows.count()).filter(|_| is_last) {
+            stayed.who = Stay::Read;
+            stayed.rows.clear();
+            stayed.rows.extend_from_slice(read);
+            next.only(tokens.starts, read);
+        }
+        layer::finish(view, x, stayed.rows(), stayed.who.mode(mode), kept, work, output);
     }
     if activations.some_left() {
         activations.restore();
@@ -234,6 +251,7 @@ pub fn backward(
         let x = &x[..rows.count() * width];
         if !skipped[index] {
             let (view, mode) = (layer::View::new(model, slots), mode.layer(index));
+            let mode = stayed[index].who.mode(mode);
             let kept = &mut layers[if *recompute { 0 } else { index }];
             let stayed = stayed[index].rows();
             if *recompute && !is_there {

@@ -54,10 +54,7 @@ impl Present {
         let heads = attention.len() / self.rows().max(1);
         let RowsOf { values: hidden, width: hidden_size } = hidden;
         let RowsOf { values: context, width } = context;
-        if self.left.len() < self.batch_rows * hidden_size {
-            self.left.resize(self.batch_rows * hidden_size, 0.0);
-        }
-        self.some_left = true;
+        self.make_room(hidden_size);
         let mut next = 0;
         for sequence in 0..starts.len().saturating_sub(1) {
             let rows = self.starts[sequence]..self.starts[sequence + 1];
@@ -83,6 +80,28 @@ impl Present {
             *total = next;
         }
         self.origins.truncate(next);
+    }
+
+    /// Lets all rows of a batch but those of `read`, which rise, leave in the last layer. Nothing
+    /// reads those that leave, so their states are not set aside; the rows of `hidden` and
+    /// `context` that stay are moved together.
+    pub fn keep(&mut self, read: &[usize], hidden: RowsOf<'_>, context: RowsOf<'_>) {
+        self.make_room(hidden.width);
+        for RowsOf { values, width } in [hidden, context] {
+            for (next, row) in read.iter().enumerate() {
+                values.copy_within(row * width..(row + 1) * width, next * width);
+            }
+        }
+        self.origins.clear();
+        self.origins.extend_from_slice(read);
+    }
+
+    /// For the states of those that leave.
+    fn make_room(&mut self, hidden_size: usize) {
+        self.some_left = true;
+        if self.left.len() < self.batch_rows * hidden_size {
+            self.left.resize(self.batch_rows * hidden_size, 0.0);
+        }
     }
 
     /// The last state of every row of the batch: of those that stayed to the end, `hidden`.

@@ -1,5 +1,6 @@
 //! The way of a training pass through the layers, and its book-keeping.
 
+use super::Mode;
 use super::choice::{Choice, some_will_leave};
 use crate::lengths::LengthPlan;
 
@@ -14,11 +15,44 @@ pub struct Route<'a> {
     pub skipped: &'a [bool],
     /// Whether the first row of a sequence may leave like the others.
     pub first_may_leave: bool,
+    /// The rows that the head reads, rising; without it all are. The others leave in the last
+    /// layer, after attention, where `lengths` does not say who leaves.
+    pub read: Option<&'a [usize]>,
 }
 
-impl Route<'_> {
+impl<'a> Route<'a> {
     pub(super) fn skips(&self, layer: usize) -> bool {
         self.skipped.get(layer).copied().unwrap_or(false)
+    }
+
+    /// Of `rows` rows that enter the last layer those that go on, where others need not.
+    pub(super) fn only_read(&self, rows: usize) -> Option<&'a [usize]> {
+        only_read(self.read.filter(|_| self.lengths.is_none())?, rows)
+    }
+}
+
+/// The rows `read`, if they are some of `rows` rows and rise; else all have to go on.
+pub(super) fn only_read(read: &[usize], rows: usize) -> Option<&[usize]> {
+    let rise = read.windows(2).all(|pair| pair[0] < pair[1]);
+    let some = read.last().is_some_and(|&last| last < rows) && read.len() < rows;
+    (rise && some).then_some(read)
+}
+
+/// Who went on after the attention of a layer.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stay {
+    #[default]
+    All,
+    /// Those that a length plan chose.
+    Chosen,
+    /// Those that the head reads.
+    Read,
+}
+
+impl Stay {
+    /// The mode of a layer, whose rows lie elsewhere in the whole where only some went on.
+    pub fn mode(self, mode: Mode) -> Mode {
+        if self == Stay::Read { mode.of_read() } else { mode }
     }
 }
 
@@ -46,6 +80,14 @@ impl Rows {
     pub fn same(&mut self, other: &Rows) {
         self.starts.clone_from(&other.starts);
         self.origins.clone_from(&other.origins);
+    }
+
+    /// Of the rows of a batch those that the head reads.
+    pub fn only(&mut self, batch_starts: &[usize], read: &[usize]) {
+        self.starts.clear();
+        self.starts.extend(batch_starts.iter().map(|&start| read.partition_point(|&r| r < start)));
+        self.origins.clear();
+        self.origins.extend_from_slice(read);
     }
 
     pub fn count(&self) -> usize {
@@ -141,5 +183,16 @@ mod tests {
         spread(&mut gathered, 2, &chosen, |row, values| values.fill(-(row as f32)));
         assert_eq!(gathered, [0.0, 0.0, 2.0, 3.0, 4.0, 5.0, -3.0, -3.0, -4.0, -4.0, 10.0, 11.0]);
         assert_eq!(left(6, &chosen).collect::<Vec<_>>(), [0, 3, 4]);
+    }
+
+    #[test]
+    fn only_what_is_read_goes_on_and_what_cannot_be_read_leaves_all() {
+        assert_eq!(only_read(&[0, 3], 4), Some(&[0, 3][..]));
+        for all in [&[][..], &[0, 4], &[3, 0], &[1, 1], &[0, 1, 2, 3]] {
+            assert_eq!(only_read(all, 4), None, "{all:?}");
+        }
+        let mut rows = Rows::default();
+        rows.only(&[0, 3, 3, 7], &[1, 2, 6]);
+        assert_eq!((rows.starts, rows.origins), (vec![0, 2, 2, 3], vec![1, 2, 6]));
     }
 }

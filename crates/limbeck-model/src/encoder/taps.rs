@@ -13,6 +13,11 @@ pub trait Taps {
     /// `[rows, 3 * heads * head_size]`.
     fn attention(&mut self, layer: usize, queries: Queries<'_>, gradient: &mut [f32]);
 
+    /// Whether it looks at what the head does not read, so that every row has to go on to the end.
+    fn needs_all_rows(&self) -> bool {
+        true
+    }
+
     /// Nothing more of this pass will be added to the gradients of layer `layer`; `gradients` are
     /// those of all parameters.
     fn layer_is_done(&mut self, _layer: usize, _gradients: &[f32]) {}
@@ -26,4 +31,8 @@ impl Taps for NoTaps {
     fn hidden_state(&mut self, _: usize, _: &[f32], _: &mut [f32]) {}
 
     fn attention(&mut self, _: usize, _: Queries<'_>, _: &mut [f32]) {}
+
+    fn needs_all_rows(&self) -> bool {
+        false
+    }
 }

@@ -11,6 +11,9 @@ use crate::testing;
 
 const STARTS: [usize; 4] = [0, 7, 9, 15];
 
+/// Rows that a head reads: none of the second sequence.
+const READ: [usize; 4] = [2, 4, 6, 9];
+
 /// A model whose every parameter matters.
 fn model(config: ModelConfig, seed: u64) -> Model {
     let mut model = Model::initialise(config, seed);
@@ -76,7 +79,9 @@ fn loss_with(
     let mut activations = Activations::recomputing(recompute);
     // A pass before this one must leave no trace.
     let shorter = LengthPlan::Fractions(vec![0.5, 0.3, 0.2]);
-    let other = Route { lengths: Some(&shorter), skipped: &[false, true], first_may_leave: true };
+    let skipped = &[false, true];
+    let other =
+        Route { lengths: Some(&shorter), skipped, first_may_leave: true, ..Route::default() };
     forward_along(model, inputs.tokens(), Mode::Evaluate, other, &mut activations);
     let mode = Mode::Train(Key::new(3), Place::default());
     forward_along(model, inputs.tokens(), mode, route, &mut activations);
@@ -143,12 +148,62 @@ fn gradients_are_derivatives_where_rows_leave_and_layers_are_passed_over() {
         let model = model(config, 1);
         for skipped in [&[][..], &[false, true], &[true, false, true]] {
             for lengths in [None, Some(&plan)] {
-                let route = Route { lengths, skipped, first_may_leave: false };
+                let route = Route { lengths, skipped, ..Route::default() };
                 assert_derivatives(&model, route, None);
             }
         }
-        let route = Route { lengths: Some(&plan), skipped: &[], first_may_leave: true };
+        let route = Route { lengths: Some(&plan), first_may_leave: true, ..Route::default() };
         assert_derivatives(&model, route, None);
+        let route = Route { read: Some(&READ), ..Route::default() };
+        assert_derivatives(&model, route, None);
+    }
+}
+
+#[test]
+fn rows_that_are_read_are_what_they_are_where_all_go_on() {
+    let inputs = Inputs::new();
+    let width = testing::bert().hidden_size;
+    let pass = |model: &Model, mode, read: Option<&[usize]>| {
+        let mut activations = Activations::default();
+        let route = Route { read, ..Route::default() };
+        forward_along(model, inputs.tokens(), mode, route, &mut activations);
+        let mut states = vec![0.0; READ.len() * width];
+        gather(activations.last_hidden_state(), width, &READ, &mut states);
+        // The head's gradient, zero but for what it reads.
+        let mut hidden_gradient = vec![0.0; inputs.ids.len() * width];
+        for (i, row) in READ.into_iter().enumerate() {
+            let values = &mut hidden_gradient[row * width..(row + 1) * width];
+            let drawn = (0..width).map(|at| Key::new(9).normal((i * width + at) as u64) as f32);
+            values.iter_mut().zip(drawn).for_each(|(value, drawn)| *value = drawn);
+        }
+        let mut buffers = BackwardBuffers { hidden_gradient, ..Default::default() };
+        let mut gradients = vec![0.0; model.layout.len];
+        let taps = &mut NoTaps;
+        let (sums, memory) = (&mut gradients, &mut buffers);
+        backward(model, inputs.tokens(), mode, &mut activations, taps, memory, sums);
+        (states, gradients)
+    };
+    for config in [testing::bert(), testing::distilbert()] {
+        let model = model(config, 1);
+        let (want, want_gradients) = pass(&model, Mode::Evaluate, None);
+        let (got, gradients) = pass(&model, Mode::Evaluate, Some(&READ));
+        assert_eq!(got, want);
+        for (got, want) in gradients.iter().zip(&want_gradients) {
+            assert!((got - want).abs() < 1e-4 * want.abs().max(1.0), "{got} for {want}");
+        }
+        let packed = PackedWeights::new(&model);
+        let mut buffers = InferenceBuffers::default();
+        // Whoever reads what is not there, or not in order, gets all.
+        for read in [&READ[..], &[4, 2, 9], &[2, 99], &[]] {
+            let tokens = inputs.tokens();
+            let hidden = infer(&model, &packed, tokens, None, Some(read), &mut buffers).to_vec();
+            let all = infer(&model, &packed, tokens, None, None, &mut buffers);
+            let some = read == READ;
+            for row in (0..inputs.ids.len()).filter(|row| !some || READ.contains(row)) {
+                let values = row * width..(row + 1) * width;
+                assert_eq!(hidden[values.clone()], all[values], "row {row} of {read:?}");
+            }
+        }
     }
 }
 
@@ -171,10 +226,12 @@ fn what_is_computed_again_in_backward_is_the_same_to_the_bit() {
     let gradients = |route, teacher, recompute| loss_with(&student, route, teacher, recompute).1;
     for skipped in [&[][..], &[false, true], &[true, false, true]] {
         for lengths in [None, Some(&plan)] {
-            let route = Route { lengths, skipped, first_may_leave: false };
+            let route = Route { lengths, skipped, ..Route::default() };
             assert_eq!(gradients(route, None, true), gradients(route, None, false));
         }
     }
+    let route = Route { read: Some(&READ), ..Route::default() };
+    assert_eq!(gradients(route, None, true), gradients(route, None, false));
     let route = Route::default();
     assert_eq!(gradients(route, Some(&states), true), gradients(route, Some(&states), false));
 }

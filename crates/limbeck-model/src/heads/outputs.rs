@@ -103,6 +103,19 @@ impl Outputs {
         }
     }
 
+    /// The rows that the head reads, rising, in `rows`; none where it reads all.
+    pub fn read<'a>(&self, places: Places<'_>, rows: &'a mut Vec<usize>) -> Option<&'a [usize]> {
+        rows.clear();
+        match self {
+            Outputs::Span { .. } => return None,
+            Outputs::Classification { .. } => {
+                rows.extend(places.starts.iter().take(places.starts.len().saturating_sub(1)));
+            }
+            Outputs::MaskedWord(_) => rows.extend(places.masked.iter().map(|&row| row as usize)),
+        }
+        Some(rows)
+    }
+
     /// Computes the logits from `hidden` (`[rows, hidden]`), and sets their gradients to zero;
     /// of masked words what [`Words::learn`] makes them of.
     ///

@@ -88,7 +88,12 @@ pub fn part(lengths: &[usize], rank: usize, count: usize) -> Part {
             pairs: share(&|&length| (length * length) as f64),
         },
     };
-    let place = Place { first_row: before.iter().sum(), first_sequence: sequences.start };
+    let place = Place {
+        first_row: before.iter().sum(),
+        first_sequence: sequences.start,
+        // Of a classifier, which reads one row of each; masked words the batch has to tell.
+        first_read: sequences.start,
+    };
     Part { sequences, place, shares }
 }
 

@@ -53,15 +53,20 @@ impl<'a> Batches<'a> {
         let indices = &self.order.batches()[index % self.order.len()];
         let mut part = division::part(&self.rows, number, count);
         let own = &indices[part.sequences.clone()];
-        let mut masked = |indices: &[usize]| {
-            self.features.batch_of_epoch(indices, self.epoch as u64, &mut self.batch);
-            self.batch.masked_ids.len()
-        };
-        let of_all = if own.len() < indices.len() { masked(indices) } else { 0 };
-        let of_part = masked(own);
-        if of_all > 0 {
-            part.shares.masked = of_part as f64 / of_all as f64;
+        let epoch = self.epoch as u64;
+        if own.len() < indices.len() {
+            // Which words of it are masked only the whole batch tells.
+            self.features.batch_of_epoch(indices, epoch, &mut self.batch);
+            let masked = &self.batch.masked_rows;
+            if !masked.is_empty() {
+                let before = |row: usize| masked.iter().filter(|&&m| (m as usize) < row).count();
+                let (first, rows) = (part.place.first_row, &self.rows[part.sequences.clone()]);
+                part.place.first_read = before(first);
+                let own = before(first + rows.iter().sum::<usize>()) - before(first);
+                part.shares.masked = own as f64 / masked.len() as f64;
+            }
         }
+        self.features.batch_of_epoch(own, epoch, &mut self.batch);
         (&self.batch, part)
     }
 
