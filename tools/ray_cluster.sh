@@ -177,6 +177,7 @@ RUN
 recipe() {
     study=recipe.study
     export LIMBECK_TEACHER=${LIMBECK_TEACHER:-$work/teacher}
+    export LIMBECK_START=${LIMBECK_START:-$LIMBECK_MODELS/minilm-l6}
     local set sets=() recipe=$project/recipes/sigopt-multimetric-small.toml
     if ! [[ -f $LIMBECK_TEACHER/model.safetensors ]]; then
         for set in ${TEACHER_SETS:-data.max_train_questions=800 train.epochs=1}; do
