@@ -1,5 +1,40 @@
 //! From numbers to parts that stay.
 
+use std::collections::BTreeMap;
+
+use limbeck_model::{Model, student};
+
+use super::Importance;
+use crate::error::Result;
+
+/// The model with the heads `heads` of each layer, by their places among those that are there, and
+/// with the `neurons` that matter most in each layer's feed-forward part; none keeps all.
+///
+/// # Errors
+/// When there are fewer, or no head would be left.
+pub fn keep(
+    model: Model,
+    importance: &Importance,
+    heads: Option<&[Vec<usize>]>,
+    neurons: Option<usize>,
+) -> Result<Model> {
+    let mut model = model;
+    if let Some(neurons) = neurons {
+        let kept = importance.neurons.iter().map(|values| largest(values, neurons));
+        model = student::keep_neurons(&model, &kept.collect::<Vec<_>>())?;
+    }
+    if let Some(kept) = heads {
+        let others = |(layer, kept): (usize, &Vec<usize>)| {
+            let heads = model.config.kept_heads(layer).into_iter().enumerate();
+            let gone = heads.filter(|(place, _)| !kept.contains(place)).map(|(_, head)| head);
+            (layer, gone.collect())
+        };
+        let others: BTreeMap<usize, Vec<usize>> = kept.iter().enumerate().map(others).collect();
+        model = student::prune_heads(&model, &others)?;
+    }
+    Ok(model)
+}
+
 /// The places of the `count` largest values, in rising order; of equal ones the first.
 pub fn largest(values: &[f64], count: usize) -> Vec<usize> {
     let mut places: Vec<usize> = (0..values.len()).collect();

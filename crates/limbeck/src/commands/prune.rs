@@ -4,7 +4,6 @@
 
 mod lesson;
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
@@ -12,7 +11,7 @@ use limbeck_data::{Examples, Tokenizer};
 use limbeck_model::folder::{Limbeck, NamedPlans};
 use limbeck_model::{Model, inspect, student};
 use limbeck_runtime::folder::check_vocabulary;
-use limbeck_train::importance::select::{evenly, largest, largest_of_all};
+use limbeck_train::importance::select::{self, evenly, largest, largest_of_all};
 use limbeck_train::importance::{Importance, layers};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -170,7 +169,7 @@ fn cut(
     if what.heads.is_none() && what.heads_total.is_none() && what.ffn.is_none() {
         return Ok(Some(model));
     }
-    let (importance, mut model) = match (args.how.importance, sample) {
+    let (importance, model) = match (args.how.importance, sample) {
         (Measure::Gradient, Some(examples)) => {
             let measured = Importance::by_gradient(model, examples, progress)?;
             let Some(measured) = measured else { return Ok(None) };
@@ -181,29 +180,12 @@ fn cut(
     };
     let heads = match (what.heads, what.heads_total) {
         (Some(each), _) => {
-            Some(importance.heads.iter().map(|heads| largest(heads, each)).collect())
+            Some(importance.heads.iter().map(|heads| largest(heads, each)).collect::<Vec<_>>())
         }
         (None, Some(total)) => Some(largest_of_all(&importance.heads, total)),
         (None, None) => None,
     };
-    if let Some(neurons) = what.ffn {
-        let kept = importance.neurons.iter().map(|values| largest(values, neurons));
-        model = student::keep_neurons(&model, &kept.collect::<Vec<_>>())?;
-    }
-    if let Some(kept) = heads {
-        model = student::prune_heads(&model, &others(&model, &kept))?;
-    }
-    Ok(Some(model))
-}
-
-/// The heads that are not among the kept ones, by their numbers before any pruning.
-fn others(model: &Model, kept: &[Vec<usize>]) -> BTreeMap<usize, Vec<usize>> {
-    let others = |(layer, kept): (usize, &Vec<usize>)| {
-        let heads = model.config.kept_heads(layer).into_iter().enumerate();
-        let gone = heads.filter(|(place, _)| !kept.contains(place)).map(|(_, head)| head);
-        (layer, gone.collect())
-    };
-    kept.iter().enumerate().map(others).collect()
+    Ok(Some(select::keep(model, &importance, heads.as_deref(), what.ffn)?))
 }
 
 /// Writes the folder, the weights last: without them it is not taken for a model.

@@ -1,12 +1,14 @@
 //! One training run: from its configuration to a model in its folder.
 //!
 //! # Layout
-//! - here: the run itself, the model that it starts from
+//! - here: the run itself
+//! - [`student`]: the model that it starts from
 //! - [`questions`], [`texts`]: what it learns from, by the kind of its task
 //! - [`plain`]: plain text, and the model and vocabulary of a pretraining
 
 mod plain;
 mod questions;
+mod student;
 mod texts;
 
 use std::path::{Path, PathBuf};
@@ -15,7 +17,7 @@ use anyhow::Result;
 use limbeck_data::metrics::Metrics;
 use limbeck_data::{Cache, Examples, Tokenizer, files};
 use limbeck_model::folder::Limbeck;
-use limbeck_model::{Activation, Head, Model, ModelConfig, student};
+use limbeck_model::{Head, Model};
 use limbeck_remote::store::keeper::End;
 use limbeck_remote::store::{self, StoreError};
 use limbeck_runtime::folder::check_vocabulary;
@@ -32,11 +34,11 @@ use serde_json::Value;
 use super::cache;
 use super::objective::{self, Student, Teachers};
 use super::place::Place;
-use super::subject::{READ_AS_FLOATS, check_length};
+use super::subject::check_length;
 use super::tracking::Tracking;
 use super::{range_test, train_report};
 use crate::commands::models::resolve;
-use crate::config::{ModelSection, RunConfig, Task};
+use crate::config::{RunConfig, Task};
 use crate::console::Console;
 use crate::exit::{self, InputError};
 use crate::progress::Progress;
@@ -147,11 +149,11 @@ fn run_in(
         Task::Pretrain => {
             plain::start(&here, cache.as_ref(), &out, folder.as_mut(), &mut progress)?
         }
-        _ => Some(labelled(&here, cache.as_ref(), &out, &mut progress)?),
+        _ => labelled(&here, cache.as_ref(), &out, &mut progress)?,
     };
     let Some(Start { model, tokenizer, lesson }) = start else {
         drop(progress);
-        return Ok(interrupted(&out, "while the text was read", overwrite));
+        return Ok(interrupted(&out, "before the first step", overwrite));
     };
     let Lesson { features, dev } = lesson;
     for teacher in &config.teacher {
@@ -249,13 +251,13 @@ fn with_local_data(config: &RunConfig) -> Result<RunConfig> {
     Ok(here)
 }
 
-/// What a run on questions or on texts with labels begins with.
+/// What a run on questions or on texts with labels begins with. `None` when a stop was asked for.
 fn labelled(
     config: &RunConfig,
     cache: Option<&Cache>,
     out: &Path,
     progress: &mut Progress,
-) -> Result<Start> {
+) -> Result<Option<Start>> {
     let dir = resolve(&last_or_only(given(config.model.path.as_ref(), "model.path")?))?;
     refuse_own_folder(out, &dir, "model.path")?;
     let texts = match config.task.texts() {
@@ -263,8 +265,7 @@ fn labelled(
         None => None,
     };
     let head = texts.as_ref().map_or(Head::Span, texts::Texts::head);
-    let model = starting_model(&config.model, head, &dir, config.train.seed, progress)?;
-    progress.trains(model.layout.parameters());
+    let model = student::open(&config.model, head, &dir, config.train.seed, progress)?;
     let tokenizer = Tokenizer::from_folder(&dir)?;
     check_vocabulary(&tokenizer, &model.config, &dir)?;
     check_length(&config.features, &model.config, &dir)?;
@@ -272,7 +273,10 @@ fn labelled(
         Some(texts) => texts.lesson(config, &tokenizer, progress)?,
         None => questions::lesson(config, cache, &tokenizer, progress)?,
     };
-    Ok(Start { model, tokenizer, lesson })
+    let student = student::cut(model, &config.model, &*lesson.features, progress)?;
+    let Some(model) = student else { return Ok(None) };
+    progress.trains(model.layout.parameters());
+    Ok(Some(Start { model, tokenizer, lesson }))
 }
 
 /// Says how to go on, also with `--quiet`: the exit code alone would not tell.
@@ -349,74 +353,4 @@ fn notes(config: &RunConfig, configuration: Value) -> Result<Limbeck> {
         config: configuration,
         ..Limbeck::default()
     })
-}
-
-/// Changes of the model's own configuration.
-fn adapt(config: &mut ModelConfig, section: &ModelSection) -> Result<()> {
-    match section.hidden_act.as_deref() {
-        Some("gelu") => config.hidden_act = Activation::Gelu,
-        Some("gelu_new") => config.hidden_act = Activation::GeluTanh,
-        Some("relu") => config.hidden_act = Activation::Relu,
-        Some(other) => {
-            let what = format!("`model.hidden_act` is {other}");
-            return Err(InputError::new(what, "", "it must be gelu, gelu_new or relu").into());
-        }
-        None => {}
-    }
-    if let Some(size) = section.type_vocab_size {
-        config.type_vocab_size = size;
-    }
-    let replace = |value: &mut f32, other: Option<f64>| {
-        if let Some(other) = other {
-            *value = other as f32;
-        }
-    };
-    replace(&mut config.hidden_dropout, section.hidden_dropout);
-    replace(&mut config.attention_dropout, section.attention_dropout);
-    replace(&mut config.head_dropout, section.head_dropout);
-    replace(&mut config.initializer_range, section.initializer_range);
-    Ok(())
-}
-
-/// The model that a run starts from, cut as the configuration says.
-fn starting_model(
-    section: &ModelSection,
-    head: Head,
-    dir: &Path,
-    seed: u64,
-    progress: &mut Progress,
-) -> Result<Model> {
-    let mut config = ModelConfig::open_with_head(dir, head.kind())?;
-    adapt(&mut config, section)?;
-    let (mut model, load) = Model::open_as(dir, config, seed)?;
-    if load.quantized {
-        progress.message(&format!("{}: {READ_AS_FLOATS}", dir.display()));
-    }
-    let mut drawn = load.missing;
-    if model.config.head != head {
-        let (with_head, of_head) = student::with_head(&model, head, seed)?;
-        model = with_head;
-        drawn.extend(of_head);
-        drawn.sort_unstable();
-        drawn.dedup();
-    }
-    if !drawn.is_empty() {
-        progress.message(&format!("drawn at random: {}", drawn.join(", ")));
-    }
-    if !section.layers.is_empty() {
-        model = student::select_layers(&model, &section.layers)?;
-    }
-    let available = model.config.num_hidden_layers;
-    let layers = if section.num_layers > 0 { section.num_layers } else { available };
-    if section.heads > 0 || layers > available {
-        let (heads, pruning_seed) = (section.heads, section.pruning_seed);
-        model = student::with_layers_and_pruned_heads(&model, layers, heads, pruning_seed, seed)?;
-    } else if layers < available {
-        model = student::select_layers(&model, &(0..layers).collect::<Vec<_>>())?;
-    }
-    if section.intermediate_size > 0 {
-        let (neurons, pruning_seed) = (section.intermediate_size, section.pruning_seed);
-        model = student::with_random_neurons(&model, neurons, pruning_seed)?;
-    }
-    Ok(model)
 }

@@ -76,7 +76,7 @@ pub struct ModelSection {
     pub path: Option<String>,
     /// The layers to keep, counted from 0; empty keeps all.
     pub layers: Vec<usize>,
-    /// The first layers to keep; 0 keeps all, those past the model's last are drawn at random.
+    /// How many layers to keep; 0 keeps all, those past the model's last are drawn at random.
     pub num_layers: usize,
     /// Attention heads to keep in every layer; 0 keeps all.
     pub heads: usize,
@@ -88,7 +88,11 @@ pub struct ModelSection {
     pub config: Option<PathBuf>,
     /// Width of a new model; with `num_layers` and `heads` all that it must know.
     pub hidden_size: usize,
-    /// Chooses which heads and neurons go.
+    /// Which layers `num_layers` keeps.
+    pub layer_choice: LayerChoice,
+    /// Which heads and neurons stay.
+    pub importance: Importance,
+    /// Chooses which heads and neurons go, where chance does.
     pub pruning_seed: u64,
     /// Another activation than the one in `config.json`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -121,6 +125,8 @@ impl Default for ModelSection {
             config: None,
             hidden_size: 0,
             intermediate_size: 0,
+            layer_choice: LayerChoice::First,
+            importance: Importance::Random,
             pruning_seed: 42,
             hidden_act: None,
             type_vocab_size: None,
@@ -130,6 +136,28 @@ impl Default for ModelSection {
             initializer_range: None,
         }
     }
+}
+
+/// Which layers a student keeps, when a number is all that is given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LayerChoice {
+    /// The first, as SigOpt's search did.
+    First,
+    /// Evenly spread ones, the last among them.
+    Even,
+}
+
+/// What makes heads and neurons stay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Importance {
+    /// Chance, as in SigOpt's search.
+    Random,
+    /// The gradient of the loss to a gate on the part, over some of the training data.
+    Gradient,
+    /// The norm of the part's weights.
+    Magnitude,
 }
 
 /// The data files of a run.

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::glue;
 use crate::support::Folder;
-use crate::world::{train, world};
+use crate::world::{arguments, train, world};
 
 fn teacher() -> Folder {
     let folder = world();
@@ -50,6 +50,48 @@ fn a_pruned_model_is_smaller_runs_everywhere_and_learns_again() {
     assert_eq!(inspect("whole")["layers"][0]["heads"], 2);
     assert_eq!(f1(&folder, "whole"), small);
     folder.run(&prune).refused(&["small", "files already"]);
+}
+
+#[test]
+fn a_student_begins_with_what_prune_would_keep() {
+    let folder = teacher();
+    let config = |model: &str| -> Value {
+        let config = std::fs::read(folder.path().join(model).join("config.json")).unwrap();
+        serde_json::from_slice(&config).unwrap()
+    };
+    // Whichever examples are taken, these are all.
+    let sizes = ["--data", "train.json", "--sample", "0", "--heads", "1", "--ffn", "24"];
+    let student = ["--teacher", "teacher", "--student-heads", "1", "--student-intermediate-size"];
+    for how in ["gradient", "magnitude"] {
+        let (pruned, learnt) = (format!("pruned-{how}"), format!("learnt-{how}"));
+        let prune = ["prune", "--model", "teacher", "--importance", how, "--out", &pruned];
+        assert_eq!(folder.run(&[&prune[..], &sizes].concat()).code, 0);
+        let more = ["24", "--student-importance", how, "--student", "teacher", "--epochs", "1"];
+        let distill = [&student[..], &more, &["--out", &learnt]].concat();
+        // What learns next to nothing is what was cut.
+        let slowly = arguments("distill", &distill).into_iter();
+        let slowly = slowly.map(|arg| if arg == "3e-3" { "1e-9" } else { arg });
+        let outcome = folder.run(&slowly.collect::<Vec<_>>());
+        assert_eq!(outcome.code, 0, "{}", outcome.err);
+        assert_eq!(config(&learnt)["pruned_heads"], config(&pruned)["pruned_heads"]);
+        assert_eq!(f1(&folder, &learnt), f1(&folder, &pruned));
+    }
+    let layers = ["--student-num-layers", "1", "--student-layer-choice"];
+    let refused =
+        ["--teacher", "teacher", "--student", "teacher", "--out", "none", "--epochs", "1"];
+    for (which, learnt) in [("first", "one"), ("even", "two")] {
+        let own =
+            ["--teacher", "teacher", "--student", "teacher", "--out", learnt, "--epochs", "1"];
+        let outcome = train(&folder, "distill", &[&layers[..], &[which], &own].concat());
+        assert_eq!(outcome.code, 0, "{}", outcome.err);
+        assert_eq!(config(learnt)["num_hidden_layers"], 1);
+    }
+    let too_many = ["--student-heads", "3", "--student-importance", "gradient"];
+    let too_wide = ["--student-intermediate-size", "99", "--student-importance", "magnitude"];
+    train(&folder, "distill", &[&refused[..], &too_many].concat())
+        .refused(&["cannot keep 3 heads: layer 0 has 2", "model.heads"]);
+    train(&folder, "distill", &[&refused[..], &too_wide].concat())
+        .refused(&["cannot keep 99 neurons: a layer has 64", "model.intermediate_size"]);
 }
 
 #[test]

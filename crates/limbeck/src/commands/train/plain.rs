@@ -12,7 +12,8 @@ use limbeck_train::folder::RunFolder;
 use limbeck_train::observer::{Observer, advance};
 use serde_json::{Value, json};
 
-use super::{Lesson, Start, adapt, last_or_only, refuse_own_folder, starting_model};
+use super::student::{adapt, open};
+use super::{Lesson, Start, last_or_only, refuse_own_folder};
 use crate::commands::models::resolve;
 use crate::commands::subject::check_length;
 use crate::config::{ModelSection, RunConfig};
@@ -70,9 +71,7 @@ pub(super) fn start(
     };
     let seed = config.train.seed;
     let (model, place) = match &dir {
-        Some(dir) => {
-            (starting_model(&config.model, Head::MaskedWord, dir, seed, progress)?, dir.clone())
-        }
+        Some(dir) => (open(&config.model, Head::MaskedWord, dir, seed, progress)?, dir.clone()),
         None => new_model(config, &tokenizer, teacher.as_deref())?,
     };
     progress.trains(model.layout.parameters());

@@ -36,7 +36,14 @@ pub const TEACHER_AND_STUDENT: Group = Group {
             "student-num-layers",
             Count,
             "N",
-            "Keep the first N layers, those past the last drawn at random; 0 keeps all",
+            "Keep N layers, those past the last drawn at random; 0 keeps all",
+        ),
+        row(
+            "model.layer_choice",
+            "student-layer-choice",
+            Choice(&["first", "even"]),
+            "WHICH",
+            "Which layers stay: the first, or evenly spread ones",
         ),
         row(
             "model.heads",
@@ -53,11 +60,19 @@ pub const TEACHER_AND_STUDENT: Group = Group {
             "Keep N feed-forward neurons in every layer; 0 keeps all",
         ),
         row(
+            "model.importance",
+            "student-importance",
+            Choice(&["random", "gradient", "magnitude"]),
+            "MEASURE",
+            "Which heads and neurons stay: those of the pruning seed, those that the loss on 64 \
+             examples of the training data notices most, or the largest",
+        ),
+        row(
             "model.pruning_seed",
             "pruning-seed",
             Count,
             "SEED",
-            "Chooses which heads and neurons go",
+            "Chooses which heads and neurons go at random",
         ),
     ],
 };
