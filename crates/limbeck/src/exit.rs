@@ -80,9 +80,10 @@ pub fn finish(result: anyhow::Result<Ending>) -> ExitCode {
     ExitCode::from(code_of(&error))
 }
 
-/// Writes `limbeck: {line}` to standard error; nobody reading it is no error.
+/// Writes `limbeck: {line}` to standard error, at once, so that lines of several processes do not
+/// mix; nobody reading it is no error.
 pub fn complain(line: &str) {
-    let _ = writeln!(io::stderr(), "limbeck: {line}");
+    let _ = io::stderr().write_all(format!("limbeck: {line}\n").as_bytes());
 }
 
 /// The whole chain of an error on one line, without saying anything twice.
