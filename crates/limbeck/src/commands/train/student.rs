@@ -109,6 +109,12 @@ pub(super) fn cut(
         return Ok(Some(model));
     }
     refuse_excess(&model, heads, neurons)?;
+    let config = &model.config;
+    let mut layers = 0..config.num_hidden_layers;
+    let keeps_heads = heads.is_none_or(|heads| layers.all(|l| config.heads_of(l) == heads));
+    if keeps_heads && neurons.is_none_or(|neurons| neurons == config.intermediate_size) {
+        return Ok(Some(model));
+    }
     let (importance, model) = if section.importance == Importance::Gradient {
         match Weights::by_gradient(model, &Spread::over(examples), progress)? {
             Some(weighed) => weighed,
