@@ -200,7 +200,7 @@ pub fn forward_along(
             }
         }
         let is_last = index + 1 == model.layout.slots.layers.len();
-        if let Some(read) = route.only_read(rows.count()).filter(|_| is_last) {
+        if is_last && let Some(read) = route.only_read(rows.count()) {
             stayed.who = Stay::Read;
             stayed.rows.clear();
             stayed.rows.extend_from_slice(read);

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use super::settings::{Pruning, Settings};
+use crate::config::Importance;
 
 /// Write a smaller model: fewer layers, attention heads, feed-forward neurons.
 ///
@@ -68,8 +69,8 @@ pub struct WhatArgs {
 #[command(next_help_heading = "Importance")]
 pub struct HowArgs {
     /// What makes heads and neurons important
-    #[arg(long, value_enum, default_value_t = Measure::Gradient)]
-    pub importance: Measure,
+    #[arg(long, value_enum, default_value_t = Importance::Gradient)]
+    pub importance: Importance,
     /// Which layers go with --drop-layers
     #[arg(long, value_enum, default_value_t = LayerChoice::Uniform)]
     pub layer_choice: LayerChoice,
@@ -83,17 +84,6 @@ pub struct HowArgs {
     /// Draws the sample, and what stays with --importance random
     #[arg(long, value_name = "SEED", default_value_t = 42)]
     pub seed: u64,
-}
-
-/// What makes heads and neurons important.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Measure {
-    /// The gradient of the loss to a gate on the part.
-    Gradient,
-    /// The norm of the part's weights.
-    Magnitude,
-    /// Chance.
-    Random,
 }
 
 /// Which layers go.

@@ -9,18 +9,19 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use limbeck_data::{Examples, Tokenizer};
 use limbeck_model::folder::{Limbeck, NamedPlans};
-use limbeck_model::{Model, inspect, student};
+use limbeck_model::{Model, ModelConfig, inspect, student};
 use limbeck_runtime::folder::check_vocabulary;
 use limbeck_train::importance::select::{self, evenly, largest, largest_of_all};
-use limbeck_train::importance::{Importance, layers};
+use limbeck_train::importance::{Importance as Weights, layers};
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::inspect::grouped;
 use super::place::Destination;
 use super::subject::{READ_AS_FLOATS, report_missing};
-use crate::cli::prune::{LayerChoice, Measure, PruneArgs};
+use crate::cli::prune::{LayerChoice, PruneArgs};
 use crate::commands::models::resolve;
+use crate::config::Importance;
 use crate::console::{Console, columns};
 use crate::exit::{Ending, InputError};
 use crate::interrupt;
@@ -77,7 +78,8 @@ pub fn run(args: &PruneArgs, console: Console) -> Result<Ending> {
         return Ok(Ending::Interrupted);
     };
     let model = student::select_layers(&model, &kept)?;
-    refuse_excess(args, &model)?;
+    refuse_excess(&model.config, args.what.heads, args.what.ffn, ["--heads", "--ffn"])?;
+    args.what.heads_total.map_or(Ok(()), |total| refuse_total(&model.config, total))?;
     let Some(model) = cut(args, model, sample.as_deref(), &mut progress)? else {
         return Ok(Ending::Interrupted);
     };
@@ -100,7 +102,7 @@ pub fn run(args: &PruneArgs, console: Console) -> Result<Ending> {
 fn is_measured(args: &PruneArgs) -> bool {
     let (what, how) = (&args.what, &args.how);
     let parts = what.heads.is_some() || what.heads_total.is_some() || what.ffn.is_some();
-    (parts && how.importance == Measure::Gradient)
+    (parts && how.importance == Importance::Gradient)
         || (what.drop_layers.is_some() && how.layer_choice == LayerChoice::Loss)
 }
 
@@ -129,33 +131,41 @@ fn layers_to_keep(
     }
 }
 
-/// Refuses to keep more than there is.
-fn refuse_excess(args: &PruneArgs, model: &Model) -> Result<()> {
-    let config = &model.config;
-    let layers = config.num_hidden_layers;
-    let refuse = |what: String, flag: &str| Err(InputError::new(what, flag, "").into());
-    if let Some(wanted) = args.what.heads
-        && let Some(layer) = (0..layers).find(|&layer| config.heads_of(layer) < wanted)
+/// Refuses to keep more heads in every layer, or more neurons, than there are; `names` is how a user
+/// calls the two.
+pub fn refuse_excess(
+    config: &ModelConfig,
+    heads: Option<usize>,
+    neurons: Option<usize>,
+    names: [&str; 2],
+) -> Result<()> {
+    let refuse = |what: String, name: &str| Err(InputError::new(what, name, "").into());
+    let mut layers = 0..config.num_hidden_layers;
+    if let Some(wanted) = heads
+        && let Some(layer) = layers.find(|&layer| config.heads_of(layer) < wanted)
     {
         let there = config.heads_of(layer);
-        return refuse(format!("cannot keep {wanted} heads: layer {layer} has {there}"), "--heads");
+        return refuse(format!("cannot keep {wanted} heads: layer {layer} has {there}"), names[0]);
     }
-    if let Some(wanted) = args.what.heads_total {
-        let there: usize = (0..layers).map(|layer| config.heads_of(layer)).sum();
-        if !(layers..=there).contains(&wanted) {
-            let what = format!(
-                "cannot keep {wanted} heads: {layers} layers have {there} and need one each"
-            );
-            return refuse(what, "--heads-total");
-        }
-    }
-    match args.what.ffn {
-        Some(wanted) if wanted > config.intermediate_size => {
-            let there = config.intermediate_size;
-            refuse(format!("cannot keep {wanted} neurons: a layer has {there}"), "--ffn")
+    let there = config.intermediate_size;
+    match neurons {
+        Some(wanted) if wanted > there => {
+            refuse(format!("cannot keep {wanted} neurons: a layer has {there}"), names[1])
         }
         _ => Ok(()),
     }
+}
+
+/// Refuses to keep more or fewer heads in all than there can be.
+fn refuse_total(config: &ModelConfig, wanted: usize) -> Result<()> {
+    let layers = config.num_hidden_layers;
+    let there: usize = (0..layers).map(|layer| config.heads_of(layer)).sum();
+    if (layers..=there).contains(&wanted) {
+        return Ok(());
+    }
+    let what =
+        format!("cannot keep {wanted} heads: {layers} layers have {there} and need one each");
+    Err(InputError::new(what, "--heads-total", "").into())
 }
 
 /// Takes out the heads and neurons that matter least. `None` when a stop was asked for.
@@ -170,13 +180,13 @@ fn cut(
         return Ok(Some(model));
     }
     let (importance, model) = match (args.how.importance, sample) {
-        (Measure::Gradient, Some(examples)) => {
-            let measured = Importance::by_gradient(model, examples, progress)?;
+        (Importance::Gradient, Some(examples)) => {
+            let measured = Weights::by_gradient(model, examples, progress)?;
             let Some(measured) = measured else { return Ok(None) };
             measured
         }
-        (Measure::Random, _) => (Importance::at_random(&model, args.how.seed), model),
-        _ => (Importance::by_magnitude(&model), model),
+        (Importance::Random, _) => (Weights::at_random(&model, args.how.seed), model),
+        _ => (Weights::by_magnitude(&model), model),
     };
     let heads = match (what.heads, what.heads_total) {
         (Some(each), _) => {

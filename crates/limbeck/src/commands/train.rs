@@ -149,16 +149,21 @@ fn run_in(
         Task::Pretrain => {
             plain::start(&here, cache.as_ref(), &out, folder.as_mut(), &mut progress)?
         }
-        _ => labelled(&here, cache.as_ref(), &out, &mut progress)?,
+        _ => Some(labelled(&here, cache.as_ref(), &out, &mut progress)?),
     };
     let Some(Start { model, tokenizer, lesson }) = start else {
         drop(progress);
-        return Ok(interrupted(&out, "before the first step", overwrite));
+        return Ok(interrupted(&out, "while the text was read", overwrite));
     };
     let Lesson { features, dev } = lesson;
     for teacher in &config.teacher {
         refuse_own_folder(&out, &resolve(&last_or_only(teacher))?, "teacher")?;
     }
+    let Some(model) = student::cut(model, &config.model, &*features, &mut progress)? else {
+        drop(progress);
+        return Ok(interrupted(&out, "while heads and neurons were weighed", overwrite));
+    };
+    progress.trains(model.layout.parameters());
     let student = Student { config: &model.config, tokenizer: &tokenizer, features: &*features };
     let teachers = Teachers::open(config, student, &mut progress)?;
     let steps = total_steps(&config.train, features.len());
@@ -251,13 +256,13 @@ fn with_local_data(config: &RunConfig) -> Result<RunConfig> {
     Ok(here)
 }
 
-/// What a run on questions or on texts with labels begins with. `None` when a stop was asked for.
+/// What a run on questions or on texts with labels begins with.
 fn labelled(
     config: &RunConfig,
     cache: Option<&Cache>,
     out: &Path,
     progress: &mut Progress,
-) -> Result<Option<Start>> {
+) -> Result<Start> {
     let dir = resolve(&last_or_only(given(config.model.path.as_ref(), "model.path")?))?;
     refuse_own_folder(out, &dir, "model.path")?;
     let texts = match config.task.texts() {
@@ -273,10 +278,7 @@ fn labelled(
         Some(texts) => texts.lesson(config, &tokenizer, progress)?,
         None => questions::lesson(config, cache, &tokenizer, progress)?,
     };
-    let student = student::cut(model, &config.model, &*lesson.features, progress)?;
-    let Some(model) = student else { return Ok(None) };
-    progress.trains(model.layout.parameters());
-    Ok(Some(Start { model, tokenizer, lesson }))
+    Ok(Start { model, tokenizer, lesson })
 }
 
 /// Says how to go on, also with `--quiet`: the exit code alone would not tell.

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::{DataSection, ModelSection, RunConfig, Task, settings};
+use super::{DataSection, Importance, ModelSection, RunConfig, Task, settings};
 use crate::exit::InputError;
 
 /// Refuses a configuration that cannot run; `place` names the recipe or command.
@@ -67,6 +67,11 @@ fn pretraining(config: &RunConfig, place: &str) -> Result<()> {
             _ => "several models are given",
         };
         let advice = "give --config FILE, or --layers, --hidden-size and --heads, or --model MODEL";
+        return Err(InputError::new(what, place, advice).into());
+    }
+    if config.model.importance == Importance::Gradient {
+        let what = "`model.importance` is gradient";
+        let advice = "pretraining has no labels to weigh by: magnitude or random";
         return Err(InputError::new(what, place, advice).into());
     }
     if config.lengths.adaptive {

@@ -22,6 +22,7 @@ pub mod suggest;
 
 use std::path::PathBuf;
 
+use clap::ValueEnum;
 use limbeck_data::FeatureOptions;
 use limbeck_data::corpus::{Documents, MaskingKind};
 use limbeck_train::options::{
@@ -148,16 +149,16 @@ pub enum LayerChoice {
     Even,
 }
 
-/// What makes heads and neurons stay.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// What makes heads and neurons important.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Importance {
-    /// Chance, as in SigOpt's search.
-    Random,
-    /// The gradient of the loss to a gate on the part, over some of the training data.
+    /// The gradient of the loss to a gate on the part.
     Gradient,
     /// The norm of the part's weights.
     Magnitude,
+    /// Chance.
+    Random,
 }
 
 /// The data files of a run.

@@ -52,6 +52,14 @@ fn a_new_model_is_pretrained_distilled_and_fine_tuned() {
 
     let on = ["--model", "bert", "--steps", "3", "--out", "further"];
     pretrain(&folder, &on).json();
+    let cut = ["--model", "bert", "--set", "model.heads=1", "--steps", "1", "--out"];
+    let by = |measure| [&cut[..], &[measure, "--set"]].concat();
+    let magnitude = [&by("cut")[..], &["model.importance=magnitude"]].concat();
+    pretrain(&folder, &magnitude).json();
+    let inspection = folder.run(&["inspect", "--model", "cut", "--json"]).json();
+    assert_eq!(inspection["layers"][0]["heads"], 1);
+    let gradient = [&by("no")[..], &["model.importance=gradient"]].concat();
+    pretrain(&folder, &gradient).refused(&["model.importance", "no labels"]);
     folder.write("train.tsv", "sentence\tlabel\nana lives in rome\t1\nben lives in oslo\t0\n");
     let task = ["finetune", "--task", "sst2", "--train", "train.tsv", "--model", "bert"];
     let tuned = folder.run(&[&task[..], &["--out", "tuned", "--epochs", "1", "--quiet"]].concat());

@@ -74,7 +74,6 @@ pub(super) fn start(
         Some(dir) => (open(&config.model, Head::MaskedWord, dir, seed, progress)?, dir.clone()),
         None => new_model(config, &tokenizer, teacher.as_deref())?,
     };
-    progress.trains(model.layout.parameters());
     check_vocabulary(&tokenizer, &model.config, &place)?;
     check_length(&config.features, &model.config, &place)?;
     let masking = Masking::new(config.text.masking, config.text.mask_probability, &tokenizer)?;

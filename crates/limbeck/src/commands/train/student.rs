@@ -9,6 +9,7 @@ use limbeck_train::importance::Importance as Weights;
 use limbeck_train::importance::select::{self, evenly, largest};
 use limbeck_train::observer::Observer;
 
+use crate::commands::prune::refuse_excess;
 use crate::commands::subject::READ_AS_FLOATS;
 use crate::config::{Importance, LayerChoice, ModelSection};
 use crate::exit::InputError;
@@ -108,8 +109,8 @@ pub(super) fn cut(
     if section.importance == Importance::Random || (heads, neurons) == (None, None) {
         return Ok(Some(model));
     }
-    refuse_excess(&model, heads, neurons)?;
     let config = &model.config;
+    refuse_excess(config, heads, neurons, ["model.heads", "model.intermediate_size"])?;
     let mut layers = 0..config.num_hidden_layers;
     let keeps_heads = heads.is_none_or(|heads| layers.all(|l| config.heads_of(l) == heads));
     if keeps_heads && neurons.is_none_or(|neurons| neurons == config.intermediate_size) {
@@ -126,28 +127,6 @@ pub(super) fn cut(
     let of_layer = |heads: usize| importance.heads.iter().map(move |own| largest(own, heads));
     let kept: Option<Vec<_>> = heads.map(|heads| of_layer(heads).collect());
     Ok(Some(select::keep(model, &importance, kept.as_deref(), neurons)?))
-}
-
-/// Refuses to keep more than there is.
-fn refuse_excess(model: &Model, heads: Option<usize>, neurons: Option<usize>) -> Result<()> {
-    let config = &model.config;
-    let refuse = |what: String, key: &str| Err(InputError::new(what, key, "").into());
-    if let Some(heads) = heads
-        && let Some(layer) =
-            (0..config.num_hidden_layers).find(|&layer| config.heads_of(layer) < heads)
-    {
-        let there = config.heads_of(layer);
-        return refuse(
-            format!("cannot keep {heads} heads: layer {layer} has {there}"),
-            "model.heads",
-        );
-    }
-    let there = config.intermediate_size;
-    if let Some(neurons) = neurons.filter(|&neurons| neurons > there) {
-        let what = format!("cannot keep {neurons} neurons: a layer has {there}");
-        return refuse(what, "model.intermediate_size");
-    }
-    Ok(())
 }
 
 /// Some of many examples, evenly spread over them.
