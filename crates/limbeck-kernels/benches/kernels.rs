@@ -7,7 +7,7 @@
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
 use limbeck_kernels::activation::Activation;
-use limbeck_kernels::attention::{self, Forward, Heads};
+use limbeck_kernels::attention::{self, Forward, Heads, Sequences};
 use limbeck_kernels::dropout::Dropout;
 use limbeck_kernels::linear::{self, Weight};
 use limbeck_kernels::matmul::{
@@ -86,7 +86,7 @@ mod attention_of {
             let Input { heads, starts, qkv, dropout, .. } = &input;
             attention::forward(
                 black_box(qkv),
-                starts,
+                Sequences::all(starts),
                 *heads,
                 *dropout,
                 &mut context,
@@ -102,10 +102,24 @@ mod attention_of {
         let mut d_qkv = vec![0.0; input.qkv.len()];
         let (mut context, mut log_sums) = input.outputs();
         let Input { heads, starts, qkv, dropout, .. } = &input;
-        attention::forward(qkv, starts, *heads, *dropout, &mut context, &mut log_sums);
+        attention::forward(
+            qkv,
+            Sequences::all(starts),
+            *heads,
+            *dropout,
+            &mut context,
+            &mut log_sums,
+        );
         let done = Forward { qkv, context: &context, log_sums: &log_sums };
         bencher.counter(operations(5 * input.multiply_adds)).bench_local(|| {
-            attention::backward(black_box(done), starts, *heads, *dropout, &d_context, &mut d_qkv);
+            attention::backward(
+                black_box(done),
+                Sequences::all(starts),
+                *heads,
+                *dropout,
+                &d_context,
+                &mut d_qkv,
+            );
         });
     }
 }

@@ -128,9 +128,8 @@ struct Pair<'a> {
 }
 
 impl Pair<'_> {
-    fn task(&self, side: Queries<'_>, head: usize) -> Task {
-        let (first_row, length) = (self.rows.start, self.rows.len());
-        Task { heads: side.heads, head, first_row, length }
+    fn task(&self, side: Queries<'_>, head: usize) -> Task<'static> {
+        Task::whole(side.heads, head, self.rows.clone())
     }
 
     /// Returns the sum of the loss's terms.
@@ -220,7 +219,7 @@ impl Pair<'_> {
 }
 
 /// Adds rows of queries (part 0) or keys (1) of one head to the gradient.
-fn add_back(task: Task, part: usize, rows: Range<usize>, values: &[f32], d_qkv: &Shared<'_>) {
+fn add_back(task: Task<'_>, part: usize, rows: Range<usize>, values: &[f32], d_qkv: &Shared<'_>) {
     let size = task.heads.size;
     for (row, values) in rows.zip(values.chunks_exact(size)) {
         let start = task.offset(row, part);

@@ -2,6 +2,7 @@
 //!
 //! Rows are filled up to whole vectors, so that no value is treated by itself.
 
+use super::task::Task;
 use crate::dropout::Mask;
 use crate::isa::for_each_isa;
 use crate::math::{self, LANES};
@@ -13,21 +14,29 @@ pub(super) fn row_stride(length: usize) -> usize {
 
 /// What the rows of a block have in common.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Rows {
-    /// Keys of a row; what follows up to the row's stride is filling.
-    pub length: usize,
-    /// By which scores are multiplied.
-    pub scale: f32,
+pub(super) struct Rows<'a> {
+    /// Whose scores they are.
+    pub task: Task<'a>,
     /// The query of the first row.
     pub first: usize,
     /// Which probabilities are dropped.
     pub mask: Option<Mask>,
 }
 
-impl Rows {
-    /// The places of a row's values in the mask's stream.
+impl Rows<'_> {
+    /// Keys of a row; what follows up to the row's stride is filling.
+    fn length(self) -> usize {
+        self.task.length
+    }
+
+    /// By which scores are multiplied.
+    fn scale(self) -> f32 {
+        self.task.heads.scale()
+    }
+
+    /// The places of a row's values in the mask's stream: the same, whichever rows ask.
     fn index(self, row: usize) -> u32 {
-        ((self.first + row) * row_stride(self.length)) as u32
+        (self.task.row_of(self.first + row) * row_stride(self.length())) as u32
     }
 }
 
@@ -38,23 +47,24 @@ for_each_isa! {
     /// `log_sums` the logarithm of the sum of `exp(scale · score)`.
     pub(super) fn exponentials<FMA>(
         scores: &mut [f32],
-        rows: Rows,
+        rows: Rows<'_>,
         reciprocals: &mut [f32],
         log_sums: &mut [f32],
     ) {
+        let scale = rows.scale();
         let results = reciprocals.iter_mut().zip(log_sums);
         for (i, (row, (reciprocal, log_sum))) in
-            scores.chunks_exact_mut(row_stride(rows.length)).zip(results).enumerate()
+            scores.chunks_exact_mut(row_stride(rows.length())).zip(results).enumerate()
         {
-            row[rows.length..].fill(f32::NEG_INFINITY);
-            let maximum = math::maximum(row) * rows.scale;
+            row[rows.length()..].fill(f32::NEG_INFINITY);
+            let maximum = math::maximum(row) * scale;
             let mut sums = [0.0; LANES];
             let (chunks, _) = row.as_chunks_mut::<LANES>();
             match rows.mask {
                 None => {
                     for chunk in chunks {
                         for (value, sum) in chunk.iter_mut().zip(&mut sums) {
-                            *value = math::exp::<FMA>(math::mul_add::<FMA>(*value, rows.scale, -maximum));
+                            *value = math::exp::<FMA>(math::mul_add::<FMA>(*value, scale, -maximum));
                             *sum += *value;
                         }
                     }
@@ -63,7 +73,7 @@ for_each_isa! {
                     let mut index = rows.index(i);
                     for chunk in chunks {
                         for (lane, (value, sum)) in chunk.iter_mut().zip(&mut sums).enumerate() {
-                            let power = math::exp::<FMA>(math::mul_add::<FMA>(*value, rows.scale, -maximum));
+                            let power = math::exp::<FMA>(math::mul_add::<FMA>(*value, scale, -maximum));
                             *sum += power;
                             *value = power * mask.factor(index.wrapping_add(lane as u32));
                         }
@@ -83,11 +93,11 @@ for_each_isa! {
     /// [`exponentials`], each times its reciprocal.
     pub(super) fn add_column_sums<FMA>(
         scores: &[f32],
-        rows: Rows,
+        rows: Rows<'_>,
         reciprocals: &[f32],
         sums: &mut [f32],
     ) {
-        let rows_of_scores = scores.chunks_exact(row_stride(rows.length));
+        let rows_of_scores = scores.chunks_exact(row_stride(rows.length()));
         for (row, &reciprocal) in rows_of_scores.zip(reciprocals) {
             for (sum, &value) in sums.iter_mut().zip(row) {
                 *sum = math::mul_add::<FMA>(value, reciprocal, *sum);
@@ -143,22 +153,22 @@ for_each_isa! {
     pub(super) fn gradients<FMA>(
         scores: &mut [f32],
         gradient: &mut [f32],
-        rows: Rows,
+        rows: Rows<'_>,
         log_sums: &[f32],
         means: &[f32],
     ) {
-        let stride = row_stride(rows.length);
+        let (stride, scale) = (row_stride(rows.length()), rows.scale());
         let rows_of_both = scores.chunks_exact_mut(stride).zip(gradient.chunks_exact_mut(stride));
         for (i, ((row, gradient), (&log_sum, &mean))) in
             rows_of_both.zip(log_sums.iter().zip(means)).enumerate()
         {
             let probability =
-                |score: f32| math::exp::<FMA>(math::mul_add::<FMA>(score, rows.scale, -log_sum));
+                |score: f32| math::exp::<FMA>(math::mul_add::<FMA>(score, scale, -log_sum));
             match rows.mask {
                 None => {
                     for (value, gradient) in row.iter_mut().zip(gradient) {
                         *value = probability(*value);
-                        *gradient = rows.scale * *value * (*gradient - mean);
+                        *gradient = scale * *value * (*gradient - mean);
                     }
                 }
                 Some(mask) => {
@@ -167,7 +177,7 @@ for_each_isa! {
                         let factor = mask.factor(index.wrapping_add(column as u32));
                         let probability = probability(*value);
                         *value = probability * factor;
-                        *gradient = rows.scale * probability * (*gradient * factor - mean);
+                        *gradient = scale * probability * (*gradient * factor - mean);
                     }
                 }
             }

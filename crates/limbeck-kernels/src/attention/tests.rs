@@ -32,13 +32,32 @@ fn naive(qkv: &[f32], context: &mut [f32]) {
     }
 }
 
+const ALL: Sequences<'static> = Sequences { starts: &STARTS, asking: None };
+
+/// Of a sequence two, of another none, of the last more than go into a block.
+fn some_ask() -> Vec<usize> {
+    [0, 2].into_iter().chain((5..74).filter(|row| row % 23 != 0)).collect()
+}
+
 /// The context, and the sums that the backward wants.
-fn run(qkv: &[f32], dropout: Dropout) -> (Vec<f32>, Vec<f32>) {
-    let rows = STARTS[STARTS.len() - 1];
-    let mut context = vec![f32::NAN; rows * HEADS.width()];
-    let mut log_sums = vec![f32::NAN; rows * HEADS.count];
-    forward(qkv, &STARTS, HEADS, dropout, &mut context, &mut log_sums);
+fn run(qkv: &[f32], sequences: Sequences<'_>, dropout: Dropout) -> (Vec<f32>, Vec<f32>) {
+    let mut context = vec![f32::NAN; sequences.queries() * HEADS.width()];
+    let mut log_sums = vec![f32::NAN; sequences.queries() * HEADS.count];
+    forward(qkv, sequences, HEADS, dropout, &mut context, &mut log_sums);
     (context, log_sums)
+}
+
+fn run_back(
+    qkv: &[f32],
+    sequences: Sequences<'_>,
+    dropout: Dropout,
+    d_context: &[f32],
+) -> Vec<f32> {
+    let (context, log_sums) = run(qkv, sequences, dropout);
+    let done = Forward { qkv, context: &context, log_sums: &log_sums };
+    let mut d_qkv = vec![f32::NAN; qkv.len()];
+    backward(done, sequences, HEADS, dropout, d_context, &mut d_qkv);
+    d_qkv
 }
 
 #[test]
@@ -46,30 +65,52 @@ fn sequences_attend_to_themselves_only() {
     let qkv = numbers(STARTS[4] * 3 * HEADS.width(), 1);
     let mut want = vec![0.0; STARTS[4] * HEADS.width()];
     naive(&qkv, &mut want);
-    assert_close(&run(&qkv, Dropout::none()).0, &want, 1e-5, "context");
+    assert_close(&run(&qkv, ALL, Dropout::none()).0, &want, 1e-5, "context");
 }
 
 #[test]
 fn backward_is_the_derivative_of_forward() {
     let qkv = numbers(STARTS[4] * 3 * HEADS.width(), 1);
-    let d_context = numbers(STARTS[4] * HEADS.width(), 2);
-    for rate in [0.0, 0.25] {
-        let dropout = Dropout::new(rate, Key::new(3));
-        let (context, log_sums) = run(&qkv, dropout);
-        let done = Forward { qkv: &qkv, context: &context, log_sums: &log_sums };
-        let mut d_qkv = vec![f32::NAN; qkv.len()];
-        backward(done, &STARTS, HEADS, dropout, &d_context, &mut d_qkv);
-        assert_gradient(&qkv, &d_qkv, "qkv", |qkv| weighted(&run(qkv, dropout).0, &d_context));
+    let asking = some_ask();
+    for sequences in [ALL, Sequences { asking: Some(&asking), ..ALL }] {
+        let d_context = numbers(sequences.queries() * HEADS.width(), 2);
+        for rate in [0.0, 0.25] {
+            let dropout = Dropout::new(rate, Key::new(3));
+            let d_qkv = run_back(&qkv, sequences, dropout, &d_context);
+            assert_gradient(&qkv, &d_qkv, "qkv", |qkv| {
+                weighted(&run(qkv, sequences, dropout).0, &d_context)
+            });
+        }
     }
+}
+
+#[test]
+fn rows_that_ask_get_what_they_get_when_all_ask() {
+    let qkv = numbers(STARTS[4] * 3 * HEADS.width(), 1);
+    let dropout = Dropout::new(0.25, Key::new(3));
+    let all = run(&qkv, ALL, dropout).0;
+    let asking = some_ask();
+    let some = run(&qkv, Sequences { asking: Some(&asking), ..ALL }, dropout).0;
+    let width = HEADS.width();
+    for (&row, got) in asking.iter().zip(some.chunks_exact(width)) {
+        assert_eq!(got, &all[row * width..(row + 1) * width], "row {row}");
+    }
+    let (context, log_sums) = run(&qkv, Sequences { asking: Some(&[]), ..ALL }, dropout);
+    assert!(context.is_empty() && log_sums.is_empty());
+}
+
+#[test]
+#[should_panic = "rows that ask rise"]
+fn rows_that_do_not_rise_are_refused() {
+    let qkv = numbers(STARTS[4] * 3 * HEADS.width(), 1);
+    run(&qkv, Sequences { asking: Some(&[4, 4]), ..ALL }, Dropout::none());
 }
 
 #[test]
 fn scores_far_apart_neither_overflow_nor_vanish() {
     let mut qkv = numbers(STARTS[4] * 3 * HEADS.width(), 1);
     qkv.iter_mut().for_each(|value| *value *= 40.0);
-    let (context, log_sums) = run(&qkv, Dropout::none());
-    let done = Forward { qkv: &qkv, context: &context, log_sums: &log_sums };
-    let mut d_qkv = vec![f32::NAN; qkv.len()];
-    backward(done, &STARTS, HEADS, Dropout::none(), &vec![1.0; context.len()], &mut d_qkv);
+    let context = run(&qkv, ALL, Dropout::none()).0;
+    let d_qkv = run_back(&qkv, ALL, Dropout::none(), &vec![1.0; context.len()]);
     assert!(context.iter().chain(&d_qkv).all(|value| value.is_finite()));
 }

@@ -210,7 +210,7 @@ fn multiply_rows(
                 let left = pack_left(a, rows.clone(), k, depth, b.shape.rows, buffer);
                 for panel in b.panels() {
                     // SAFETY: `left` covers the rows and `depth` columns.
-                    unsafe { c.stripe(Left::Panels(left), k, depth, panel) };
+                    unsafe { c.stripe(left, k, depth, panel) };
                 }
             }
         });

@@ -1,6 +1,6 @@
 //! Packing: rearranging a matrix so that the micro-kernel reads it in order.
 
-use super::kernel::{Element, Shape};
+use super::kernel::{Element, Left, Shape};
 use super::{BLOCK_DEPTH, Matrix};
 use crate::profile;
 use crate::threads::{self, Shared};
@@ -334,9 +334,13 @@ fn pack_panel<E: Element>(
     }
 }
 
-/// Packs the rows `rows` and columns `k..k + depth` of `a` into panels of
-/// `unit` rows, as many as the micro-kernel takes; inside a panel, the rows of one column lie
-/// together. The last panel is filled up with zeros.
+/// Fewest rows of `A` that [`pack_left`] puts side by side. Where rows are adjacent in memory, that
+/// many are copied at once: with a tile's rows alone, packing took as long as the product itself.
+const GROUP_ROWS: usize = 32;
+
+/// Packs the rows `rows` and columns `k..k + depth` of `a` into groups of whole tiles, each `unit`
+/// rows high; inside a group, the rows of one column lie together. What the last group has beyond
+/// the rows means nothing.
 pub(super) fn pack_left<E: Element>(
     a: Matrix<'_, E>,
     rows: std::ops::Range<usize>,
@@ -344,23 +348,23 @@ pub(super) fn pack_left<E: Element>(
     depth: usize,
     unit: usize,
     buffer: &mut Vec<E>,
-) -> *const E {
-    let panels = rows.len().div_ceil(unit);
-    resize(buffer, panels * unit * depth);
-    for (panel, target) in buffer.chunks_exact_mut(unit * depth).take(panels).enumerate() {
-        let first = rows.start + panel * unit;
-        let count = unit.min(rows.end - first);
-        for (column, target) in target.chunks_exact_mut(unit).enumerate() {
+) -> Left<E> {
+    let group = GROUP_ROWS.next_multiple_of(unit);
+    let groups = rows.len().div_ceil(group);
+    resize(buffer, groups * group * depth);
+    for (number, target) in buffer.chunks_exact_mut(group * depth).take(groups).enumerate() {
+        let first = rows.start + number * group;
+        let count = group.min(rows.end - first);
+        for (column, target) in target.chunks_exact_mut(group).enumerate() {
             let start = first * a.row_stride + (k + column) * a.column_stride;
-            if a.row_stride == 1 && count == unit {
-                copy_short(&a.data[start..start + unit], target);
+            if a.row_stride == 1 {
+                copy_short(&a.data[start..start + count], &mut target[..count]);
             } else {
-                target.fill(E::default());
                 for (row, value) in target[..count].iter_mut().enumerate() {
                     *value = a.data[start + row * a.row_stride];
                 }
             }
         }
     }
-    buffer.as_ptr()
+    Left::Groups { data: buffer.as_ptr(), rows: group }
 }

@@ -25,11 +25,11 @@ pub(crate) fn grown(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
 pub struct LayerActivations {
     /// Queries, keys and values, `[rows, 3 * heads * head_size]`.
     pub(crate) qkv: Vec<f32>,
-    /// What attention read, `[rows, heads * head_size]`.
+    /// What attention read for the rows that asked, `[queries, heads * head_size]`.
     pub(crate) context: Vec<f32>,
-    /// Logarithms of the softmax's sums, `[rows * heads]`.
+    /// Logarithms of the softmax's sums, `[queries * heads]`.
     pub(crate) log_sums: Vec<f32>,
-    /// Of the rows that stayed, where some left, what attention read.
+    /// Of the rows that stayed, where attention decided which, what it read.
     pub(crate) stayed_context: Vec<f32>,
     /// The attention block's sum before gain and shift, `[rows, hidden]`.
     pub(crate) attention_normalised: Vec<f32>,
@@ -70,6 +70,16 @@ impl Stayed {
     /// The rows that stayed; none where all did.
     pub(super) fn rows(&self) -> Option<&[usize]> {
         (self.who != Stay::All).then_some(self.rows.as_slice())
+    }
+
+    /// Those that alone ask in attention, where it was known before who would stay.
+    pub(super) fn asking(&self) -> Option<&[usize]> {
+        (self.who == Stay::Read).then_some(self.rows.as_slice())
+    }
+
+    /// Those that stayed, where attention decided it, and so was asked by all.
+    pub(super) fn chosen(&self) -> Option<&[usize]> {
+        (self.who == Stay::Chosen).then_some(self.rows.as_slice())
     }
 }
 

@@ -7,7 +7,7 @@
 
 use std::cell::RefCell;
 
-use limbeck_kernels::attention;
+use limbeck_kernels::attention::{self, Sequences};
 use limbeck_kernels::dropout::Dropout;
 use limbeck_kernels::linear::{self, Weight};
 use limbeck_kernels::norm::residual_norm;
@@ -103,20 +103,24 @@ pub fn infer<'a>(
             first.project(&hidden[range.start * hidden_size..range.end * hidden_size], qkv);
         });
     }
-    let mut index = 0;
-    while let Some(layer_now) = next {
+    for index in 0.. {
+        let Some(layer_now) = next else { break };
+        next = layer(index + 1);
         let (heads, width) = (layer_now.view.heads(), layer_now.view.width());
         let context = grown(context, rows * width);
         let log_sums = grown(log_sums, rows * heads.count);
         let qkv_now = &qkv[..rows * layer_now.qkv_width()];
+        let read = read.filter(|_| next.is_none() && plan.is_none());
+        let asking = read.and_then(|read| only_read(read, rows));
+        let sequences = Sequences { starts: &present.starts, asking };
+        let dropout = Dropout::none();
         let starts = &present.starts;
         match plan.filter(|plan| some_will_leave(plan, index, starts, tokens.starts)) {
-            None => attention::forward(qkv_now, starts, heads, Dropout::none(), context, log_sums),
+            None => attention::forward(qkv_now, sequences, heads, dropout, context, log_sums),
             Some(plan) => {
                 let attention = grown(attention, rows * heads.count);
-                let dropout = Dropout::none();
                 attention::forward_measuring(
-                    qkv_now, starts, heads, dropout, context, log_sums, attention,
+                    qkv_now, sequences, heads, dropout, context, log_sums, attention,
                 );
                 let states =
                     RowsOf { values: &mut hidden[..rows * hidden_size], width: hidden_size };
@@ -125,13 +129,8 @@ pub fn infer<'a>(
                 rows = present.rows();
             }
         }
-
-        index += 1;
-        next = layer(index);
-        let read = read.filter(|_| next.is_none() && plan.is_none());
-        if let Some(read) = read.and_then(|read| only_read(read, rows)) {
-            let states = RowsOf { values: &mut hidden[..rows * hidden_size], width: hidden_size };
-            present.keep(read, states, RowsOf { values: &mut *context, width });
+        if let Some(read) = asking {
+            present.keep(read, RowsOf { values: hidden, width: hidden_size });
             rows = present.rows();
         }
         let context = &context[..rows * width];

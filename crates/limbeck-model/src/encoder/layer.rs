@@ -9,12 +9,13 @@
 //! output = norm(dropout(f · Woᵀ + bo) + a)
 //! ```
 //! and backward walks the same lines from the last to the first. Where rows leave, they do
-//! after attention: `c` and the residual `x` are those of the rows that stay.
+//! after attention: `c` and the residual `x` are those of the rows that stay. Where that is
+//! known before, as of rows that no head reads, they do not ask in attention either.
 
 use std::ops::Range;
 
 use limbeck_kernels::activation::Activation as ActivationKernel;
-use limbeck_kernels::attention::{self, Heads, Queries};
+use limbeck_kernels::attention::{self, Heads, Queries, Sequences};
 use limbeck_kernels::dropout::Dropout;
 use limbeck_kernels::linear::{self, Weight};
 use limbeck_kernels::matmul::Write;
@@ -22,7 +23,7 @@ use limbeck_kernels::norm::{Norm, NormGradients, residual_norm, residual_norm_ba
 use limbeck_kernels::reduce::add_column_sums;
 
 use super::Mode;
-use super::buffers::{BackwardBuffers, LayerActivations, Work, grown};
+use super::buffers::{BackwardBuffers, LayerActivations, Stayed, Work, grown};
 use super::route::{Rows, gather, spread};
 use super::taps::Taps;
 use crate::config::ModelConfig;
@@ -101,28 +102,30 @@ pub(crate) fn disjoint<'a, const N: usize>(
     buffer.get_disjoint_mut(ranges.map(Clone::clone)).expect("tensors of a layout are disjoint")
 }
 
-/// The first half: what enters the layer, `x` (`[rows, hidden]`), to what attention reads, in
-/// `kept.context`. With `measured` (one value for each row and head) it tells how much each row
-/// was looked at.
+/// The first half: what enters the layer, `x` (`[rows, hidden]`), to what attention reads for
+/// all rows or for those that are `asking`, in `kept.context`. With `measured` (one value for
+/// each row and head) it tells how much each row was looked at.
 pub(super) fn attend(
     view: View<'_>,
     (x, rows): (&[f32], &Rows),
+    asking: Option<&[usize]>,
     mode: Mode,
     measured: Option<&mut [f32]>,
     kept: &mut LayerActivations,
 ) {
     let (slots, width) = (view.slots, view.width());
-    let (starts, rows) = (&rows.starts, rows.count());
+    let (sequences, rows) = (Sequences { starts: &rows.starts, asking }, rows.count());
     let qkv = grown(&mut kept.qkv, rows * 3 * width);
     let qkv_weight = Weight::Plain(view.get(&slots.qkv_weight));
     linear::forward(x, view.config.hidden_size, qkv_weight, view.get(&slots.qkv_bias), qkv);
-    let context = grown(&mut kept.context, rows * width);
-    let log_sums = grown(&mut kept.log_sums, rows * slots.heads);
+    let queries = sequences.queries();
+    let context = grown(&mut kept.context, queries * width);
+    let log_sums = grown(&mut kept.log_sums, queries * slots.heads);
     let (heads, dropout) = (view.heads(), view.probability_dropout(mode));
     match measured {
-        None => attention::forward(qkv, starts, heads, dropout, context, log_sums),
-        Some(measured) => {
-            attention::forward_measuring(qkv, starts, heads, dropout, context, log_sums, measured);
+        None => attention::forward(qkv, sequences, heads, dropout, context, log_sums),
+        Some(looks) => {
+            attention::forward_measuring(qkv, sequences, heads, dropout, context, log_sums, looks);
         }
     }
 }
@@ -132,7 +135,7 @@ pub(super) fn attend(
 pub(super) fn finish(
     view: View<'_>,
     x: &[f32],
-    stayed: Option<&[usize]>,
+    stayed: &Stayed,
     mode: Mode,
     kept: &mut LayerActivations,
     work: &mut Work,
@@ -141,15 +144,21 @@ pub(super) fn finish(
     let slots = view.slots;
     let (hidden, width) = (view.config.hidden_size, view.width());
     let weight = |range: &Range<usize>| Weight::Plain(view.get(range));
-    let rows = stayed.map_or(x.len() / hidden, <[usize]>::len);
-    let (context, x) = match stayed {
-        None => (&kept.context[..rows * width], x),
+    let rows = stayed.rows().map_or(x.len() / hidden, <[usize]>::len);
+    let x = match stayed.rows() {
+        None => x,
+        Some(stayed) => {
+            let residual = grown(&mut work.residual, rows * hidden);
+            gather(x, hidden, stayed, residual);
+            &*residual
+        }
+    };
+    let context = match stayed.chosen() {
+        None => &kept.context[..rows * width],
         Some(stayed) => {
             let stayed_context = grown(&mut kept.stayed_context, rows * width);
             gather(&kept.context, width, stayed, stayed_context);
-            let residual = grown(&mut work.residual, rows * hidden);
-            gather(x, hidden, stayed, residual);
-            (&*stayed_context, &*residual)
+            &*stayed_context
         }
     };
 
@@ -198,7 +207,7 @@ pub(super) fn finish(
 pub(super) fn backward(
     (index, view, mode): (usize, View<'_>, Mode),
     (x, entered): (&[f32], &Rows),
-    stayed: Option<&[usize]>,
+    stayed: &Stayed,
     (kept, work): (&mut LayerActivations, &mut Work),
     taps: &mut dyn Taps,
     buffers: &mut BackwardBuffers,
@@ -207,7 +216,7 @@ pub(super) fn backward(
     let slots = view.slots;
     let (hidden, inner, width) = (view.config.hidden_size, slots.intermediate_size, view.width());
     let rows_entered = entered.count();
-    let rows = stayed.map_or(rows_entered, <[usize]>::len);
+    let rows = stayed.rows().map_or(rows_entered, <[usize]>::len);
     let size = rows * hidden;
     let d_hidden = &mut buffers.hidden_gradient[..size];
     let d_product = grown(&mut buffers.product, size);
@@ -259,19 +268,23 @@ pub(super) fn backward(
         NormGradients { weight, bias, product_bias },
         &mut buffers.partials,
     );
-    let context = &kept.context[..rows_entered * width];
+    let sequences = Sequences { starts: &entered.starts, asking: stayed.asking() };
+    let context = &kept.context[..sequences.queries() * width];
     let stayed_context =
-        if stayed.is_some() { &kept.stayed_context[..rows * width] } else { context };
+        if stayed.chosen().is_some() { &kept.stayed_context[..rows * width] } else { context };
     let attention_weight = &mut gradients[slots.attention_output_weight.clone()];
     linear::backward_weight(d_product, hidden, stayed_context, width, attention_weight);
-    let d_context = grown(&mut buffers.context, rows_entered * width);
+    let d_context = grown(&mut buffers.context, context.len());
     let attention_weight = view.get(&slots.attention_output_weight);
     let d_stayed = &mut d_context[..rows * width];
     linear::backward_input(d_product, hidden, attention_weight, width, d_stayed, Write::Replace);
     let d_hidden = &mut buffers.hidden_gradient[..rows_entered * hidden];
-    if let Some(stayed) = stayed {
-        // Nothing read what attention gave those that left; their own states are in the end.
+    if let Some(stayed) = stayed.chosen() {
+        // Nothing read what attention gave those that left.
         spread(d_context, width, stayed, |_, values| values.fill(0.0));
+    }
+    if let Some(stayed) = stayed.rows() {
+        // Their own states are in the end.
         let restored = &buffers.restored;
         spread(d_hidden, hidden, stayed, |row, values| {
             let origin = entered.origins[row];
@@ -281,11 +294,11 @@ pub(super) fn backward(
 
     let d_qkv = grown(&mut work.wide, rows_entered * 3 * width);
     let qkv = &kept.qkv[..rows_entered * 3 * width];
-    let log_sums = &kept.log_sums[..rows_entered * slots.heads];
-    let (starts, heads) = (&entered.starts, view.heads());
+    let log_sums = &kept.log_sums[..sequences.queries() * slots.heads];
+    let heads = view.heads();
     let dropout = view.probability_dropout(mode);
     let done = attention::Forward { qkv, context, log_sums };
-    attention::backward(done, starts, heads, dropout, d_context, d_qkv);
+    attention::backward(done, sequences, heads, dropout, d_context, d_qkv);
     taps.attention(index, Queries { qkv, heads }, d_qkv);
     let qkv_bias = &mut gradients[slots.qkv_bias.clone()];
     add_column_sums(d_qkv, 3 * width, qkv_bias, &mut buffers.partials);

@@ -184,21 +184,6 @@ pub fn forward_along(
         }
         let (view, mode) = (layer::View::new(model, slots), mode.layer(index));
         let kept = &mut activations.layers[if activations.recompute { 0 } else { index }];
-        let departure = route.lengths.map(|plan| Departure {
-            plan,
-            layer: index,
-            first_may_leave: route.first_may_leave,
-            batch_starts: tokens.starts,
-        });
-        match departure.filter(|departure| departure.takes_place(rows)) {
-            None => layer::attend(view, (x, rows), mode, None, kept),
-            Some(departure) => {
-                let measured = grown(&mut work.attention, rows.count() * slots.heads);
-                layer::attend(view, (x, rows), mode, Some(&mut *measured), kept);
-                stayed.who = Stay::Chosen;
-                departure.take_place(rows, measured, &mut work.choice, &mut stayed.rows, next);
-            }
-        }
         let is_last = index + 1 == model.layout.slots.layers.len();
         if is_last && let Some(read) = route.only_read(rows.count()) {
             stayed.who = Stay::Read;
@@ -206,7 +191,22 @@ pub fn forward_along(
             stayed.rows.extend_from_slice(read);
             next.only(tokens.starts, read);
         }
-        layer::finish(view, x, stayed.rows(), stayed.who.mode(mode), kept, work, output);
+        let departure = route.lengths.map(|plan| Departure {
+            plan,
+            layer: index,
+            first_may_leave: route.first_may_leave,
+            batch_starts: tokens.starts,
+        });
+        match departure.filter(|departure| departure.takes_place(rows)) {
+            None => layer::attend(view, (x, rows), stayed.asking(), mode, None, kept),
+            Some(departure) => {
+                let measured = grown(&mut work.attention, rows.count() * slots.heads);
+                layer::attend(view, (x, rows), None, mode, Some(&mut *measured), kept);
+                stayed.who = Stay::Chosen;
+                departure.take_place(rows, measured, &mut work.choice, &mut stayed.rows, next);
+            }
+        }
+        layer::finish(view, x, stayed, stayed.who.mode(mode), kept, work, output);
     }
     if activations.some_left() {
         activations.restore();
@@ -253,9 +253,9 @@ pub fn backward(
             let (view, mode) = (layer::View::new(model, slots), mode.layer(index));
             let mode = stayed[index].who.mode(mode);
             let kept = &mut layers[if *recompute { 0 } else { index }];
-            let stayed = stayed[index].rows();
+            let stayed = &stayed[index];
             if *recompute && !is_there {
-                layer::attend(view, (x, rows), mode, None, kept);
+                layer::attend(view, (x, rows), stayed.asking(), mode, None, kept);
                 // The output itself is there; its place is one that backward overwrites.
                 layer::finish(view, x, stayed, mode, kept, work, &mut buffers.product);
             }

@@ -83,14 +83,13 @@ impl Present {
     }
 
     /// Lets all rows of a batch but those of `read`, which rise, leave in the last layer. Nothing
-    /// reads those that leave, so their states are not set aside; the rows of `hidden` and
-    /// `context` that stay are moved together.
-    pub fn keep(&mut self, read: &[usize], hidden: RowsOf<'_>, context: RowsOf<'_>) {
-        self.make_room(hidden.width);
-        for RowsOf { values, width } in [hidden, context] {
-            for (next, row) in read.iter().enumerate() {
-                values.copy_within(row * width..(row + 1) * width, next * width);
-            }
+    /// reads those that leave, so their states are not set aside; the rows of `hidden` that stay
+    /// are moved together.
+    pub fn keep(&mut self, read: &[usize], hidden: RowsOf<'_>) {
+        let RowsOf { values: hidden, width } = hidden;
+        self.make_room(width);
+        for (next, row) in read.iter().enumerate() {
+            hidden.copy_within(row * width..(row + 1) * width, next * width);
         }
         self.origins.clear();
         self.origins.extend_from_slice(read);

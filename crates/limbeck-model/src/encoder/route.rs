@@ -15,8 +15,8 @@ pub struct Route<'a> {
     pub skipped: &'a [bool],
     /// Whether the first row of a sequence may leave like the others.
     pub first_may_leave: bool,
-    /// The rows that the head reads, rising; without it all are. The others leave in the last
-    /// layer, after attention, where `lengths` does not say who leaves.
+    /// The rows that the head reads, rising; without it all are. The others answer in the last
+    /// layer's attention, do not ask, and leave, where `lengths` does not say who leaves.
     pub read: Option<&'a [usize]>,
 }
 
@@ -38,7 +38,7 @@ pub(super) fn only_read(read: &[usize], rows: usize) -> Option<&[usize]> {
     (rise && some).then_some(read)
 }
 
-/// Who went on after the attention of a layer.
+/// Who goes on after the attention of a layer.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stay {
     #[default]

@@ -3,7 +3,7 @@
 use limbeck_kernels::attention::{Heads, Queries};
 use limbeck_kernels::embedding::Tokens;
 
-use super::buffers::{LayerActivations, Work, grown};
+use super::buffers::{LayerActivations, Stayed, Work, grown};
 use super::route::Rows;
 use super::{Mode, embed, layer};
 use crate::model::Model;
@@ -85,8 +85,8 @@ pub fn observe(model: &Model, tokens: Tokens<'_>, wanted: &Wanted, states: &mut 
         let view = layer::View::new(model, slots);
         heads.push(view.heads());
         let x = &present[..size];
-        layer::attend(view, (x, &states.all_rows), Mode::Evaluate, None, layer);
-        layer::finish(view, x, None, Mode::Evaluate, layer, work, next);
+        layer::attend(view, (x, &states.all_rows), None, Mode::Evaluate, None, layer);
+        layer::finish(view, x, &Stayed::default(), Mode::Evaluate, layer, work, next);
         if wanted.attention.get(index) == Some(&true) {
             std::mem::swap(&mut layer.qkv, &mut qkv[index]);
         }

@@ -108,8 +108,9 @@ pub(super) enum Left<E> {
     Strided { data: *const E, stride: usize },
     /// As they lie in memory: rows adjacent, columns `stride` apart.
     Columns { data: *const E, stride: usize },
-    /// Packed by [`super::pack::pack_left`].
-    Panels(*const E),
+    /// Packed by [`super::pack::pack_left`]: groups of so many rows, in each of which rows are
+    /// adjacent and columns as far apart as the group has rows.
+    Groups { data: *const E, rows: usize },
 }
 
 /// One column stripe of `C`: all rows against one panel of `B`.

@@ -29,24 +29,23 @@ impl<E: Element> Stripe<E> {
         unsafe {
             while row + ROWS <= self.rows {
                 match ROWS {
-                    8 => tile_8::<V, ROWS, VECTORS>(self, row, row),
-                    6 => tile_6::<V, ROWS, VECTORS>(self, row, row),
-                    _ => tile_4::<V, ROWS, VECTORS>(self, row, row),
+                    8 => tile_8::<V, VECTORS>(self, row),
+                    6 => tile_6::<V, VECTORS>(self, row),
+                    _ => tile_4::<V, VECTORS>(self, row),
                 }
                 row += ROWS;
             }
             // The last rows, in tiles of four, two and one.
-            let panel = row;
             if ROWS > 4 && row + 4 <= self.rows {
-                tile_4::<V, ROWS, VECTORS>(self, row, panel);
+                tile_4::<V, VECTORS>(self, row);
                 row += 4;
             }
             if row + 2 <= self.rows {
-                tile_2::<V, ROWS, VECTORS>(self, row, panel);
+                tile_2::<V, VECTORS>(self, row);
                 row += 2;
             }
             if row < self.rows {
-                tile_1::<V, ROWS, VECTORS>(self, row, panel);
+                tile_1::<V, VECTORS>(self, row);
             }
         }
     }
@@ -83,17 +82,12 @@ const UNROLL: usize = 4;
 /// compiler keeps an array of accumulators in registers only when no loop indexes it.
 macro_rules! tile {
     ($name:ident, $strided:ident, $packed:ident: $($row:literal)*) => {
-        /// The tile at `row`, which lies in the panel of `A`, `UNIT` rows high, that
-        /// begins at row `panel`.
+        /// The tile at `row`.
         ///
         /// # Safety
         /// As [`Stripe::run`].
         #[inline(always)]
-        unsafe fn $name<V: Vector, const UNIT: usize, const VECTORS: usize>(
-            task: Stripe<V::Element>,
-            row: usize,
-            panel: usize,
-        ) {
+        unsafe fn $name<V: Vector, const VECTORS: usize>(task: Stripe<V::Element>, row: usize) {
             // SAFETY: all addresses lie inside what the contract of `stripe` names.
             unsafe {
                 let c = task.c.add(row * task.c_stride);
@@ -112,22 +106,17 @@ macro_rules! tile {
                             sums = $strided::<V, VECTORS, 1>(a, k, task.b, sums);
                         }
                     }
-                    Left::Columns { data, stride } => {
-                        let a = data.add(row);
+                    Left::Columns { data, stride: rows } | Left::Groups { data, rows } => {
+                        let place = match task.left {
+                            Left::Groups { .. } => row / rows * rows * task.depth + row % rows,
+                            _ => row,
+                        };
+                        let a = data.add(place);
                         for k in (0..whole).step_by(UNROLL) {
-                            sums = $packed::<V, VECTORS, UNROLL>(a, stride, k, task.b, sums);
+                            sums = $packed::<V, VECTORS, UNROLL>(a, rows, k, task.b, sums);
                         }
                         for k in whole..task.depth {
-                            sums = $packed::<V, VECTORS, 1>(a, stride, k, task.b, sums);
-                        }
-                    }
-                    Left::Panels(data) => {
-                        let a = data.add(panel * task.depth + (row - panel));
-                        for k in (0..whole).step_by(UNROLL) {
-                            sums = $packed::<V, VECTORS, UNROLL>(a, UNIT, k, task.b, sums);
-                        }
-                        for k in whole..task.depth {
-                            sums = $packed::<V, VECTORS, 1>(a, UNIT, k, task.b, sums);
+                            sums = $packed::<V, VECTORS, 1>(a, rows, k, task.b, sums);
                         }
                     }
                 }
