@@ -63,7 +63,7 @@ fn run_tasks(
     assert!(sequences.starts.is_sorted(), "sequences of a batch follow each other");
     if let Some(asking) = sequences.asking {
         let rise = asking.windows(2).all(|pair| pair[0] < pair[1]);
-        let inside = asking.last() < sequences.starts.last();
+        let inside = asking.last().is_none_or(|last| Some(last) < sequences.starts.last());
         assert!(rise && inside, "rows that ask rise, and lie in the batch");
     }
     threads::run(sequences.count() * heads.count, |index| {

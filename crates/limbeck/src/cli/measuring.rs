@@ -25,6 +25,7 @@ pub struct InspectArgs {
 pub enum BenchCommand {
     Train(BenchTrainArgs),
     Sweep(BenchSweepArgs),
+    Pretrain(BenchPretrainArgs),
     Features(BenchFeaturesArgs),
     Answer(BenchAnswerArgs),
     Serve(BenchServeArgs),
@@ -89,6 +90,44 @@ pub struct BenchSweepArgs {
     /// Steps to measure at each, after one that warms up
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = from_one)]
     pub steps: usize,
+}
+
+/// Measure steps of masked-word pretraining of a new BERT, on words of no text.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  limbeck bench pretrain --layers 2 --hidden-size 128 --heads 2
+  limbeck bench pretrain --layers 4 --hidden-size 256 --heads 4 --vocab-size 8000 --profile")]
+pub struct BenchPretrainArgs {
+    /// Layers of the model
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = from_one)]
+    pub layers: usize,
+    /// Width of a hidden state
+    #[arg(long, value_name = "N", default_value_t = 128, value_parser = from_one)]
+    pub hidden_size: usize,
+    /// Attention heads of a layer
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = from_one)]
+    pub heads: usize,
+    /// Neurons of a feed-forward block; without it four times the width
+    #[arg(long, value_name = "N", value_parser = from_one)]
+    pub intermediate_size: Option<usize>,
+    /// Words of the vocabulary
+    #[arg(long, value_name = "N", default_value_t = 30_522, value_parser = from_one)]
+    pub vocab_size: usize,
+    /// Tokens in each window
+    #[arg(long, value_name = "TOKENS", default_value_t = 128, value_parser = from_one)]
+    pub length: usize,
+    /// Windows in one step
+    #[arg(long, value_name = "N", default_value_t = 32, value_parser = from_one)]
+    pub batch_size: usize,
+    /// Share of the tokens that are masked
+    #[arg(long, value_name = "SHARE", default_value_t = 0.15)]
+    pub mask_probability: f64,
+    /// Steps to measure, after one that warms up
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = from_one)]
+    pub steps: usize,
+    /// Tell where the time goes, kernel by kernel, and how near it comes to the floor
+    #[arg(long)]
+    pub profile: bool,
 }
 
 /// Measure the way from text to features, and how fast they are there the second time.

@@ -42,7 +42,7 @@ impl Command {
                 BenchCommand::Features(args) => vec![&mut args.data],
                 BenchCommand::Answer(args) => vec![&mut args.data],
                 BenchCommand::Serve(args) => vec![&mut args.data],
-                BenchCommand::Sweep(_) => Vec::new(),
+                BenchCommand::Sweep(_) | BenchCommand::Pretrain(_) => Vec::new(),
             },
             _ => Vec::new(),
         }

@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 
 use crate::support::Folder;
 
-const COMMANDS: [&[&str]; 24] = [
+const COMMANDS: [&[&str]; 25] = [
     &["run"],
     &["finetune"],
     &["distill"],
@@ -19,6 +19,7 @@ const COMMANDS: [&[&str]; 24] = [
     &["lengths"],
     &["bench", "train"],
     &["bench", "sweep"],
+    &["bench", "pretrain"],
     &["bench", "features"],
     &["bench", "answer"],
     &["search"],

@@ -3,6 +3,7 @@
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use crate::support::Folder;
 use crate::world::{TOWNS, arguments, train, world};
 
 #[test]
@@ -95,6 +96,22 @@ fn measuring_needs_no_training() {
         .refused(&["--lengths"]);
     let bare = ["bench", "sweep", "--model", "model", "--batch-sizes", "1", "--json"];
     assert!(!folder.run(&bare).json()["sizes"].as_array().unwrap().is_empty());
+}
+
+#[test]
+fn steps_of_pretraining_are_measured_without_a_text() {
+    let folder = Folder::new();
+    let small = ["--hidden-size", "8", "--vocab-size", "50", "--length", "16", "--steps", "2"];
+    let bench = |more: &[&str]| folder.run(&[&["bench", "pretrain"], &small[..], more].concat());
+    let figures = bench(&["--json", "--profile"]).json();
+    assert!(figures["tokens_per_second"].as_f64().unwrap() > 0.0, "{figures}");
+    // 15 % of 32 windows of 16 tokens.
+    assert!((40..=120).contains(&figures["masked_tokens"].as_u64().unwrap()), "{figures}");
+    assert!(!figures["profile"]["kernels"].as_array().unwrap().is_empty(), "{figures}");
+    assert!(bench(&["--mask-probability", "0.5"]).out.contains("tokens a second"));
+    bench(&["--mask-probability", "0"]).refused(&["--mask-probability"]);
+    bench(&["--heads", "3"]).refused(&["num_attention_heads"]);
+    bench(&["--batch-size", "10000000"]).refused(&["--batch-size"]);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod answer;
 mod features;
+mod pretrain;
 mod profile;
 mod serve;
 mod sweep;
@@ -18,6 +19,7 @@ pub fn run(command: &BenchCommand, console: Console) -> Result<Ending> {
     match command {
         BenchCommand::Train(args) => train::run(args, console),
         BenchCommand::Sweep(args) => sweep::run(args, console),
+        BenchCommand::Pretrain(args) => pretrain::run(args, console),
         BenchCommand::Features(args) => features::run(args, console),
         BenchCommand::Answer(args) => answer::run(args, console),
         BenchCommand::Serve(args) => serve::run(args, console),
