@@ -58,7 +58,8 @@ pub struct Window {
 /// The tensor of the masks' bits.
 const MASKS: &str = "masks";
 
-fn path(folder: &Path) -> PathBuf {
+/// Where the state of the run in a folder is kept.
+pub(crate) fn path(folder: &Path) -> PathBuf {
     folder.join("checkpoint").join("state.safetensors")
 }
 

@@ -8,6 +8,7 @@ use limbeck_data::files;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::checkpoint;
 use crate::error::{Result, TrainError};
 
 const RECORD: &str = "run.json";
@@ -131,6 +132,11 @@ impl RunFolder {
                 }
                 (record, Found::Fresh)
             }
+            // A start that failed before the first step has left nothing to lose.
+            Some(Some(old)) if !old.finished && holds_only_a_record(path) => {
+                let same = old.configuration == record.configuration;
+                (record, if same { Found::Unfinished } else { Found::Fresh })
+            }
             Some(Some(old)) => {
                 if let Some(difference) =
                     first_difference("", &old.configuration, &record.configuration)
@@ -230,6 +236,13 @@ fn lock(path: &Path) -> Result<File> {
     }
 }
 
+/// Whether nothing has come of the run in a folder: no file of it, and no state to go on from; what
+/// was prepared for it may be there.
+fn holds_only_a_record(path: &Path) -> bool {
+    let mut results = OWN_FILES.iter().filter(|name| **name != RECORD);
+    !checkpoint::path(path).exists() && !results.any(|name| path.join(name).exists())
+}
+
 fn clear(path: &Path) -> Result<()> {
     let gone = |result: std::io::Result<()>, path: &Path| match result {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -309,6 +322,24 @@ mod tests {
         fs::create_dir(path.join("checkpoint")).unwrap();
         run.begin().unwrap();
         assert!(!path.join("checkpoint").exists());
+    }
+
+    #[test]
+    fn a_start_that_failed_stands_in_nobodys_way() {
+        let folder = tempfile::tempdir().unwrap();
+        let open = |seed: u64| RunFolder::open(folder.path(), json!({ "seed": seed }), false);
+        open(1).unwrap().0.begin().unwrap();
+        assert_eq!(open(1).unwrap().1, Found::Unfinished);
+        let (mut run, found) = open(2).unwrap();
+        assert_eq!(found, Found::Fresh);
+        run.begin().unwrap();
+        drop(run);
+        fs::create_dir(folder.path().join("checkpoint")).unwrap();
+        fs::write(checkpoint::path(folder.path()), b"state").unwrap();
+        assert!(open(1).unwrap_err().to_string().contains("seed is 2 there and 1 here"));
+        fs::remove_file(checkpoint::path(folder.path())).unwrap();
+        fs::write(folder.path().join("train.jsonl"), b"{}").unwrap();
+        assert!(open(1).is_err());
     }
 
     #[test]

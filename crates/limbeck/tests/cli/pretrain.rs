@@ -101,6 +101,16 @@ fn a_range_test_says_where_the_loss_turns_up() {
 }
 
 #[test]
+fn a_mistake_that_shows_after_the_text_was_read_is_mended_by_the_next_command() {
+    let folder = world();
+    let options = ["--steps", "2", "--vocab-size", "80", "--out", "bert", "--sparsity", "0.5"];
+    let with =
+        |method| pretrain(&folder, &[&SIZES[..], &options, &["--sparse-method", method]].concat());
+    with("rigl").refused(&["sparsity.warmup"]);
+    assert_eq!(with("static").code, 0);
+}
+
+#[test]
 fn wrong_input_is_refused_with_what_to_do() {
     let folder = world();
     let out = ["--out", "o"];
