@@ -67,19 +67,6 @@ impl<'a> Acquisition<'a> {
         let axes = history.space.axes();
         let observed = &history.observed;
         let points: Vec<Vec<f64>> = observed.iter().map(|o| o.point.clone()).collect();
-        let models: Vec<Model> = metric::optimized(history.metrics)
-            .enumerate()
-            .map(|(axis, metric)| {
-                let values: Vec<f64> = observed.iter().map(|o| o.losses[axis]).collect();
-                Model::fit(&points, &values, &axes, metric.noise)
-            })
-            .collect::<Option<_>>()?;
-        let is_exact = models.iter().all(|model| model.noise() < EXACT);
-        let draws = if is_exact && history.pending.is_empty() { 1 } else { DRAWS };
-        let objectives: Vec<Draws> = models
-            .iter()
-            .map(|model| Draws::new(model, &history.pending, draws, random))
-            .collect::<Option<_>>()?;
         let is_feasible = observed.iter().map(|o| o.violation() == 0.0);
         let counts: Vec<bool> =
             is_feasible.clone().chain(history.pending.iter().map(|_| true)).collect();
@@ -91,6 +78,20 @@ impl<'a> Acquisition<'a> {
             .collect();
         let all: Vec<Vec<f64>> = observed.iter().map(|o| o.losses.clone()).collect();
         let bounds = reference(history.metrics, if feasible.is_empty() { &all } else { &feasible });
+        let models: Vec<Model> = metric::optimized(history.metrics)
+            .zip(&bounds)
+            .enumerate()
+            .map(|(axis, (metric, bound))| {
+                let values: Vec<f64> = observed.iter().map(|o| o.losses[axis]).collect();
+                Model::fit(&points, &without_outliers(values, *bound), &axes, metric.noise)
+            })
+            .collect::<Option<_>>()?;
+        let is_exact = models.iter().all(|model| model.noise() < EXACT);
+        let draws = if is_exact && history.pending.is_empty() { 1 } else { DRAWS };
+        let objectives: Vec<Draws> = models
+            .iter()
+            .map(|model| Draws::new(model, &history.pending, draws, random))
+            .collect::<Option<_>>()?;
         let bounds: Vec<f64> =
             models.iter().zip(bounds).map(|(model, bound)| model.standardised(bound)).collect();
         let ehvi = Ehvi::new(objectives, &counts, &bounds);
@@ -230,6 +231,19 @@ impl<'a> Acquisition<'a> {
     }
 }
 
+/// The losses, of which those far worse than the others, and than the reference, are taken as at
+/// Tukey's fence, 1.5 times the middle half's width beyond it. How bad such a trial is tells nothing
+/// of where good ones are, but makes the function look rough everywhere.
+fn without_outliers(mut losses: Vec<f64>, reference: f64) -> Vec<f64> {
+    let mut sorted = losses.clone();
+    sorted.sort_by(f64::total_cmp);
+    let quarter = |number: usize| sorted.get(sorted.len() * number / 4).copied().unwrap_or(0.0);
+    let fence = quarter(3) + 1.5 * (quarter(3) - quarter(1));
+    let most = fence.max(reference);
+    losses.iter_mut().filter(|loss| **loss > most).for_each(|loss| *loss = most);
+    losses
+}
+
 /// The constrained metrics, and what failures say of where trials fail.
 fn bounded(history: &History, axes: &[Axis], points: &[Vec<f64>]) -> Option<Vec<(Model, f64)>> {
     let mut bounded = Vec::new();
@@ -249,4 +263,19 @@ fn bounded(history: &History, axes: &[Axis], points: &[Vec<f64>]) -> Option<Vec<
         bounded.push((model, bound));
     }
     Some(bounded)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_outliers;
+
+    #[test]
+    fn only_what_is_far_worse_than_the_rest_and_the_reference_is_drawn_in() {
+        let losses = vec![-54.0, -53.0, -52.0, -49.0, -49.0, -48.0, -18.0];
+        let drawn = without_outliers(losses.clone(), -50.0);
+        assert_eq!((&drawn[..6], drawn[6]), (&losses[..6], -40.5));
+        assert_eq!(without_outliers(losses.clone(), -10.0), losses);
+        assert_eq!(without_outliers(vec![1.0], 0.0), [1.0]);
+        assert!(without_outliers(vec![1.0, f64::NAN], 0.0)[1].is_nan());
+    }
 }
