@@ -231,8 +231,8 @@ impl<'a> Acquisition<'a> {
     }
 }
 
-/// The losses, of which those far worse than the others, and than the reference, are taken as at
-/// Tukey's fence, 1.5 times the middle half's width beyond it. How bad such a trial is tells nothing
+/// The losses, of which none is worse than Tukey's fence, 1.5 times the middle half's width beyond
+/// it, or than the reference, whichever is worse. How bad such a trial is tells nothing
 /// of where good ones are, but makes the function look rough everywhere.
 fn without_outliers(mut losses: Vec<f64>, reference: f64) -> Vec<f64> {
     let mut sorted = losses.clone();

@@ -106,17 +106,18 @@ macro_rules! tile {
                             sums = $strided::<V, VECTORS, 1>(a, k, task.b, sums);
                         }
                     }
-                    Left::Columns { data, stride: rows } | Left::Groups { data, rows } => {
-                        let place = match task.left {
-                            Left::Groups { .. } => row / rows * rows * task.depth + row % rows,
-                            _ => row,
+                    Left::Columns { data, stride } | Left::Groups { data, rows: stride } => {
+                        // Rows of the groups before that of this row.
+                        let before = match task.left {
+                            Left::Groups { rows, .. } => row / rows * rows,
+                            _ => 0,
                         };
-                        let a = data.add(place);
+                        let a = data.add(before * task.depth + row - before);
                         for k in (0..whole).step_by(UNROLL) {
-                            sums = $packed::<V, VECTORS, UNROLL>(a, rows, k, task.b, sums);
+                            sums = $packed::<V, VECTORS, UNROLL>(a, stride, k, task.b, sums);
                         }
                         for k in whole..task.depth {
-                            sums = $packed::<V, VECTORS, 1>(a, rows, k, task.b, sums);
+                            sums = $packed::<V, VECTORS, 1>(a, stride, k, task.b, sums);
                         }
                     }
                 }

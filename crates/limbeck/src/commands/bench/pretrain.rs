@@ -1,12 +1,9 @@
 //! `limbeck bench pretrain`: steps of masked-word pretraining, and with `--profile` where their
 //! time goes.
 
-use std::time::Instant;
-
 use anyhow::Result;
 use limbeck_data::Batch;
 use limbeck_kernels::random::Key;
-use limbeck_kernels::{matmul, profile};
 use limbeck_model::{HeadKind, Model, ModelConfig};
 use limbeck_train::learner::{Learner, Portion};
 use limbeck_train::losses::WordLosses;
@@ -15,7 +12,8 @@ use limbeck_train::options::{DistillOptions, OptimizerOptions};
 use serde::Serialize;
 use serde_json::json;
 
-use super::profile::Profile;
+use super::profile::{Profile, timed};
+use super::sweep::made_up;
 use super::train::LEARNING_RATE;
 use super::{median, memory, peak_rss_bytes};
 use crate::cli::measuring::BenchPretrainArgs;
@@ -24,12 +22,6 @@ use crate::exit::{Ending, InputError};
 
 /// Beyond this, a step says nothing new.
 const MOST_TOKENS: usize = 1 << 20;
-
-/// Names of the streams of random bits that the batch is made of.
-mod stream {
-    pub const WORDS: u64 = 0;
-    pub const MASKS: u64 = 1;
-}
 
 #[derive(Debug, Serialize)]
 struct Figures {
@@ -49,7 +41,7 @@ struct Figures {
 /// Runs the command.
 pub fn run(args: &BenchPretrainArgs, console: Console) -> Result<Ending> {
     let model = new_model(args)?;
-    let batch = made_up(args)?;
+    let batch = masked(&model.config, args)?;
     let parameters = model.parameters.len();
     let words = WordLosses::new(&model.config, Vec::new(), &DistillOptions::default(), args.steps)?;
     let objective = Objective { words: Some(words), ..Objective::default() };
@@ -65,18 +57,7 @@ pub fn run(args: &BenchPretrainArgs, console: Console) -> Result<Ending> {
     let mut profile = args.profile.then(Profile::default);
     let mut seconds = Vec::new();
     for key in 1..=args.steps {
-        let rate_before = profile.is_some().then(matmul::tile_rate);
-        let begun = Instant::now();
-        let (done, costs) = match profile {
-            None => (step(key), Vec::new()),
-            Some(_) => profile::record(|| step(key)),
-        };
-        done?;
-        let elapsed = begun.elapsed().as_secs_f64();
-        if let (Some(profile), Some(rate)) = (&mut profile, rate_before) {
-            profile.add_step(elapsed, (rate + matmul::tile_rate()) / 2.0, &costs);
-        }
-        seconds.push(elapsed);
+        seconds.push(timed(&mut profile, || step(key))?);
     }
     let seconds_per_step = median(&seconds);
     let figures = Figures {
@@ -119,8 +100,8 @@ fn new_model(args: &BenchPretrainArgs) -> Result<Model> {
     Ok(Model::initialise(config, 0))
 }
 
-/// A batch of any words, some of them masked: what they say does not change what a step costs.
-fn made_up(args: &BenchPretrainArgs) -> Result<Batch> {
+/// A batch of any words, some of which are to be guessed.
+fn masked(config: &ModelConfig, args: &BenchPretrainArgs) -> Result<Batch> {
     let share = args.mask_probability;
     if !(share > 0.0 && share <= 1.0) {
         let what = format!("--mask-probability {share}: a share above 0, and 1 at most");
@@ -132,19 +113,13 @@ fn made_up(args: &BenchPretrainArgs) -> Result<Batch> {
             format!("--length times --batch-size: at most {MOST_TOKENS} tokens are measured");
         return Err(InputError::new(what, "bench pretrain", "").into());
     }
-    let (words, masks) = (Key::new(stream::WORDS), Key::new(stream::MASKS));
-    let word = |row: u32| (words.bits(u64::from(row)) % args.vocab_size as u64) as u32;
-    let is_masked = |row: &u32| (masks.bits(u64::from(*row)) as f64) < share * u64::MAX as f64;
+    let mut batch = made_up(config, args.length, args.batch_size);
+    let key = Key::new(1);
+    let is_masked = |row: usize| (key.bits(row as u64) as f64) < share * u64::MAX as f64;
     // At least one: a step without any has nothing to learn.
-    let masked_rows = (0..rows as u32).filter(|row| *row == 0 || is_masked(row));
-    let masked_rows: Vec<u32> = masked_rows.collect();
-    Ok(Batch {
-        input_ids: (0..rows as u32).map(word).collect(),
-        token_type_ids: vec![0; rows],
-        starts: (0..=args.batch_size).map(|i| i * args.length).collect(),
-        masked_ids: masked_rows.iter().map(|&row| word(row)).collect(),
-        masked_rows,
-        features: (0..args.batch_size).collect(),
-        ..Batch::default()
-    })
+    let masked = (0..rows).filter(|&row| row == 0 || is_masked(row));
+    batch.masked_rows = masked.map(|row| row as u32).collect();
+    let word = |&row: &u32| batch.input_ids[row as usize];
+    batch.masked_ids = batch.masked_rows.iter().map(word).collect();
+    Ok(batch)
 }

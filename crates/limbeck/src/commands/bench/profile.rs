@@ -1,8 +1,11 @@
 //! Where the time of training steps goes.
 
 use std::fmt::Write;
+use std::time::Instant;
 
-use limbeck_kernels::profile::Cost;
+use anyhow::Result;
+use limbeck_kernels::matmul;
+use limbeck_kernels::profile::{self, Cost};
 use serde::Serialize;
 
 use super::median;
@@ -37,6 +40,22 @@ struct Kernel {
 
 /// What a step does outside of kernels: batches, loss, bookkeeping.
 const REST: &str = "all else";
+
+/// Runs a step and tells how many seconds it took; adds it to the profile, if there is one.
+pub fn timed(profile: &mut Option<Profile>, step: impl FnOnce() -> Result<()>) -> Result<f64> {
+    let rate_before = profile.is_some().then(matmul::tile_rate);
+    let begun = Instant::now();
+    let (done, costs) = match profile {
+        None => (step(), Vec::new()),
+        Some(_) => profile::record(step),
+    };
+    done?;
+    let elapsed = begun.elapsed().as_secs_f64();
+    if let (Some(profile), Some(rate)) = (profile, rate_before) {
+        profile.add_step(elapsed, (rate + matmul::tile_rate()) / 2.0, &costs);
+    }
+    Ok(elapsed)
+}
 
 impl Profile {
     /// Adds a step that took `seconds` while the micro-kernel ran at `tile_rate`.

@@ -114,7 +114,7 @@ fn measure(learner: &mut Learner, length: usize, batch_size: usize, steps: usize
 }
 
 /// A batch of any words: what they say does not change what a step costs.
-fn made_up(config: &ModelConfig, length: usize, batch_size: usize) -> Batch {
+pub(super) fn made_up(config: &ModelConfig, length: usize, batch_size: usize) -> Batch {
     let (key, words) = (Key::new(7), config.vocab_size as u64);
     let rows = length * batch_size;
     Batch {

@@ -8,7 +8,6 @@ use limbeck_data::{
     Batch, BatchOrder, Cache, FeatureOptions, Features, Purpose, SquadData, Tokenizer,
 };
 use limbeck_kernels::random::Key;
-use limbeck_kernels::{matmul, profile};
 use limbeck_model::{HeadKind, Model};
 use limbeck_runtime::folder::{check_vocabulary, fit};
 use limbeck_train::learner::{Learner, Portion};
@@ -23,7 +22,7 @@ use limbeck_train::sparsity::Sparsity;
 use limbeck_train::teacher::TeacherLogits;
 use serde::Serialize;
 
-use super::profile::Profile;
+use super::profile::{Profile, timed};
 use super::{median, memory, peak_rss_bytes};
 use crate::cli::measuring::BenchTrainArgs;
 use crate::commands::models::resolve;
@@ -73,17 +72,7 @@ pub fn run(args: &BenchTrainArgs, console: Console) -> Result<Ending> {
         if step % 2 == 0 {
             distillation.extend(bench.distil(step)?);
         }
-        let rate_before = profile.is_some().then(matmul::tile_rate);
-        let begun = Instant::now();
-        let (done, costs) = match profile {
-            None => (bench.step(step, false), Vec::new()),
-            Some(_) => profile::record(|| bench.step(step, false)),
-        };
-        done?;
-        let elapsed = begun.elapsed().as_secs_f64();
-        if let (Some(profile), Some(rate)) = (&mut profile, rate_before) {
-            profile.add_step(elapsed, (rate + matmul::tile_rate()) / 2.0, &costs);
-        }
+        let elapsed = timed(&mut profile, || bench.step(step, false))?;
         if step % 2 == 1 {
             distillation.extend(bench.distil(step)?);
         }
