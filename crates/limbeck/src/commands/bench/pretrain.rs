@@ -1,7 +1,7 @@
 //! `limbeck bench pretrain`: steps of masked-word pretraining, and with `--profile` where their
 //! time goes.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use limbeck_data::Batch;
 use limbeck_kernels::random::Key;
 use limbeck_model::{HeadKind, Model, ModelConfig};
@@ -96,7 +96,8 @@ fn new_model(args: &BenchPretrainArgs) -> Result<Model> {
         "max_position_embeddings": args.length.max(512),
         "vocab_size": args.vocab_size,
     });
-    let config = ModelConfig::from_json_with_head(&json, HeadKind::MaskedWord)?;
+    let config = ModelConfig::from_json_with_head(&json, HeadKind::MaskedWord)
+        .context("--layers, --hidden-size, --heads, --intermediate-size, --vocab-size")?;
     Ok(Model::initialise(config, 0))
 }
 
