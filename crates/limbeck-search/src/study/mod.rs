@@ -372,7 +372,7 @@ impl Study {
     }
 
     /// From where the hypervolume is measured, as losses: the thresholds, and where there is
-    /// none, a tenth of the front's width behind its worst point.
+    /// none, a tenth of the observed width behind the worst observed value that is no outlier.
     pub fn reference(&self) -> Vec<f64> {
         reference(&self.description.metrics, &self.candidates().1)
     }
@@ -422,12 +422,17 @@ impl Study {
     }
 }
 
-/// Thresholds as losses; where there is none, a tenth of the width of the front of `losses`
-/// behind its worst point.
+/// Thresholds as losses; where there is none, a tenth of the width of the better half of `losses`
+/// behind its worst point. The better half are the first ranks (the front, what would be it
+/// without that, and so on) that hold a half of the points.
 pub(crate) fn reference(metrics: &[Metric], losses: &[Vec<f64>]) -> Vec<f64> {
-    let front = pareto::front(losses);
+    let ranks = pareto::ranks(losses);
+    let mut sorted = ranks.clone();
+    sorted.sort_unstable();
+    let last = sorted.get(sorted.len().saturating_sub(1) / 2).copied().unwrap_or(0);
     let behind = |axis: usize| {
-        let values = front.iter().map(|&i| losses[i][axis]);
+        let better = losses.iter().zip(&ranks).filter(|(_, rank)| **rank <= last);
+        let values = better.map(|(losses, _)| losses[axis]);
         let best = values.clone().fold(f64::INFINITY, f64::min);
         let worst = values.fold(f64::NEG_INFINITY, f64::max);
         let width = if worst > best { worst - best } else { worst.abs().max(1.0) };

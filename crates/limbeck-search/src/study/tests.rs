@@ -128,6 +128,24 @@ fn front_and_hypervolume_follow_goals_and_thresholds() {
 }
 
 #[test]
+fn without_thresholds_the_reference_lies_behind_the_better_half() {
+    let written = "[metrics.a]\ngoal = 'minimize'\n[metrics.b]\ngoal = 'minimize'";
+    let metrics = Metric::all_from_toml(&written.parse().unwrap()).unwrap();
+    let near = |losses: &[[f64; 2]], expected: [f64; 2]| {
+        let losses: Vec<Vec<f64>> = losses.iter().map(|l| l.to_vec()).collect();
+        let found = reference(&metrics, &losses);
+        assert!(found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-9), "{found:?}");
+    };
+    near(&[[2.0, -3.0]], [2.2, -2.7]);
+    // The front is one point; the second is the next rank and still of the better half.
+    let chain = [[1.0, 2.0], [3.0, 3.0], [4.0, 4.0], [90.0, 90.0]];
+    near(&chain, [3.2, 3.1]);
+    // The front is more than half: nothing behind it counts.
+    near(&[[1.0, 2.0], [2.0, 1.0], [3.0, 1.5]], [2.1, 2.1]);
+    near(&[], [0.0, 0.0]);
+}
+
+#[test]
 fn wrong_input_is_refused_and_leaves_no_trace() {
     let folder = tempfile::tempdir().unwrap();
     let mut study = study(&folder);

@@ -10,7 +10,8 @@ use super::settings::{Predicting, Settings};
 /// Search the length plans of a model: how many tokens should go on from layer to layer.
 ///
 /// Plans evolve as in the Length-Adaptive Transformer: each generation keeps the plans that no
-/// other beats in both score and cost, and adds mutations and means of them. The score is F1 of a
+/// other beats in both score and cost, and adds mutations and means of them. With --sampler gp a
+/// Gaussian process suggests one after another, which needs fewer of them. The score is F1 of a
 /// model that answers questions; of a classifier the metric of its task, or the mean where it has
 /// two (combined_score). Plans are scored on a
 /// sample of the data; those on the front at the end, on all of it. What is found is
@@ -19,11 +20,12 @@ use super::settings::{Predicting, Settings};
 /// that keeps 99 % of the score of the teacher, or of the model itself when no teacher is named),
 /// `half` (the best at half the cost), `fastest` and `best`. Every plan is scored once:
 /// plans.jsonl remembers it, so the same command goes on after a stop, also with more or
-/// fewer --generations.
+/// fewer --generations or --trials.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   limbeck lengths --model student --data dev.json --out student-lengths
   limbeck lengths --model student --data dev.json --teacher teacher --out student-lengths
+  limbeck lengths --model student --data dev.json --sampler gp --trials 100 --out student-lengths
   limbeck lengths --model sentiment --data dev.tsv --out sentiment-lengths
   limbeck lengths --model student-int8 --data dev.json --teacher-score 88.5 --objective time \\
       --sample 200 --generations 10 --out int8-lengths
@@ -50,6 +52,9 @@ pub struct LengthSearchArgs {
     /// What is compared with.
     #[command(flatten)]
     pub reference: ReferenceArgs,
+    /// How it is searched.
+    #[command(flatten)]
+    pub strategy: StrategyArgs,
     /// How plans evolve.
     #[command(flatten)]
     pub evolution: EvolutionArgs,
@@ -74,25 +79,20 @@ pub struct ReferenceArgs {
     pub teacher_score: Option<f64>,
 }
 
-/// How plans evolve; the numbers are those of the paper's own code.
+/// How it is searched.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Evolution")]
-pub struct EvolutionArgs {
-    /// Generations after the first plans
-    #[arg(long, value_name = "N", default_value_t = 30)]
-    pub generations: usize,
+#[command(next_help_heading = "Search")]
+pub struct StrategyArgs {
+    /// What suggests plans
+    #[arg(long, value_enum, default_value_t = PlanSampler::Evolution)]
+    pub sampler: PlanSampler,
+    /// Plans to score on the sample; without it, 150 with gp, and as many as there are in all
+    /// generations with evolution
+    #[arg(long, value_name = "N")]
+    pub trials: Option<usize>,
     /// Plans to start from, beside the shortest and the whole one
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = up_to_ten_thousand)]
     pub population: usize,
-    /// Mutations of a generation
-    #[arg(long, value_name = "N", default_value_t = 30, value_parser = up_to_ten_thousand)]
-    pub mutations: usize,
-    /// Probability that a mutation draws a layer's length anew
-    #[arg(long, value_name = "P", default_value_t = 0.5, value_parser = share)]
-    pub mutation_probability: f64,
-    /// Crossovers of a generation
-    #[arg(long, value_name = "N", default_value_t = 30, value_parser = up_to_ten_thousand)]
-    pub crossovers: usize,
     /// The shortest plan drops this share in every layer; no plan may be cheaper
     #[arg(long, value_name = "SHARE", default_value_t = 0.2, value_parser = share)]
     pub drop_bound: f64,
@@ -102,6 +102,33 @@ pub struct EvolutionArgs {
     /// Fixes the sample and the plans that are tried
     #[arg(long, value_name = "SEED", default_value_t = 42)]
     pub seed: u64,
+}
+
+/// What suggests plans.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum PlanSampler {
+    /// Children of the best plans, generation after generation
+    Evolution,
+    /// Gaussian processes and the expected improvement of the hypervolume, plan after plan
+    Gp,
+}
+
+/// How plans evolve; the numbers are those of the paper's own code.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Evolution")]
+pub struct EvolutionArgs {
+    /// Generations after the first plans
+    #[arg(long, value_name = "N", default_value_t = 30)]
+    pub generations: usize,
+    /// Mutations of a generation
+    #[arg(long, value_name = "N", default_value_t = 30, value_parser = up_to_ten_thousand)]
+    pub mutations: usize,
+    /// Probability that a mutation draws a layer's length anew
+    #[arg(long, value_name = "P", default_value_t = 0.5, value_parser = share)]
+    pub mutation_probability: f64,
+    /// Crossovers of a generation
+    #[arg(long, value_name = "N", default_value_t = 30, value_parser = up_to_ten_thousand)]
+    pub crossovers: usize,
 }
 
 /// What a plan costs.

@@ -52,6 +52,8 @@ pub enum Origin {
     Mutation,
     /// The mean of two others.
     Crossover,
+    /// A model of what is known suggested it.
+    Suggestion,
 }
 
 impl Space {
@@ -91,6 +93,26 @@ impl Space {
         seeds.push(whole.clone());
         seeds.dedup();
         seeds
+    }
+
+    /// The gene if it costs no less than `least`; else it is moved towards the whole one until it
+    /// does.
+    pub fn raised(&self, gene: &Gene, least: f64, cost: impl Fn(&Gene) -> f64) -> Gene {
+        let moved = |share: f64| -> Gene {
+            let one = |&length: &u32| {
+                length + (f64::from(self.whole.saturating_sub(length)) * share).ceil() as u32
+            };
+            gene.iter().map(one).collect()
+        };
+        if cost(gene) >= least {
+            return gene.clone();
+        }
+        let (mut below, mut enough) = (0.0, 1.0);
+        for _ in 0..40 {
+            let middle = 0.5 * (below + enough);
+            if cost(&moved(middle)) < least { below = middle } else { enough = middle }
+        }
+        moved(enough)
     }
 
     /// Children of a population that are not in it, each with its origin. Children are
@@ -181,6 +203,16 @@ mod tests {
         }
         // Where there is nothing between, there is nothing twice.
         assert_eq!(SPACE.seeds(5, 0.0, cost), [SPACE.whole()]);
+    }
+
+    #[test]
+    fn what_is_too_cheap_is_raised_until_it_is_not() {
+        let least = cost(&SPACE.falling(0.2));
+        let raised = SPACE.raised(&vec![300, 100, 50, 20, 2, 2], least, cost);
+        assert!(raised.is_sorted_by(|a, b| a >= b) && raised[0] <= 384, "{raised:?}");
+        assert!((least..least + 6.0).contains(&cost(&raised)), "{raised:?}");
+        assert_eq!(SPACE.raised(&SPACE.whole(), least, cost), SPACE.whole());
+        assert_eq!(SPACE.raised(&vec![2; 6], 1e9, cost), SPACE.whole());
     }
 
     #[test]

@@ -124,6 +124,40 @@ fn a_search_that_was_killed_goes_on_and_ends_as_one_that_was_not() {
 }
 
 #[test]
+fn a_gaussian_process_suggests_as_many_plans_as_it_may_and_goes_on_after_a_kill() {
+    let folder = teacher();
+    let gp =
+        |out: &str, trials: &str| search(&folder, out, &["--sampler", "gp", "--trials", trials]);
+    let told = gp("whole", "24");
+    assert_eq!(told["tried"], json!(24));
+    let found = read_json(&folder, "whole/front.json");
+    assert_eq!(found["generations"].as_array().unwrap().last().unwrap()["tried"], json!(24));
+    let lines = std::fs::read_to_string(folder.path().join("whole/plans.jsonl")).unwrap();
+    let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let on_sample = || lines.iter().filter(|line| line["trial"] == "sample");
+    assert_eq!(on_sample().count(), 24);
+    let of = |origin: &str| on_sample().filter(|line| line["origin"] == origin).count();
+    assert!(of("seed") == 6 && of("suggestion") > 0, "{lines:?}");
+    let least = on_sample().map(|line| line["macs"].as_f64().unwrap()).fold(f64::MAX, f64::min);
+    let shortest = on_sample().find(|line| line["lengths"] == json!([500, 250])).unwrap();
+    assert_eq!(shortest["macs"], json!(least), "no plan is cheaper than the shortest");
+
+    gp("killed", "12");
+    let ledger = folder.path().join("killed/plans.jsonl");
+    let text = std::fs::read_to_string(&ledger).unwrap();
+    std::fs::write(&ledger, &text[..text.len() / 2]).unwrap();
+    gp("killed", "24");
+    assert_eq!(front(&folder, "killed"), front(&folder, "whole"));
+
+    let told = search(&folder, "evolved", &["--trials", "9"]);
+    assert_eq!(told["tried"], json!(9), "evolution keeps to a number of plans too");
+    let few = [&SEARCH[..], &["--out", "few", "--trials", "5"]].concat();
+    folder.run(&few).refused(&["--trials", "6 plans", "--population"]);
+    let other = [&SEARCH[..], &["--out", "whole"]].concat();
+    folder.run(&other).refused(&["another configuration", "sampler"]);
+}
+
+#[test]
 fn int8_tokens_and_time_are_searched_too() {
     let folder = teacher();
     folder.run(&["quantize", "--model", "teacher", "--out", "int8", "--quiet"]);

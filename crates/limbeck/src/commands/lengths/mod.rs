@@ -1,19 +1,22 @@
 //! `limbeck lengths`: the search for the length plans of a model.
 //!
 //! # Layout
-//! - `search`: generation after generation on a sample, then the front on all data.
+//! - `search`: plan after plan on a sample, then the front on all data; which plans, decides
+//!   `evolve` or `suggest`.
 //! - `reader`: what plans are tried on, questions or texts; `trial`: a plan tried; `ledger`: all that were, on disk.
 //! - `named`: the plans worth a name.
 //! - `results`: `lengths.csv` and `front.json`; `page`: `report.html`.
 //!
 //! Which plans are tried is decided in [`crate::evolution`].
 
+mod evolve;
 mod ledger;
 mod named;
 mod page;
 mod reader;
 mod results;
 mod search;
+mod suggest;
 mod trial;
 
 use std::fs::File;
@@ -25,7 +28,7 @@ use limbeck_train::folder::RunFolder;
 use limbeck_train::observer::Observer;
 use serde_json::{Value, json};
 
-use crate::cli::length_search::{LengthSearchArgs, Objective};
+use crate::cli::length_search::{LengthSearchArgs, Objective, PlanSampler};
 use crate::commands::models::resolve;
 use crate::commands::place::Place;
 use crate::console::Console;
@@ -90,22 +93,26 @@ fn search(
     Ok(Some(results))
 }
 
-/// What makes two searches the same. The number of generations is not part of it: a search
-/// may be prolonged.
+/// What makes two searches the same. The number of generations or trials is not part of it: a
+/// search may be prolonged.
 fn identity(args: &LengthSearchArgs, data: &Data, reader: &Reader) -> Result<Value> {
-    let evolution = &args.evolution;
+    let strategy = &args.strategy;
     let mut identity = json!({
         "model": fingerprint(&args.model)?,
         "sample": args.sample,
-        "population": evolution.population,
-        "mutations": evolution.mutations,
-        "mutation_probability": evolution.mutation_probability,
-        "crossovers": evolution.crossovers,
-        "drop_bound": evolution.drop_bound,
-        "unit": format!("{:?}", evolution.unit).to_lowercase(),
-        "seed": evolution.seed,
+        "sampler": format!("{:?}", strategy.sampler).to_lowercase(),
+        "population": strategy.population,
+        "drop_bound": strategy.drop_bound,
+        "unit": format!("{:?}", strategy.unit).to_lowercase(),
+        "seed": strategy.seed,
         "objective": format!("{:?}", args.cost.objective).to_lowercase(),
     });
+    if strategy.sampler == PlanSampler::Evolution {
+        let evolution = &args.evolution;
+        identity["mutations"] = json!(evolution.mutations);
+        identity["mutation_probability"] = json!(evolution.mutation_probability);
+        identity["crossovers"] = json!(evolution.crossovers);
+    }
     if let (Some(identity), Value::Object(of_reader)) =
         (identity.as_object_mut(), reader.identity(data))
     {

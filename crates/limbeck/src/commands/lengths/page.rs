@@ -9,7 +9,7 @@ use super::Teacher;
 use super::named::NAMES;
 use super::results::{Results, as_text};
 use super::search::Candidate;
-use crate::cli::length_search::{LengthSearchArgs, Objective};
+use crate::cli::length_search::{LengthSearchArgs, Objective, PlanSampler};
 use crate::report::{Column, Figure, Plot, Report, Section, Series, Table};
 
 /// Writes the page.
@@ -122,10 +122,10 @@ fn trade_off(results: &Results) -> Plot {
 
 fn progress(results: &Results) -> Plot {
     let generations = results.found.generations.iter();
-    let points = generations.map(|step| (step.generation as f64, step.area)).collect();
+    let points = generations.map(|step| (step.tried as f64, step.area)).collect();
     Plot {
         heading: "How the search went, on the sample".to_owned(),
-        x_label: "generation".to_owned(),
+        x_label: "plans tried".to_owned(),
         y_label: format!("best {} within a cost, mean over costs", results.metric.name()),
         series: vec![Series { name: "front".to_owned(), points }],
     }
@@ -176,7 +176,7 @@ fn front(results: &Results) -> Table {
 }
 
 fn how(args: &LengthSearchArgs, results: &Results) -> Section {
-    let evolution = &args.evolution;
+    let (strategy, evolution) = (&args.strategy, &args.evolution);
     let times = match results.objective {
         Objective::Macs => format!(
             "Multiply-adds are counted at the lengths of the data's own {}s; times in \
@@ -191,16 +191,21 @@ fn how(args: &LengthSearchArgs, results: &Results) -> Section {
             limbeck_kernels::threads::count()
         ),
     };
-    let evolution = format!(
-        "{} plans to start from, {} generations of {} mutations (probability {}) and {} crossovers; \
-         the shortest plan drops {} of what reaches each layer; seed {}.",
-        evolution.population,
-        evolution.generations,
-        evolution.mutations,
-        evolution.mutation_probability,
-        evolution.crossovers,
-        evolution.drop_bound,
-        evolution.seed
+    let tried = results.found.generations.last().map_or(0, |last| last.tried);
+    let (population, bound, seed) = (strategy.population, strategy.drop_bound, strategy.seed);
+    let way = match strategy.sampler {
+        PlanSampler::Evolution => format!(
+            "{} generations of {} mutations (probability {}) and {} crossovers, {tried} plans in all",
+            results.found.generations.len().saturating_sub(1),
+            evolution.mutations,
+            evolution.mutation_probability,
+            evolution.crossovers,
+        ),
+        PlanSampler::Gp => format!("a Gaussian process suggested the rest of {tried}"),
+    };
+    let way = format!(
+        "{population} plans to start from, beside the shortest and the whole one; {way}; the \
+         shortest plan drops {bound} of what reaches each layer; seed {seed}."
     );
-    Section::Text { heading: "How it was searched".to_owned(), paragraphs: vec![evolution, times] }
+    Section::Text { heading: "How it was searched".to_owned(), paragraphs: vec![way, times] }
 }

@@ -1,18 +1,18 @@
-//! The loop of a search.
-
-use std::collections::HashSet;
+//! A search from the first plan to the front on all data. Which plans are tried on the way is
+//! decided in `evolve` or `suggest`.
 
 use anyhow::Result;
-use limbeck_data::random::SplitMix64;
 use limbeck_model::LengthPlan;
 use limbeck_train::observer::Observer;
 
 use super::ledger::{Birth, Ledger, Measured};
 use super::reader::{Data, Reader};
 use super::trial::{Tester, Timing, Trial};
-use crate::cli::length_search::{EvolutionArgs, LengthSearchArgs, Objective, Unit};
+use crate::cli::length_search::{EvolutionArgs, LengthSearchArgs, Objective, StrategyArgs};
+use crate::cli::length_search::{PlanSampler, Unit};
 use crate::evolution::front::{Point, area, front, hull};
-use crate::evolution::{Breeding, Gene, Origin, Space};
+use crate::evolution::{Gene, Origin, Space};
+use crate::exit::InputError;
 use crate::progress::Progress;
 
 /// Parts of a sequence when lengths are shares.
@@ -28,11 +28,11 @@ const ALL: &str = "all";
 /// A search, ready to run.
 pub struct Search<'a> {
     reader: &'a Reader,
-    evolution: &'a EvolutionArgs,
-    breeding: Breeding,
+    pub(super) strategy: &'a StrategyArgs,
+    pub(super) evolution: &'a EvolutionArgs,
     objective: Objective,
     timing: Timing,
-    space: Space,
+    pub(super) space: Space,
     sample: Trial,
     /// All data, where the sample is a part of it only.
     all: Option<Trial>,
@@ -48,6 +48,9 @@ pub struct Candidate {
     /// What came of it.
     pub measured: Measured,
 }
+
+/// The genes on the front of the sample, and how the search went.
+pub type Searched = (Vec<Gene>, Vec<Generation>);
 
 /// How far a generation has come.
 #[derive(Debug, Clone, Copy, serde::Serialize)]
@@ -100,9 +103,19 @@ impl Measured {
 
 impl<'a> Search<'a> {
     /// Prepares a search.
+    ///
+    /// # Errors
+    /// When there are to be fewer plans than the search starts from.
     pub fn new(args: &'a LengthSearchArgs, data: Data, reader: &'a Reader) -> Result<Self> {
+        let start = args.strategy.population + 2;
+        if let Some(trials) = args.strategy.trials.filter(|trials| *trials < start) {
+            let what =
+                format!("{trials} are fewer than the {start} plans that a search starts from");
+            let advice = "give more of them, or a smaller --population";
+            return Err(InputError::new(what, "--trials", advice).into());
+        }
         let longest = reader.max_length().try_into().unwrap_or(u32::MAX);
-        let (whole, fewest) = match args.evolution.unit {
+        let (whole, fewest) = match args.strategy.unit {
             Unit::Shares => (PARTS, (FEWEST_TOKENS * PARTS).div_ceil(longest).min(PARTS)),
             Unit::Tokens => (longest, FEWEST_TOKENS.min(longest)),
         };
@@ -110,16 +123,12 @@ impl<'a> Search<'a> {
         let is_part = args.sample > 0 && args.sample < data.len();
         let mut sample = data.clone();
         if is_part {
-            sample.sample(args.sample, args.evolution.seed);
+            sample.sample(args.sample, args.strategy.seed);
         }
         Ok(Search {
             reader,
+            strategy: &args.strategy,
             evolution: &args.evolution,
-            breeding: Breeding {
-                mutations: args.evolution.mutations,
-                mutation_probability: args.evolution.mutation_probability,
-                crossovers: args.evolution.crossovers,
-            },
             objective: args.cost.objective,
             timing: super::timing(args),
             space: Space { layers, whole, fewest },
@@ -134,57 +143,12 @@ impl<'a> Search<'a> {
     /// When the data does not fit the model, or the ledger cannot be written.
     pub fn run(&self, ledger: &mut Ledger, progress: &mut Progress) -> Result<Option<Found>> {
         let mut tester = Tester::new(self.reader.model(), self.timing, ledger);
-        let Some((front, generations)) = self.evolve(&mut tester, progress)? else {
-            return Ok(None);
+        let searched = match self.strategy.sampler {
+            PlanSampler::Evolution => self.evolve(&mut tester, progress)?,
+            PlanSampler::Gp => self.suggest(&mut tester, progress)?,
         };
+        let Some((front, generations)) = searched else { return Ok(None) };
         self.confirm(front, generations, &mut tester, progress)
-    }
-
-    /// Generation after generation on the sample: the genes on the front of the last, and how
-    /// it went.
-    fn evolve(
-        &self,
-        tester: &mut Tester<'_>,
-        progress: &mut Progress,
-    ) -> Result<Option<(Vec<Gene>, Vec<Generation>)>> {
-        let EvolutionArgs { population, drop_bound, seed, generations, .. } = *self.evolution;
-        let cost =
-            |gene: &Gene| self.sample.macs(self.reader.model().config(), Some(&self.plan(gene)));
-        let (shortest, whole) = (self.space.falling(drop_bound), self.space.whole());
-        let range = cost(&shortest)..=cost(&whole);
-        let seeds = self.space.seeds(population, drop_bound, cost);
-        let mut new: Vec<_> = seeds.into_iter().map(|gene| (gene, Origin::Seed)).collect();
-        let mut alive: Vec<Candidate> = Vec::new();
-        let mut history: Vec<Generation> = Vec::new();
-        let mut tried: HashSet<Gene> = HashSet::new();
-        for generation in 0..=generations {
-            let stage = format!("generation {generation} of {generations}");
-            progress.stage(&stage, Some(new.len() as u64));
-            for (gene, origin) in new.drain(..) {
-                let birth = Some(Birth { generation, origin });
-                let sample = (SAMPLE, &self.sample);
-                tried.insert(gene.clone());
-                let Some(candidate) = self.test(gene, sample, birth, tester)? else {
-                    return Ok(None);
-                };
-                alive.push(candidate);
-                progress.advance(1);
-            }
-            let on_front = self.front(&alive);
-            history.push(self.summary(generation, tried.len(), &alive, &on_front));
-            // The ends stay whatever beats them, so that children may lie anywhere between.
-            let mut place = 0..;
-            alive.retain(|Candidate { gene, .. }| {
-                let is_on_front = place.next().is_some_and(|place| on_front.contains(&place));
-                is_on_front || *gene == shortest || *gene == whole
-            });
-            let genes: Vec<Gene> = alive.iter().map(|candidate| candidate.gene.clone()).collect();
-            let mut random = SplitMix64::new(seed, generation as u64);
-            let may_live = |gene: &Gene| range.contains(&cost(gene));
-            new = self.space.children(&genes, &self.breeding, &mut random, may_live);
-        }
-        let best = self.front(&alive).into_iter().map(|place| alive[place].gene.clone());
-        Ok(Some((best.collect(), history)))
     }
 
     /// Tries the genes of a front, and the whole one, on all data.
@@ -218,6 +182,31 @@ impl<'a> Search<'a> {
         Ok(Some(Found { whole, front, hull, generations, count, sampled }))
     }
 
+    /// What a plan costs on the sample, in multiply-adds.
+    pub(super) fn macs(&self, gene: &Gene) -> f64 {
+        self.sample.macs(self.reader.model().config(), Some(&self.plan(gene)))
+    }
+
+    /// The plans to start from.
+    pub(super) fn seeds(&self) -> Vec<Gene> {
+        let StrategyArgs { population, drop_bound, .. } = *self.strategy;
+        self.space.seeds(population, drop_bound, |gene| self.macs(gene))
+    }
+
+    /// Tries a plan on the sample. `None` when a stop was asked for.
+    pub(super) fn try_on_sample(
+        &self,
+        gene: Gene,
+        (generation, origin): (usize, Origin),
+        tester: &mut Tester<'_>,
+        progress: &mut Progress,
+    ) -> Result<Option<Candidate>> {
+        let birth = Some(Birth { generation, origin });
+        let candidate = self.test(gene, (SAMPLE, &self.sample), birth, tester)?;
+        progress.advance(1);
+        Ok(candidate)
+    }
+
     fn test(
         &self,
         gene: Gene,
@@ -231,7 +220,7 @@ impl<'a> Search<'a> {
     }
 
     fn plan(&self, gene: &[u32]) -> LengthPlan {
-        match self.evolution.unit {
+        match self.strategy.unit {
             Unit::Tokens => {
                 LengthPlan::Tokens(gene.iter().map(|&length| length as usize).collect())
             }
@@ -242,7 +231,7 @@ impl<'a> Search<'a> {
         }
     }
 
-    fn points(&self, candidates: &[Candidate]) -> Vec<Point> {
+    pub(super) fn points(&self, candidates: &[Candidate]) -> Vec<Point> {
         let of = |Candidate { measured, .. }: &Candidate| Point {
             cost: self.objective.cost(measured),
             score: measured.score,
@@ -250,11 +239,12 @@ impl<'a> Search<'a> {
         candidates.iter().map(of).collect()
     }
 
-    fn front(&self, candidates: &[Candidate]) -> Vec<usize> {
+    pub(super) fn front(&self, candidates: &[Candidate]) -> Vec<usize> {
         front(&self.points(candidates))
     }
 
-    fn summary(
+    /// How far it is, given the plans that are known and which of these make the front.
+    pub(super) fn summary(
         &self,
         generation: usize,
         tried: usize,
