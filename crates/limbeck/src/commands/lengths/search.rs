@@ -8,8 +8,9 @@ use limbeck_train::observer::Observer;
 use super::ledger::{Birth, Ledger, Measured};
 use super::reader::{Data, Reader};
 use super::trial::{Tester, Timing, Trial};
-use crate::cli::length_search::{EvolutionArgs, LengthSearchArgs, Objective, StrategyArgs};
-use crate::cli::length_search::{PlanSampler, Unit};
+use crate::cli::length_search::{
+    EvolutionArgs, LengthSearchArgs, Objective, PlanSampler, StrategyArgs, Unit,
+};
 use crate::evolution::front::{Point, area, front, hull};
 use crate::evolution::{Gene, Origin, Space};
 use crate::exit::InputError;
