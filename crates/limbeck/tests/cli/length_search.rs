@@ -126,8 +126,12 @@ fn a_search_that_was_killed_goes_on_and_ends_as_one_that_was_not() {
 #[test]
 fn a_gaussian_process_suggests_as_many_plans_as_it_may_and_goes_on_after_a_kill() {
     let folder = teacher();
-    let gp =
-        |out: &str, trials: &str| search(&folder, out, &["--sampler", "gp", "--trials", trials]);
+    // With little room, nearly all that it suggests is the shortest plan again.
+    let flags = SEARCH.map(|flag| if flag == "0.5" { "0.9" } else { flag });
+    let gp = |out: &str, trials: &str| {
+        let more = ["--out", out, "--json", "--sampler", "gp", "--trials", trials];
+        folder.run(&[&flags[..], &more].concat()).json()
+    };
     let told = gp("whole", "24");
     assert_eq!(told["tried"], json!(24));
     let found = read_json(&folder, "whole/front.json");
@@ -137,10 +141,10 @@ fn a_gaussian_process_suggests_as_many_plans_as_it_may_and_goes_on_after_a_kill(
     let on_sample = || lines.iter().filter(|line| line["trial"] == "sample");
     assert_eq!(on_sample().count(), 24);
     let of = |origin: &str| on_sample().filter(|line| line["origin"] == origin).count();
-    assert!(of("seed") == 6 && of("suggestion") > 0, "{lines:?}");
+    assert!(of("seed") == 6 && of("suggestion") >= 12, "{lines:?}");
     let least = on_sample().map(|line| line["macs"].as_f64().unwrap()).fold(f64::MAX, f64::min);
-    let shortest = on_sample().find(|line| line["lengths"] == json!([500, 250])).unwrap();
-    assert_eq!(shortest["macs"], json!(least), "no plan is cheaper than the shortest");
+    let shortest = on_sample().next().unwrap();
+    assert_eq!((&shortest["lengths"][0], &shortest["macs"]), (&json!(100), &json!(least)));
 
     gp("killed", "12");
     let ledger = folder.path().join("killed/plans.jsonl");
@@ -153,7 +157,7 @@ fn a_gaussian_process_suggests_as_many_plans_as_it_may_and_goes_on_after_a_kill(
     assert_eq!(told["tried"], json!(9), "evolution keeps to a number of plans too");
     let few = [&SEARCH[..], &["--out", "few", "--trials", "5"]].concat();
     folder.run(&few).refused(&["--trials", "6 plans", "--population"]);
-    let other = [&SEARCH[..], &["--out", "whole"]].concat();
+    let other = [&flags[..], &["--out", "whole"]].concat();
     folder.run(&other).refused(&["another configuration", "sampler"]);
 }
 

@@ -60,7 +60,7 @@ impl Search<'_> {
     }
 
     /// The space of plans, and what is wanted of them: less cost and more score, from a tenth
-    /// behind the plans at the ends on.
+    /// behind the plans at the ends on, and no fewer multiply-adds than the shortest has.
     fn described(&self, ends: &[Candidate]) -> Result<(Space, Vec<Metric>)> {
         let points = self.points(ends);
         let behind = |values: &mut dyn Iterator<Item = f64>| {
@@ -71,14 +71,21 @@ impl Search<'_> {
         let cost = behind(&mut points.iter().map(|point| point.cost));
         let score = -behind(&mut points.iter().map(|point| -point.score));
         let (size, low, high) = (self.space.layers, self.space.fewest, self.space.whole);
+        let least = self.least();
         let written = format!(
             "[parameters.{LENGTHS}]\ntype = 'falling_reals'\nsize = {size}\nlow = {low}\n\
              high = {high}\n\
              [metrics.cost]\ngoal = 'minimize'\nthreshold = {cost:?}\n\
+             [metrics.macs]\ngoal = 'maximize'\nrole = 'constrain'\nthreshold = {least:?}\n\
              [metrics.score]\ngoal = 'maximize'\nthreshold = {score:?}\n"
         );
         let written: toml::Table = written.parse().context("the space of length plans")?;
         Ok((Space::from_toml(&written)?, Metric::all_from_toml(&written)?))
+    }
+
+    /// The multiply-adds of the shortest plan.
+    fn least(&self) -> f64 {
+        self.macs(&self.space.falling(self.strategy.drop_bound))
     }
 
     /// The next plan; none when all have been tried.
@@ -88,12 +95,13 @@ impl Search<'_> {
         metrics: &[Metric],
         tried: &[Candidate],
     ) -> Result<Option<(Gene, Origin)>> {
+        let least = self.least();
         let points = self.points(tried);
         let observed = tried.iter().zip(points).filter_map(|(candidate, point)| {
             Some(Observation {
                 point: space.encode(&params(&candidate.gene))?,
                 losses: vec![point.cost, -point.score],
-                violations: Vec::new(),
+                violations: vec![least - candidate.measured.macs],
             })
         });
         let history = History {
@@ -108,7 +116,6 @@ impl Search<'_> {
             pending: Vec::new(),
         };
         let is_new = |gene: &Gene| tried.iter().all(|candidate| candidate.gene != *gene);
-        let least = self.macs(&self.space.falling(self.strategy.drop_bound));
         if let Some(point) = GaussianProcess.suggest(&history)? {
             let gene = self.space.raised(&gene(&space.decode(&point)), least, |g| self.macs(g));
             if is_new(&gene) {
