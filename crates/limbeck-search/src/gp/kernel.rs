@@ -20,6 +20,12 @@ impl Kernel {
         Self { axes: axes.to_vec(), weights, variance }
     }
 
+    /// The same with length-scales `by` times as long.
+    pub(crate) fn stretched(mut self, by: f64) -> Self {
+        self.weights.iter_mut().for_each(|weight| *weight /= by * by);
+        self
+    }
+
     /// The distance of two points along one coordinate, squared, without its scale.
     pub(crate) fn apart(axis: Axis, a: f64, b: f64) -> f64 {
         match axis {

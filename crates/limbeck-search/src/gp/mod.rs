@@ -36,7 +36,8 @@ pub(crate) struct Model {
 }
 
 impl Model {
-    /// Of these values; `noise` is the standard deviation of their noise where it is known.
+    /// Of these values; `noise` is the standard deviation of their noise where it is known. The
+    /// length-scales are `reach` times those that fit best.
     /// None when no covariance could be found that is positive definite, as when a value is
     /// no number.
     pub(crate) fn fit(
@@ -44,6 +45,7 @@ impl Model {
         values: &[f64],
         axes: &[Axis],
         noise: Option<f64>,
+        reach: f64,
     ) -> Option<Self> {
         let count = values.len();
         let mean = values.iter().sum::<f64>() / count.max(1) as f64;
@@ -52,6 +54,7 @@ impl Model {
         let standard: Vec<f64> = values.iter().map(|v| (v - mean) / deviation).collect();
         let noise = noise.map(|noise| (noise / deviation).powi(2).max(fit::LEAST_NOISE));
         let (kernel, noise) = fit::fit(points, &standard, axes, noise)?;
+        let kernel = kernel.stretched(reach);
         let mut matrix = kernel.matrix(points, points);
         (0..count).for_each(|i| matrix[i * count + i] += noise);
         let factor = Cholesky::of(matrix.clone(), count)
@@ -122,7 +125,7 @@ mod tests {
     fn a_smooth_function_is_learnt_and_its_idle_coordinate_found() {
         let points = points(40, 3);
         let values: Vec<f64> = points.iter().map(|x| function(x)).collect();
-        let model = Model::fit(&points, &values, &[Axis::Continuous; 3], None).unwrap();
+        let model = Model::fit(&points, &values, &[Axis::Continuous; 3], None, 1.0).unwrap();
         let mut random = Random::new(&[8]);
         let errors = (0..50).map(|_| {
             let x: Vec<f64> = (0..3).map(|_| 0.1 + 0.8 * random.uniform()).collect();
@@ -138,16 +141,30 @@ mod tests {
         let points = points(80, 2);
         let mut random = Random::new(&[5]);
         let values: Vec<f64> = points.iter().map(|x| x[0] + 0.3 * random.normal()).collect();
-        let model = Model::fit(&points, &values, &[Axis::Continuous; 2], None).unwrap();
+        let model = Model::fit(&points, &values, &[Axis::Continuous; 2], None, 1.0).unwrap();
         let noise = model.noise().sqrt() * model.deviation;
         assert!((0.2..0.4).contains(&noise), "{noise}");
+    }
+
+    #[test]
+    fn with_less_reach_a_model_keeps_to_its_points_and_is_less_sure_between_them() {
+        let points = points(20, 2);
+        let values: Vec<f64> = points.iter().map(|x| function(x)).collect();
+        let of = |reach| Model::fit(&points, &values, &[Axis::Continuous; 2], None, reach).unwrap();
+        let (sure, doubting) = (of(1.0), of(0.3));
+        let far = [0.0, 1.0];
+        assert!(doubting.predict(&far).deviation > 2.0 * sure.predict(&far).deviation);
+        for (point, value) in points.iter().zip(&values) {
+            let error = doubting.predict(point).mean - doubting.standardised(*value);
+            assert!(error.abs() < 0.01, "{error}");
+        }
     }
 
     #[test]
     fn gradients_are_those_of_the_prediction() {
         let points = points(15, 2);
         let values: Vec<f64> = points.iter().map(|x| function(x)).collect();
-        let model = Model::fit(&points, &values, &[Axis::Continuous; 2], None).unwrap();
+        let model = Model::fit(&points, &values, &[Axis::Continuous; 2], None, 1.0).unwrap();
         let (x, step) = ([0.31, 0.62], 1e-5);
         let at = model.predict(&x);
         for axis in 0..2 {
@@ -167,8 +184,11 @@ mod tests {
     #[test]
     fn values_that_are_no_numbers_make_no_model() {
         assert!(
-            Model::fit(&points(3, 1), &[1.0, f64::NAN, 2.0], &[Axis::Continuous], None).is_none()
+            Model::fit(&points(3, 1), &[1.0, f64::NAN, 2.0], &[Axis::Continuous], None, 1.0)
+                .is_none()
         );
-        assert!(Model::fit(&points(3, 1), &[1.0, 1.0, 1.0], &[Axis::Continuous], None).is_some());
+        assert!(
+            Model::fit(&points(3, 1), &[1.0, 1.0, 1.0], &[Axis::Continuous], None, 1.0).is_some()
+        );
     }
 }

@@ -19,6 +19,11 @@ const STARTS: usize = 6;
 /// Steps of each improvement, and how often continuous and other coordinates take turns.
 const ITERATIONS: usize = 40;
 const TURNS: usize = 3;
+/// Every so many suggestions, the models doubt: their length-scales are that much shorter, in turn.
+/// From many trials on one part of the front a fit gets so sure of all the rest that it would never
+/// look for a part that it does not know.
+const DOUBT_EVERY: usize = 6;
+const DOUBTS: [f64; 2] = [0.4, 0.2];
 
 /// A Gaussian process for each metric, and the point that promises the largest hypervolume.
 /// Before there are enough trials, Sobol's sequence.
@@ -78,12 +83,13 @@ impl<'a> Acquisition<'a> {
             .collect();
         let all: Vec<Vec<f64>> = observed.iter().map(|o| o.losses.clone()).collect();
         let bounds = reference(history.metrics, if feasible.is_empty() { &all } else { &feasible });
+        let reach = reach(history.number);
         let models: Vec<Model> = metric::optimized(history.metrics)
             .zip(&bounds)
             .enumerate()
             .map(|(axis, (metric, bound))| {
                 let values: Vec<f64> = observed.iter().map(|o| o.losses[axis]).collect();
-                Model::fit(&points, &without_outliers(values, *bound), &axes, metric.noise)
+                Model::fit(&points, &without_outliers(values, *bound), &axes, metric.noise, reach)
             })
             .collect::<Option<_>>()?;
         let is_exact = models.iter().all(|model| model.noise() < EXACT);
@@ -95,7 +101,7 @@ impl<'a> Acquisition<'a> {
         let bounds: Vec<f64> =
             models.iter().zip(bounds).map(|(model, bound)| model.standardised(bound)).collect();
         let ehvi = Ehvi::new(objectives, &counts, &bounds);
-        let bounded = bounded(history, &axes, &points)?;
+        let bounded = bounded(history, &axes, &points, reach)?;
         let promising = history
             .best_first(|points| (0..points.len()).collect())
             .into_iter()
@@ -231,6 +237,12 @@ impl<'a> Acquisition<'a> {
     }
 }
 
+/// How far the models of a trial's suggestion trust their data.
+fn reach(number: usize) -> f64 {
+    let doubts = number % DOUBT_EVERY == DOUBT_EVERY - 1;
+    if doubts { DOUBTS[number / DOUBT_EVERY % DOUBTS.len()] } else { 1.0 }
+}
+
 /// The losses, of which none is worse than Tukey's fence, 1.5 times the middle half's width beyond
 /// it, or than the reference, whichever is worse. How bad such a trial is tells nothing
 /// of where good ones are, but makes the function look rough everywhere.
@@ -245,12 +257,17 @@ fn without_outliers(mut losses: Vec<f64>, reference: f64) -> Vec<f64> {
 }
 
 /// The constrained metrics, and what failures say of where trials fail.
-fn bounded(history: &History, axes: &[Axis], points: &[Vec<f64>]) -> Option<Vec<(Model, f64)>> {
+fn bounded(
+    history: &History,
+    axes: &[Axis],
+    points: &[Vec<f64>],
+    reach: f64,
+) -> Option<Vec<(Model, f64)>> {
     let mut bounded = Vec::new();
     let constrained = history.metrics.iter().filter(|metric| metric.role == Role::Constrain);
     for (axis, metric) in constrained.enumerate() {
         let values: Vec<f64> = history.observed.iter().map(|o| o.violations[axis]).collect();
-        let model = Model::fit(points, &values, axes, metric.noise)?;
+        let model = Model::fit(points, &values, axes, metric.noise, reach)?;
         let bound = model.standardised(0.0);
         bounded.push((model, bound));
     }
@@ -258,7 +275,7 @@ fn bounded(history: &History, axes: &[Axis], points: &[Vec<f64>]) -> Option<Vec<
         let all: Vec<Vec<f64>> = points.iter().chain(&history.failed).cloned().collect();
         let is_failure = |i: usize| f64::from(u8::from(i >= points.len()));
         let values: Vec<f64> = (0..all.len()).map(is_failure).collect();
-        let model = Model::fit(&all, &values, axes, None)?;
+        let model = Model::fit(&all, &values, axes, None, reach)?;
         let bound = model.standardised(0.5);
         bounded.push((model, bound));
     }
@@ -267,7 +284,13 @@ fn bounded(history: &History, axes: &[Axis], points: &[Vec<f64>]) -> Option<Vec<
 
 #[cfg(test)]
 mod tests {
-    use super::without_outliers;
+    use super::{reach, without_outliers};
+
+    #[test]
+    fn every_sixth_suggestion_doubts() {
+        let reaches: Vec<f64> = (0..18).map(reach).filter(|reach| *reach != 1.0).collect();
+        assert_eq!((reach(5), reaches), (0.4, vec![0.4, 0.2, 0.4]));
+    }
 
     #[test]
     fn only_what_is_far_worse_than_the_rest_and_the_reference_is_drawn_in() {
