@@ -2,11 +2,14 @@
 
     python tools/compare_samplers.py run --out samplers.jsonl --seeds 10 --trials 100
     python tools/compare_samplers.py table --out samplers.jsonl
+    python tools/compare_samplers.py speed --trials 100 --seeds 5
 
 `run` appends one line of JSON for each problem, method and seed, and leaves out what is there
 already, so that it can be stopped and gone on with. Limbeck is asked and told through its
 command line (`study ask`, `study tell`); what is timed of it is a whole process. `--problems` and
-`--methods` choose some. It needs botorch, optuna and, for `--limbeck`, the built binary.
+`--methods` choose some. `speed` times single suggestions of BoTorch and Limbeck on the same trials, in turn
+(`--seeds` of them), or of Limbeck alone with `--methods limbeck-gp`. It needs botorch, optuna and,
+for `--limbeck`, the built binary.
 
 All methods see the same functions, bounds and reference points (BoTorch's), begin with 2(d + 1)
 even points of their own, and go on one trial at a time. The hypervolume is BoTorch's, of feasible
@@ -82,9 +85,10 @@ def first_trials(objective):
     return 2 * (objective.bounds.shape[1] + 1)
 
 
-def run_botorch(objective, trials, seed):
-    """qLogNEHVI as in BoTorch's tutorial: standardised single-task models, 128 draws. The ten
-    restarts are climbed from side by side (the tutorial's two batches of five take half as long again)."""
+def suggest_botorch(objective):
+    """The next point by qLogNEHVI as in BoTorch's tutorial: standardised single-task models, 128
+    draws. The ten restarts are climbed from side by side (the tutorial's two batches of five take
+    half as long again)."""
     from botorch.acquisition.multi_objective.logei import qLogNoisyExpectedHypervolumeImprovement
     from botorch.acquisition.multi_objective.objective import IdentityMCMultiOutputObjective
     from botorch.fit import fit_gpytorch_mll
@@ -92,45 +96,56 @@ def run_botorch(objective, trials, seed):
     from botorch.models.transforms import Normalize, Standardize
     from botorch.optim import optimize_acqf
     from botorch.sampling import SobolQMCNormalSampler
-    from botorch.utils.sampling import draw_sobol_samples
     from gpytorch.mlls import SumMarginalLogLikelihood
 
-    torch.manual_seed(seed)
-    seconds = []
     bounds = objective.bounds
-    dimensions = bounds.shape[1]
-    for x in draw_sobol_samples(bounds, n=first_trials(objective), q=1, seed=seed).squeeze(1):
-        objective.measure(x)
     outcomes = objective.problem.num_objectives
+    x = torch.stack(objective.x)
+    values = torch.cat([torch.stack(objective.y), -torch.stack(objective.slack)], dim=-1)
+    models = [
+        SingleTaskGP(x, values[:, i : i + 1], outcome_transform=Standardize(1),
+                     input_transform=Normalize(bounds.shape[1], bounds=bounds))
+        for i in range(values.shape[1])
+    ]
+    model = ModelListGP(*models)
+    fit_gpytorch_mll(SumMarginalLogLikelihood(model.likelihood, model))
+    constraints = [(lambda z, i=i: z[..., i]) for i in range(outcomes, values.shape[1])] or None
+    acquisition = qLogNoisyExpectedHypervolumeImprovement(
+        model=model,
+        ref_point=objective.problem.ref_point.tolist(),
+        X_baseline=x,
+        sampler=SobolQMCNormalSampler(torch.Size([128])),
+        prune_baseline=True,
+        objective=IdentityMCMultiOutputObjective(outcomes=list(range(outcomes))),
+        constraints=constraints,
+    )
+    candidate, _ = optimize_acqf(
+        acquisition, bounds=bounds, q=1, num_restarts=10, raw_samples=512,
+        options={"batch_limit": 10, "maxiter": 200}, sequential=True,
+    )
+    return candidate[0]
+
+
+def sobol(objective, count, seed):
+    from botorch.utils.sampling import draw_sobol_samples
+
+    return draw_sobol_samples(objective.bounds, n=count, q=1, seed=seed).squeeze(1)
+
+
+def timed(call):
+    begun = time.perf_counter()
+    return call(), time.perf_counter() - begun
+
+
+def run_botorch(objective, trials, seed):
+    torch.manual_seed(seed)
+    for x in sobol(objective, first_trials(objective), seed):
+        objective.measure(x)
+    seconds = []
     while len(objective.x) < trials:
-        begun = time.perf_counter()
-        x = torch.stack(objective.x)
-        values = torch.cat([torch.stack(objective.y), -torch.stack(objective.slack)], dim=-1)
-        models = [
-            SingleTaskGP(x, values[:, i : i + 1], outcome_transform=Standardize(1),
-                         input_transform=Normalize(dimensions, bounds=bounds))
-            for i in range(values.shape[1])
-        ]
-        model = ModelListGP(*models)
-        fit_gpytorch_mll(SumMarginalLogLikelihood(model.likelihood, model))
-        constraints = [
-            (lambda z, i=i: z[..., i]) for i in range(outcomes, values.shape[1])
-        ] or None
-        acquisition = qLogNoisyExpectedHypervolumeImprovement(
-            model=model,
-            ref_point=objective.problem.ref_point.tolist(),
-            X_baseline=x,
-            sampler=SobolQMCNormalSampler(torch.Size([128])),
-            prune_baseline=True,
-            objective=IdentityMCMultiOutputObjective(outcomes=list(range(outcomes))),
-            constraints=constraints,
-        )
-        candidate, _ = optimize_acqf(
-            acquisition, bounds=bounds, q=1, num_restarts=10, raw_samples=512,
-            options={"batch_limit": 10, "maxiter": 200}, sequential=True,
-        )
-        seconds.append(time.perf_counter() - begun)
-        objective.measure(candidate[0])
+        x, took = timed(lambda: suggest_botorch(objective))
+        seconds.append(took)
+        objective.measure(x)
     return seconds
 
 
@@ -169,8 +184,13 @@ def run_optuna(kind):
     return run
 
 
-def run_limbeck(sampler, binary):
-    def run(objective, trials, seed):
+class Limbeck:
+    """A study that is asked and told through the command line."""
+
+    def __init__(self, objective, binary, folder):
+        self.objective, self.binary = objective, binary
+        self.space = Path(folder, "space.toml")
+        self.study = ["--study", str(Path(folder, "s.study")), "--json"]
         low, high = objective.bounds.tolist()
         lines = []
         for i in range(len(low)):
@@ -179,25 +199,32 @@ def run_limbeck(sampler, binary):
             lines += [f"[metrics.f{i}]", "goal = 'maximize'", f"threshold = {threshold}"]
         for i in range(objective.problem.num_constraints if objective.is_constrained else 0):
             lines += [f"[metrics.g{i}]", "goal = 'maximize'", "role = 'constrain'", "threshold = 0.0"]
+        self.space.write_text("\n".join(lines))
+
+    def call(self, *arguments):
+        return json.loads(subprocess.run(
+            [self.binary, "study", *arguments, *self.study], check=True, capture_output=True).stdout)
+
+    def ask(self, sampler, seed, trials):
+        return self.call("ask", "--space", str(self.space), "--sampler", sampler,
+                         "--seed", str(seed), "--trials", str(trials))
+
+    def tell(self, asked):
+        y, slack = self.objective.measure([asked["params"][name] for name in sorted(asked["params"])])
+        metrics = {f"f{i}": v for i, v in enumerate(y.tolist())}
+        metrics |= {f"g{i}": v for i, v in enumerate(slack.tolist())}
+        self.call("tell", "--trial", str(asked["trial"]), "--metrics", json.dumps(metrics))
+
+
+def run_limbeck(sampler, binary):
+    def run(objective, trials, seed):
+        seconds = []
         with tempfile.TemporaryDirectory() as folder:
-            space = Path(folder, "space.toml")
-            space.write_text("\n".join(lines))
-            study = ["--study", str(Path(folder, "s.study")), "--json"]
-
-            def call(*arguments):
-                return json.loads(subprocess.run(
-                    [binary, "study", *arguments, *study], check=True, capture_output=True).stdout)
-
-            seconds = []
+            study = Limbeck(objective, binary, folder)
             for _ in range(trials):
-                begun = time.perf_counter()
-                asked = call("ask", "--space", str(space), "--sampler", sampler,
-                             "--seed", str(seed), "--trials", str(trials))
-                seconds.append(time.perf_counter() - begun)
-                y, slack = objective.measure([asked["params"][f"x{i:02}"] for i in range(len(low))])
-                metrics = {f"f{i}": v for i, v in enumerate(y.tolist())}
-                metrics |= {f"g{i}": v for i, v in enumerate(slack.tolist())}
-                call("tell", "--trial", str(asked["trial"]), "--metrics", json.dumps(metrics))
+                asked, took = timed(lambda: study.ask(sampler, seed, trials))
+                seconds.append(took)
+                study.tell(asked)
         return seconds
 
     return run
@@ -236,6 +263,33 @@ def run(arguments):
                 print(json.dumps(line), flush=True)
 
 
+def speed(arguments):
+    """One suggestion after `--trials` trials of `--fill`, BoTorch's and Limbeck's in turn."""
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+    print("| problem | Limbeck | BoTorch | ratio |\n|---|---|---|---|")
+    for problem in arguments.problems:
+        ours, theirs = [], []
+        with tempfile.TemporaryDirectory() as folder:
+            objective = Objective(problems()[problem]())
+            study = Limbeck(objective, arguments.limbeck, folder)
+            for _ in range(arguments.trials):
+                study.tell(study.ask(arguments.fill, 0, arguments.trials))
+            known = Path(folder, "s.study").read_bytes()
+            for seed in range(arguments.seeds):
+                # As it was before the suggestion, which is written into it.
+                Path(folder, "s.study").write_bytes(known)
+                ours.append(timed(lambda: study.ask("gp", seed, arguments.trials + 1))[1])
+                if "botorch" in arguments.methods:
+                    torch.manual_seed(seed)
+                    theirs.append(timed(lambda: suggest_botorch(objective))[1])
+        median = statistics.median(ours)
+        row = f"| {problem} | {median:.3f} |"
+        if theirs:
+            row += f" {statistics.median(theirs):.2f} | {statistics.median(theirs) / median:.1f} |"
+        print(row, flush=True)
+
+
 def table(arguments):
     lines = [line for line in lines_of(arguments.out) if line["trials"] == arguments.trials]
     found = {}
@@ -256,16 +310,19 @@ def table(arguments):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("action", choices=["run", "table"])
-    parser.add_argument("--out", type=Path, required=True, help="lines of JSON, read and appended to")
+    parser.add_argument("action", choices=["run", "table", "speed"])
+    parser.add_argument("--out", type=Path, help="lines of JSON, read and appended to")
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--trials", type=int, default=100)
     parser.add_argument("--problems", nargs="+", default=list(problems()), choices=list(problems()))
     parser.add_argument("--methods", nargs="+", default=METHODS, choices=METHODS)
+    parser.add_argument("--fill", default="gp", help="Limbeck's sampler of the trials before, for `speed`")
     parser.add_argument("--limbeck", default="target/release/limbeck", help="the binary")
     parser.add_argument("--threads", type=int, default=0, help="of PyTorch; 0 leaves its default")
     arguments = parser.parse_args()
-    {"run": run, "table": table}[arguments.action](arguments)
+    if arguments.out is None and arguments.action != "speed":
+        parser.error("--out names the file of lines")
+    {"run": run, "table": table, "speed": speed}[arguments.action](arguments)
 
 
 if __name__ == "__main__":
