@@ -157,6 +157,7 @@ fn a_gaussian_process_suggests_as_many_plans_as_it_may_and_goes_on_after_a_kill(
     assert_eq!(told["tried"], json!(9), "evolution keeps to a number of plans too");
     let few = [&SEARCH[..], &["--out", "few", "--trials", "5"]].concat();
     folder.run(&few).refused(&["--trials", "6 plans", "--population"]);
+    assert!(!folder.path().join("few").exists(), "refused before anything is begun");
     let other = [&flags[..], &["--out", "whole"]].concat();
     folder.run(&other).refused(&["another configuration", "sampler"]);
 }

@@ -49,6 +49,12 @@ pub fn run(args: &LengthSearchArgs, console: Console) -> Result<Ending> {
         let advice = "give the folder of a trained model";
         return Err(InputError::new(what, args.model.display().to_string(), advice).into());
     }
+    let start = args.strategy.population + 2;
+    if let Some(trials) = args.strategy.trials.filter(|trials| *trials < start) {
+        let what = format!("{trials} are fewer than the {start} plans that a search starts from");
+        let advice = "give more of them, or a smaller --population";
+        return Err(InputError::new(what, "--trials", advice).into());
+    }
     let name = args.model.display().to_string();
     let reader = Reader::open(&name, &args.settings.layer, console)?;
     let data = reader.read(&args.data, args.limit)?;

@@ -13,7 +13,6 @@ use crate::cli::length_search::{
 };
 use crate::evolution::front::{Point, area, front, hull};
 use crate::evolution::{Gene, Origin, Space};
-use crate::exit::InputError;
 use crate::progress::Progress;
 
 /// Parts of a sequence when lengths are shares.
@@ -104,17 +103,7 @@ impl Measured {
 
 impl<'a> Search<'a> {
     /// Prepares a search.
-    ///
-    /// # Errors
-    /// When there are to be fewer plans than the search starts from.
     pub fn new(args: &'a LengthSearchArgs, data: Data, reader: &'a Reader) -> Result<Self> {
-        let start = args.strategy.population + 2;
-        if let Some(trials) = args.strategy.trials.filter(|trials| *trials < start) {
-            let what =
-                format!("{trials} are fewer than the {start} plans that a search starts from");
-            let advice = "give more of them, or a smaller --population";
-            return Err(InputError::new(what, "--trials", advice).into());
-        }
         let longest = reader.max_length().try_into().unwrap_or(u32::MAX);
         let (whole, fewest) = match args.strategy.unit {
             Unit::Shares => (PARTS, (FEWEST_TOKENS * PARTS).div_ceil(longest).min(PARTS)),

@@ -47,9 +47,12 @@ impl Search<'_> {
                 return Ok(None);
             };
             tried.push(candidate);
-            if tried.len().is_multiple_of(A_LINE) || tried.len() == trials {
+            if tried.len().is_multiple_of(A_LINE) {
                 history.push(self.how_far(history.len(), &tried));
             }
+        }
+        if history.last().is_some_and(|last| last.tried < tried.len()) {
+            history.push(self.how_far(history.len(), &tried));
         }
         let best = self.front(&tried).into_iter().map(|place| tried[place].gene.clone());
         Ok(Some((best.collect(), history)))
