@@ -186,7 +186,7 @@ mod tests {
         let objectives: Vec<Draws> = values
             .iter()
             .map(|values| {
-                let model = Model::fit(&points, values, &[Axis::Continuous; 2], None, 1.0).unwrap();
+                let model = Model::fit(&points, values, &[Axis::Continuous; 2], None).unwrap();
                 Draws::new(&model, pending, draws, &mut random).unwrap()
             })
             .collect();

@@ -35,7 +35,8 @@ pub(super) fn fit(
     let values: Vec<f64> = chosen.iter().map(|&i| values[i]).collect();
     let likelihood = Likelihood { points: &points, values: &values, axes, noise };
     let typical = SCALE_PRIOR.0 + 0.5 * (axes.len() as f64).ln();
-    let starts = [typical - 1.0, typical + 0.5].map(|scale| {
+    // From long scales alone, quick changes are taken for noise, and the optimiser ends there.
+    let starts = [typical - 2.5, typical - 1.0, typical + 0.5].map(|scale| {
         let mut start = vec![scale; axes.len()];
         start.extend([VARIANCE_PRIOR.0, noise.unwrap_or(1e-3).ln()]);
         start

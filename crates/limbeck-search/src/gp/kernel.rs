@@ -20,9 +20,10 @@ impl Kernel {
         Self { axes: axes.to_vec(), weights, variance }
     }
 
-    /// The same with length-scales `by` times as long.
-    pub(crate) fn stretched(mut self, by: f64) -> Self {
-        self.weights.iter_mut().for_each(|weight| *weight /= by * by);
+    /// The same with its shortest length-scale `by` times as long.
+    pub(crate) fn with_shortest_scale(mut self, by: f64) -> Self {
+        let heaviest = self.weights.iter_mut().max_by(|a, b| a.total_cmp(b));
+        heaviest.into_iter().for_each(|weight| *weight /= by * by);
         self
     }
 
@@ -94,5 +95,17 @@ mod tests {
         let mut gradient = [0.0; 2];
         kernel.add_gradient(kernel.with_slope(&a, &b).1, &a, &b, &mut gradient);
         assert!((gradient[0] - slope).abs() < 1e-6 && gradient[1] == 0.0);
+    }
+    #[test]
+    fn only_the_shortest_scale_is_changed() {
+        let kernel = Kernel::new(&[Axis::Continuous; 3], &[1.0, 0.5, 2.0], 1.0);
+        let doubting = kernel.clone().with_shortest_scale(0.4);
+        let along = |kernel: &Kernel, i: usize| {
+            let mut point = [0.0; 3];
+            point[i] = 0.5;
+            kernel.at(&[0.0; 3], &point)
+        };
+        assert!(along(&doubting, 1) < along(&kernel, 1));
+        assert_eq!([0, 2].map(|i| along(&doubting, i)), [0, 2].map(|i| along(&kernel, i)));
     }
 }

@@ -25,6 +25,8 @@ use kernel::Kernel;
 #[derive(Debug, Clone)]
 pub(crate) struct Model {
     points: Vec<Vec<f64>>,
+    /// Standardised.
+    values: Vec<f64>,
     kernel: Kernel,
     /// The variance of the noise.
     noise: f64,
@@ -36,8 +38,7 @@ pub(crate) struct Model {
 }
 
 impl Model {
-    /// Of these values; `noise` is the standard deviation of their noise where it is known. The
-    /// length-scales are `reach` times those that fit best.
+    /// Of these values; `noise` is the standard deviation of their noise where it is known.
     /// None when no covariance could be found that is positive definite, as when a value is
     /// no number.
     pub(crate) fn fit(
@@ -45,7 +46,6 @@ impl Model {
         values: &[f64],
         axes: &[Axis],
         noise: Option<f64>,
-        reach: f64,
     ) -> Option<Self> {
         let count = values.len();
         let mean = values.iter().sum::<f64>() / count.max(1) as f64;
@@ -54,14 +54,34 @@ impl Model {
         let standard: Vec<f64> = values.iter().map(|v| (v - mean) / deviation).collect();
         let noise = noise.map(|noise| (noise / deviation).powi(2).max(fit::LEAST_NOISE));
         let (kernel, noise) = fit::fit(points, &standard, axes, noise)?;
-        let kernel = kernel.stretched(reach);
-        let mut matrix = kernel.matrix(points, points);
-        (0..count).for_each(|i| matrix[i * count + i] += noise);
-        let factor = Cholesky::of(matrix.clone(), count)
-            .or_else(|| Cholesky::with_jitter(&matrix, count))?;
-        let mut weights = standard;
-        factor.solve(&mut weights);
-        Some(Self { points: points.to_vec(), kernel, noise, factor, weights, mean, deviation })
+        let (factor, weights) = solved(&kernel, noise, points, &standard)?;
+        Some(Self {
+            points: points.to_vec(),
+            values: standard,
+            kernel,
+            noise,
+            factor,
+            weights,
+            mean,
+            deviation,
+        })
+    }
+
+    /// The same with the shortest length-scale, along which the function changes most, `by`
+    /// times as long.
+    pub(crate) fn with_shortest_scale(mut self, by: f64) -> Option<Self> {
+        self.kernel = self.kernel.with_shortest_scale(by);
+        (self.factor, self.weights) = solved(&self.kernel, self.noise, &self.points, &self.values)?;
+        Some(self)
+    }
+
+    /// How far a value lies from what the model would say of it without that value, in standard
+    /// deviations, at most (Rasmussen and Williams, 2006, section 5.4.2).
+    pub(crate) fn surprise(&self) -> f64 {
+        let count = self.weights.len();
+        let inverse = self.factor.inverse();
+        let of = |i: usize| self.weights[i].abs() / inverse[i * count + i].sqrt();
+        (0..count).map(of).fold(0.0, f64::max)
     }
 
     /// A value as the model sees it.
@@ -96,6 +116,23 @@ impl Model {
     }
 }
 
+/// The factor of the covariance with noise, and its inverse times the values.
+fn solved(
+    kernel: &Kernel,
+    noise: f64,
+    points: &[Vec<f64>],
+    values: &[f64],
+) -> Option<(Cholesky, Vec<f64>)> {
+    let count = values.len();
+    let mut matrix = kernel.matrix(points, points);
+    (0..count).for_each(|i| matrix[i * count + i] += noise);
+    let factor =
+        Cholesky::of(matrix.clone(), count).or_else(|| Cholesky::with_jitter(&matrix, count))?;
+    let mut weights = values.to_vec();
+    factor.solve(&mut weights);
+    Some((factor, weights))
+}
+
 /// What a model says of a point.
 #[derive(Debug, Clone)]
 pub(crate) struct Prediction {
@@ -125,7 +162,7 @@ mod tests {
     fn a_smooth_function_is_learnt_and_its_idle_coordinate_found() {
         let points = points(40, 3);
         let values: Vec<f64> = points.iter().map(|x| function(x)).collect();
-        let model = Model::fit(&points, &values, &[Axis::Continuous; 3], None, 1.0).unwrap();
+        let model = Model::fit(&points, &values, &[Axis::Continuous; 3], None).unwrap();
         let mut random = Random::new(&[8]);
         let errors = (0..50).map(|_| {
             let x: Vec<f64> = (0..3).map(|_| 0.1 + 0.8 * random.uniform()).collect();
@@ -141,17 +178,31 @@ mod tests {
         let points = points(80, 2);
         let mut random = Random::new(&[5]);
         let values: Vec<f64> = points.iter().map(|x| x[0] + 0.3 * random.normal()).collect();
-        let model = Model::fit(&points, &values, &[Axis::Continuous; 2], None, 1.0).unwrap();
+        let model = Model::fit(&points, &values, &[Axis::Continuous; 2], None).unwrap();
         let noise = model.noise().sqrt() * model.deviation;
         assert!((0.2..0.4).contains(&noise), "{noise}");
     }
 
     #[test]
-    fn with_less_reach_a_model_keeps_to_its_points_and_is_less_sure_between_them() {
+    fn quick_changes_are_not_taken_for_noise() {
+        // The second function of ZDT3 divided by `g`, at even points and along its front.
+        let quick = |x: &[f64]| {
+            let share = x[0] / (1.0 + 1.8 * x[1..].iter().sum::<f64>());
+            1.0 - share.sqrt() - share * (31.4 * x[0]).sin()
+        };
+        let mut points = points(35, 6);
+        points[17..].iter_mut().for_each(|x| x[1..].fill(0.0));
+        let values: Vec<f64> = points.iter().map(|x| quick(x)).collect();
+        let model = Model::fit(&points, &values, &[Axis::Continuous; 6], None).unwrap();
+        assert!(model.noise() < 1e-3, "{}", model.noise());
+    }
+
+    #[test]
+    fn with_a_shorter_scale_a_model_keeps_to_its_points_and_is_less_sure_between_them() {
         let points = points(20, 2);
         let values: Vec<f64> = points.iter().map(|x| function(x)).collect();
-        let of = |reach| Model::fit(&points, &values, &[Axis::Continuous; 2], None, reach).unwrap();
-        let (sure, doubting) = (of(1.0), of(0.3));
+        let sure = Model::fit(&points, &values, &[Axis::Continuous; 2], None).unwrap();
+        let doubting = sure.clone().with_shortest_scale(0.3).unwrap();
         let far = [0.0, 1.0];
         assert!(doubting.predict(&far).deviation > 2.0 * sure.predict(&far).deviation);
         for (point, value) in points.iter().zip(&values) {
@@ -161,10 +212,31 @@ mod tests {
     }
 
     #[test]
+    fn surprise_is_the_farthest_value_from_what_the_others_say() {
+        let points = points(12, 2);
+        let values: Vec<f64> = points.iter().map(|x| function(x)).collect();
+        let model = Model::fit(&points, &values, &[Axis::Continuous; 2], None).unwrap();
+        let without = |left_out: usize| {
+            let rest: Vec<usize> = (0..12).filter(|i| *i != left_out).collect();
+            let points: Vec<Vec<f64>> = rest.iter().map(|&i| points[i].clone()).collect();
+            let values: Vec<f64> = rest.iter().map(|&i| model.values[i]).collect();
+            let (factor, weights) = solved(&model.kernel, model.noise, &points, &values).unwrap();
+            let mut others = model.clone();
+            (others.points, others.values) = (points, values);
+            (others.factor, others.weights) = (factor, weights);
+            let says = others.predict(&model.points[left_out]);
+            let deviation = (says.deviation.powi(2) + model.noise).sqrt();
+            (model.values[left_out] - says.mean).abs() / deviation
+        };
+        let farthest = (0..12).map(without).fold(0.0, f64::max);
+        assert!((model.surprise() - farthest).abs() < 1e-6 * farthest, "{farthest}");
+    }
+
+    #[test]
     fn gradients_are_those_of_the_prediction() {
         let points = points(15, 2);
         let values: Vec<f64> = points.iter().map(|x| function(x)).collect();
-        let model = Model::fit(&points, &values, &[Axis::Continuous; 2], None, 1.0).unwrap();
+        let model = Model::fit(&points, &values, &[Axis::Continuous; 2], None).unwrap();
         let (x, step) = ([0.31, 0.62], 1e-5);
         let at = model.predict(&x);
         for axis in 0..2 {
@@ -184,11 +256,8 @@ mod tests {
     #[test]
     fn values_that_are_no_numbers_make_no_model() {
         assert!(
-            Model::fit(&points(3, 1), &[1.0, f64::NAN, 2.0], &[Axis::Continuous], None, 1.0)
-                .is_none()
+            Model::fit(&points(3, 1), &[1.0, f64::NAN, 2.0], &[Axis::Continuous], None).is_none()
         );
-        assert!(
-            Model::fit(&points(3, 1), &[1.0, 1.0, 1.0], &[Axis::Continuous], None, 1.0).is_some()
-        );
+        assert!(Model::fit(&points(3, 1), &[1.0, 1.0, 1.0], &[Axis::Continuous], None).is_some());
     }
 }

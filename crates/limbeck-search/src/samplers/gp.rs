@@ -3,7 +3,7 @@
 use super::{History, Sampler, Sobol};
 use crate::error::Result;
 use crate::gp::{Draws, Ehvi, Model, log_probability_below};
-use crate::metric::{self, Role};
+use crate::metric::{self, Metric, Role};
 use crate::numeric::lbfgs;
 use crate::numeric::random::Random;
 use crate::space::Axis;
@@ -19,11 +19,12 @@ const STARTS: usize = 6;
 /// Steps of each improvement, and how often continuous and other coordinates take turns.
 const ITERATIONS: usize = 40;
 const TURNS: usize = 3;
-/// Every so many suggestions, the models doubt: their length-scales are that much shorter, in turn.
-/// From many trials on one part of the front a fit gets so sure of all the rest that it would never
-/// look for a part that it does not know.
-const DOUBT_EVERY: usize = 6;
-const DOUBTS: [f64; 2] = [0.4, 0.2];
+/// Every so many suggestions, the model that some value surprised most doubts: the shortest of its
+/// length-scales, along which its function changes most, is that much shorter, in turn. From many
+/// trials on one part of the front a fit gets so sure of all the rest that it would never look for a
+/// part that it does not know. The others go on being sure: nothing is to be found where they are right.
+const DOUBT_EVERY: usize = 8;
+const DOUBTS: [f64; 2] = [0.4, 0.25];
 
 /// A Gaussian process for each metric, and the point that promises the largest hypervolume.
 /// Before there are enough trials, Sobol's sequence.
@@ -83,15 +84,21 @@ impl<'a> Acquisition<'a> {
             .collect();
         let all: Vec<Vec<f64>> = observed.iter().map(|o| o.losses.clone()).collect();
         let bounds = reference(history.metrics, if feasible.is_empty() { &all } else { &feasible });
-        let reach = reach(history.number);
-        let models: Vec<Model> = metric::optimized(history.metrics)
+        let mut models: Vec<Model> = metric::optimized(history.metrics)
             .zip(&bounds)
             .enumerate()
             .map(|(axis, (metric, bound))| {
                 let values: Vec<f64> = observed.iter().map(|o| o.losses[axis]).collect();
-                Model::fit(&points, &without_outliers(values, *bound), &axes, metric.noise, reach)
+                Model::fit(&points, &without_outliers(values, *bound), &axes, metric.noise)
             })
             .collect::<Option<_>>()?;
+        let mut constrained = constrained(history, &axes, &points)?;
+        if let Some(by) = doubt(history.number) {
+            let all = models.iter_mut().chain(constrained.iter_mut().map(|(model, _)| model));
+            if let Some(model) = all.max_by(|a, b| a.surprise().total_cmp(&b.surprise())) {
+                *model = model.clone().with_shortest_scale(by)?;
+            }
+        }
         let is_exact = models.iter().all(|model| model.noise() < EXACT);
         let draws = if is_exact && history.pending.is_empty() { 1 } else { DRAWS };
         let objectives: Vec<Draws> = models
@@ -101,7 +108,7 @@ impl<'a> Acquisition<'a> {
         let bounds: Vec<f64> =
             models.iter().zip(bounds).map(|(model, bound)| model.standardised(bound)).collect();
         let ehvi = Ehvi::new(objectives, &counts, &bounds);
-        let bounded = bounded(history, &axes, &points, reach)?;
+        let bounded = constrained.into_iter().chain(failing(history, &axes, &points)).collect();
         let promising = history
             .best_first(|points| (0..points.len()).collect())
             .into_iter()
@@ -237,10 +244,10 @@ impl<'a> Acquisition<'a> {
     }
 }
 
-/// How far the models of a trial's suggestion trust their data.
-fn reach(number: usize) -> f64 {
+/// How much shorter a length-scale is for a trial's suggestion, if that one doubts.
+fn doubt(number: usize) -> Option<f64> {
     let doubts = number % DOUBT_EVERY == DOUBT_EVERY - 1;
-    if doubts { DOUBTS[number / DOUBT_EVERY % DOUBTS.len()] } else { 1.0 }
+    doubts.then(|| DOUBTS[number / DOUBT_EVERY % DOUBTS.len()])
 }
 
 /// The losses, of which none is worse than Tukey's fence, 1.5 times the middle half's width beyond
@@ -256,40 +263,39 @@ fn without_outliers(mut losses: Vec<f64>, reference: f64) -> Vec<f64> {
     losses
 }
 
-/// The constrained metrics, and what failures say of where trials fail.
-fn bounded(
-    history: &History,
-    axes: &[Axis],
-    points: &[Vec<f64>],
-    reach: f64,
-) -> Option<Vec<(Model, f64)>> {
-    let mut bounded = Vec::new();
-    let constrained = history.metrics.iter().filter(|metric| metric.role == Role::Constrain);
-    for (axis, metric) in constrained.enumerate() {
+/// The constrained metrics' models, and what they must lie below.
+fn constrained(history: &History, axes: &[Axis], points: &[Vec<f64>]) -> Option<Vec<(Model, f64)>> {
+    let metrics = history.metrics.iter().filter(|metric| metric.role == Role::Constrain);
+    let model = |(axis, metric): (usize, &Metric)| {
         let values: Vec<f64> = history.observed.iter().map(|o| o.violations[axis]).collect();
-        let model = Model::fit(points, &values, axes, metric.noise, reach)?;
+        let model = Model::fit(points, &values, axes, metric.noise)?;
         let bound = model.standardised(0.0);
-        bounded.push((model, bound));
+        Some((model, bound))
+    };
+    metrics.enumerate().map(model).collect()
+}
+
+/// What failures, if there are any, say of where trials fail.
+fn failing(history: &History, axes: &[Axis], points: &[Vec<f64>]) -> Option<(Model, f64)> {
+    if history.failed.is_empty() {
+        return None;
     }
-    if !history.failed.is_empty() {
-        let all: Vec<Vec<f64>> = points.iter().chain(&history.failed).cloned().collect();
-        let is_failure = |i: usize| f64::from(u8::from(i >= points.len()));
-        let values: Vec<f64> = (0..all.len()).map(is_failure).collect();
-        let model = Model::fit(&all, &values, axes, None, reach)?;
-        let bound = model.standardised(0.5);
-        bounded.push((model, bound));
-    }
-    Some(bounded)
+    let all: Vec<Vec<f64>> = points.iter().chain(&history.failed).cloned().collect();
+    let values: Vec<f64> = (0..all.len()).map(|i| f64::from(u8::from(i >= points.len()))).collect();
+    let model = Model::fit(&all, &values, axes, None)?;
+    let bound = model.standardised(0.5);
+    Some((model, bound))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{reach, without_outliers};
+    use super::{doubt, without_outliers};
 
     #[test]
-    fn every_sixth_suggestion_doubts() {
-        let reaches: Vec<f64> = (0..18).map(reach).filter(|reach| *reach != 1.0).collect();
-        assert_eq!((reach(5), reaches), (0.4, vec![0.4, 0.2, 0.4]));
+    fn every_eighth_suggestion_doubts() {
+        let doubting: Vec<(usize, f64)> =
+            (0..24).filter_map(|number| Some((number, doubt(number)?))).collect();
+        assert_eq!(doubting, [(7, 0.4), (15, 0.25), (23, 0.4)]);
     }
 
     #[test]
