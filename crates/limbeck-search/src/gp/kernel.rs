@@ -96,6 +96,7 @@ mod tests {
         kernel.add_gradient(kernel.with_slope(&a, &b).1, &a, &b, &mut gradient);
         assert!((gradient[0] - slope).abs() < 1e-6 && gradient[1] == 0.0);
     }
+
     #[test]
     fn only_the_shortest_scale_is_changed() {
         let kernel = Kernel::new(&[Axis::Continuous; 3], &[1.0, 0.5, 2.0], 1.0);

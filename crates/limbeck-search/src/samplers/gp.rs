@@ -95,7 +95,8 @@ impl<'a> Acquisition<'a> {
         let mut constrained = constrained(history, &axes, &points)?;
         if let Some(by) = doubt(history.number) {
             let all = models.iter_mut().chain(constrained.iter_mut().map(|(model, _)| model));
-            if let Some(model) = all.max_by(|a, b| a.surprise().total_cmp(&b.surprise())) {
+            let surprised = all.map(|model| (model.surprise(), model));
+            if let Some((_, model)) = surprised.max_by(|a, b| a.0.total_cmp(&b.0)) {
                 *model = model.clone().with_shortest_scale(by)?;
             }
         }
