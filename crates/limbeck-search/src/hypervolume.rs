@@ -34,7 +34,10 @@ fn volume(mut front: Vec<Vec<f64>>, reference: &[f64]) -> f64 {
         _ => {
             let last = reference.len() - 1;
             front.sort_by(|a, b| b[last].total_cmp(&a[last]));
-            (0..front.len()).map(|i| exclusive(&front[i], &front[i + 1..], reference)).sum()
+            // Not `sum`, which is -0.0 without any, and is printed so.
+            (0..front.len())
+                .map(|i| exclusive(&front[i], &front[i + 1..], reference))
+                .fold(0.0, |sum, volume| sum + volume)
         }
     }
 }
@@ -176,7 +179,10 @@ mod tests {
         let staircase = [[1.0, 3.0], [2.0, 2.0], [3.0, 1.0], [2.5, 2.5]].map(|p| p.to_vec());
         close(hypervolume(&staircase, &[4.0, 4.0]), 6.0);
         close(hypervolume(&staircase, &[2.0, 4.0]), 1.0);
-        close(hypervolume(&[], &[4.0, 4.0]), 0.0);
+        for dimensions in 0..=4 {
+            let nothing = hypervolume(&[], &vec![4.0; dimensions]);
+            assert_eq!(format!("{nothing}"), "0", "in {dimensions} objectives");
+        }
         close(hypervolume(&[vec![1.0]], &[4.0]), 3.0);
         let corners = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]].map(|p| p.to_vec());
         close(hypervolume(&corners, &[2.0, 2.0, 2.0]), 7.0);
