@@ -8,8 +8,8 @@
 already, so that it can be stopped and gone on with. Limbeck is asked and told through its
 command line (`study ask`, `study tell`); what is timed of it is a whole process. `--problems` and
 `--methods` choose some. `speed` times single suggestions of BoTorch and Limbeck on the same trials, in turn
-(`--seeds` of them), or of Limbeck alone with `--methods limbeck-gp`. It needs botorch, optuna and,
-for `--limbeck`, the built binary.
+(`--seeds` of them), or of Limbeck alone with `--methods limbeck-gp`. It needs botorch with a C++
+compiler for its kernel, optuna and, for `--limbeck`, the built binary.
 
 All methods see the same functions, bounds and reference points (BoTorch's), begin with 2(d + 1)
 even points of their own, and go on one trial at a time. The hypervolume is BoTorch's, of feasible
@@ -18,6 +18,7 @@ points, from the reference point.
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -124,6 +125,18 @@ def suggest_botorch(objective):
         options={"batch_limit": 10, "maxiter": 200}, sequential=True,
     )
     return candidate[0]
+
+
+def load_kernel():
+    """BoTorch's C++ kernel of this acquisition, compiled when it is first needed. Without it
+    BoTorch falls back to a slower form that gives the same values, and only warns of it."""
+    from botorch.acquisition.multi_objective import logei
+
+    # Where pip has put ninja, should this Python's environment not be the active one.
+    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    logei._try_load_fused_kernel()
+    if logei._C is None:
+        sys.exit("BoTorch's C++ kernel cannot be compiled: it needs a C++ compiler and ninja")
 
 
 def sobol(objective, count, seed):
@@ -322,6 +335,8 @@ def main():
     arguments = parser.parse_args()
     if arguments.out is None and arguments.action != "speed":
         parser.error("--out names the file of lines")
+    if arguments.action != "table" and "botorch" in arguments.methods:
+        load_kernel()
     {"run": run, "table": table, "speed": speed}[arguments.action](arguments)
 
 

@@ -33,7 +33,7 @@ pub(super) fn fit(
     let chosen = chosen(values.len());
     let points: Vec<&[f64]> = chosen.iter().map(|&i| points[i].as_slice()).collect();
     let values: Vec<f64> = chosen.iter().map(|&i| values[i]).collect();
-    let likelihood = Likelihood { points: &points, values: &values, axes, noise };
+    let likelihood = Likelihood::new(&points, &values, axes, noise);
     let typical = SCALE_PRIOR.0 + 0.5 * (axes.len() as f64).ln();
     // From long scales alone, quick changes are taken for noise, and the optimiser ends there.
     let starts = [typical - 2.5, typical - 1.0, typical + 0.5].map(|scale| {
@@ -68,13 +68,22 @@ fn chosen(count: usize) -> Vec<usize> {
 }
 
 struct Likelihood<'a> {
-    points: &'a [&'a [f64]],
+    /// How far each point is from those before it along every coordinate, `[pairs, axes]`.
+    apart: Vec<f64>,
     values: &'a [f64],
     axes: &'a [Axis],
     noise: Option<f64>,
 }
 
-impl Likelihood<'_> {
+impl<'a> Likelihood<'a> {
+    fn new(points: &[&[f64]], values: &'a [f64], axes: &'a [Axis], noise: Option<f64>) -> Self {
+        let pairs = (0..points.len()).flat_map(|i| points[..i].iter().map(move |b| (points[i], b)));
+        let apart = pairs.flat_map(|(a, b)| {
+            axes.iter().zip(a.iter().zip(*b)).map(|(axis, (a, b))| Kernel::apart(*axis, *a, *b))
+        });
+        Self { apart: apart.collect(), values, axes, noise }
+    }
+
     /// Kernel and noise of the logarithms of length-scales, variance, noise.
     fn read(&self, x: &[f64]) -> (Kernel, f64) {
         let dimensions = self.axes.len();
@@ -89,13 +98,14 @@ impl Likelihood<'_> {
         let (kernel, noise) = self.read(x);
         let mut matrix = vec![0.0; n * n];
         let mut slopes = vec![0.0; n * n];
+        let mut pairs = self.apart.chunks_exact(d.max(1));
         for i in 0..n {
-            for j in 0..=i {
-                let (value, slope) = kernel.with_slope(self.points[i], self.points[j]);
+            for (j, apart) in pairs.by_ref().take(i).enumerate() {
+                let (value, slope) = kernel.with_slope_apart(apart);
                 matrix[i * n + j] = value;
                 slopes[i * n + j] = slope;
             }
-            matrix[i * n + i] += noise;
+            matrix[i * n + i] = kernel.variance + noise;
         }
         let lower = matrix.clone();
         let Some(factor) = Cholesky::of(matrix, n) else { return f64::INFINITY };
@@ -107,21 +117,17 @@ impl Likelihood<'_> {
         gradient.fill(0.0);
         let mut by_variance = 0.0;
         let mut by_noise = 0.0;
+        let mut pairs = self.apart.chunks_exact(d.max(1));
         for i in 0..n {
-            for j in 0..=i {
+            for (j, apart) in pairs.by_ref().take(i).enumerate() {
                 let pull = inverse[i * n + j] - weights[i] * weights[j];
-                let twice = if i == j { 0.5 } else { 1.0 };
-                let own = if i == j { noise } else { 0.0 };
-                by_variance += twice * pull * (lower[i * n + j] - own);
-                by_noise += twice * pull * own;
+                by_variance += pull * lower[i * n + j];
                 let slope = pull * slopes[i * n + j];
-                if i != j {
-                    let (a, b) = (self.points[i], self.points[j]);
-                    for axis in 0..d {
-                        gradient[axis] += slope * Kernel::apart(self.axes[axis], a[axis], b[axis]);
-                    }
-                }
+                gradient.iter_mut().zip(apart).for_each(|(sum, apart)| *sum += slope * apart);
             }
+            let pull = inverse[i * n + i] - weights[i] * weights[i];
+            by_variance += 0.5 * pull * (lower[i * n + i] - noise);
+            by_noise += 0.5 * pull * noise;
         }
         for axis in 0..d {
             gradient[axis] *= -2.0 * (-2.0 * x[axis]).exp();
@@ -162,7 +168,7 @@ mod tests {
             .collect();
         let values: Vec<f64> = points.iter().map(|p| p[0] - p[1] + 0.1 * random.normal()).collect();
         let points: Vec<&[f64]> = points.iter().map(Vec::as_slice).collect();
-        let likelihood = Likelihood { points: &points, values: &values, axes: &axes, noise: None };
+        let likelihood = Likelihood::new(&points, &values, &axes, None);
         let x = [-0.5, 0.2, 0.7, 0.3, -3.0];
         let mut gradient = [0.0; 5];
         likelihood.negative_log(&x, &mut gradient);

@@ -49,7 +49,16 @@ impl Kernel {
 
     /// `k(a, b)` and its derivative by the squared scaled distance.
     pub(crate) fn with_slope(&self, a: &[f64], b: &[f64]) -> (f64, f64) {
-        let r = SQRT_5 * self.distance(a, b).sqrt();
+        self.with_slope_at(self.distance(a, b))
+    }
+
+    /// As [`with_slope`](Self::with_slope), of two points that are so far [`apart`](Self::apart).
+    pub(crate) fn with_slope_apart(&self, apart: &[f64]) -> (f64, f64) {
+        self.with_slope_at(apart.iter().zip(&self.weights).map(|(apart, w)| w * apart).sum())
+    }
+
+    fn with_slope_at(&self, distance: f64) -> (f64, f64) {
+        let r = SQRT_5 * distance.sqrt();
         let decay = self.variance * (-r).exp();
         (decay * (1.0 + r + r * r / 3.0), -5.0 / 6.0 * decay * (1.0 + r))
     }

@@ -10,15 +10,18 @@
 //! - `journal`: the shared file.
 //! - `event`: what can happen, and what follows from it.
 //! - [`Trial`], [`State`], [`Outcome`]: the life of a trial.
+//! - `takeover`: an earlier study's trials.
 //! - [`Worker`]: who runs it.
 
 mod event;
 mod journal;
+mod takeover;
 mod trial;
 mod worker;
 
 use std::path::Path;
 
+pub use takeover::Takeover;
 pub use trial::{Cause, Outcome, Report, Start, State, Trial};
 pub use worker::{Process, Worker, now};
 
@@ -184,23 +187,6 @@ impl Study {
             }
             let event = Event::Suggest { trial, params, origin: origin.to_owned() };
             Ok((vec![event], Some(trial)))
-        })
-    }
-
-    /// Adds a trial that ended elsewhere, such as in an earlier study.
-    ///
-    /// # Errors
-    /// As for [`suggest`](Self::suggest).
-    pub fn import(&mut self, params: Params, metrics: Metrics, origin: &str) -> Result<usize> {
-        self.description.space.check(&params)?;
-        self.transact(true, |trials| {
-            let (trial, time) = (trials.len(), now());
-            let events = vec![
-                Event::Suggest { trial, params, origin: origin.to_owned() },
-                Event::Run { trial, attempt: 1, worker: Worker::elsewhere(None), time },
-                Event::Complete { trial, attempt: 1, metrics, time },
-            ];
-            Ok((events, trial))
         })
     }
 

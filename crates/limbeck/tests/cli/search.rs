@@ -161,12 +161,26 @@ fn other_programs_ask_and_tell() {
 fn an_earlier_study_gives_its_trials_to_a_new_one() {
     let folder = folder();
     folder.run(&search(&["--trials", "4", "--sampler", "random", "--command", SIMPLE])).json();
-    let args = ["search", "--space", "space.toml", "--study", "t.study", "--json", "--quiet"];
-    let more = ["--warm-start", "s.study", "--trials", "6", "--command", SIMPLE];
-    let study = folder.run(&[&args[..], &more].concat()).json();
-    let origins: Vec<&str> =
-        study["trials"].as_array().unwrap().iter().map(|t| t["origin"].as_str().unwrap()).collect();
-    assert_eq!(origins, ["s.study", "s.study", "s.study", "s.study", "gp", "gp"]);
+    let warm = |study, from, trials| {
+        let args = ["search", "--space", "space.toml", "--study", study, "--json", "--quiet"];
+        let more = ["--warm-start", from, "--trials", trials, "--command", SIMPLE];
+        folder.run(&[&args[..], &more].concat())
+    };
+    let origins = |study: &Value| -> Vec<String> {
+        let trials = study["trials"].as_array().unwrap().iter();
+        trials.map(|trial| trial["origin"].as_str().unwrap().to_owned()).collect()
+    };
+    let all = ["s.study", "s.study", "s.study", "s.study", "gp", "gp"];
+    assert_eq!(origins(&warm("t.study", "s.study", "6").json()), all);
+    assert_eq!(origins(&warm("t.study", "s.study", "6").json()), all);
+    warm("s.study", "./s.study", "6").refused(&["s.study", "begin with itself"]);
+    // Killed while it took them over: the beginning, and two and a half trials of three lines.
+    let whole = std::fs::read_to_string(folder.path().join("t.study")).unwrap();
+    let kept: Vec<&str> = whole.split_inclusive('\n').take(8).collect();
+    folder.write("u.study", kept.concat());
+    let study = warm("u.study", "s.study", "6").json();
+    assert_eq!(origins(&study).iter().filter(|origin| *origin == "s.study").count(), 5);
+    assert_eq!(study["trials"].as_array().unwrap().len(), 6);
 }
 
 #[test]

@@ -21,7 +21,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result};
 use limbeck_search::execute::{Coordination, Finish, coordinate};
 use limbeck_search::samplers::SamplerKind;
-use limbeck_search::study::{LossPolicy, State, Study};
+use limbeck_search::study::{LossPolicy, Study, Takeover};
 
 use crate::cli::search::{SamplerName, SearchArgs, size, time};
 use crate::commands::study::show;
@@ -135,29 +135,22 @@ fn limits(args: &SearchArgs, defaults: &Defaults) -> Result<Vec<String>> {
     Ok(flags)
 }
 
-/// Takes over what earlier studies found, unless this one has trials already.
+/// Takes over what earlier studies found and this one does not have yet.
 fn warm_start(study: &mut Study, earlier: &[PathBuf], console: Console) -> Result<()> {
-    if !study.trials().is_empty() {
-        return Ok(());
-    }
+    let own = study.path().canonicalize().ok();
     for path in earlier {
-        let other = Study::open(path)?;
+        let place = path.display().to_string();
+        if path.canonicalize().ok() == own {
+            let (what, advice) = ("a study cannot begin with itself", "give another --warm-start");
+            return Err(InputError::new(what, place, advice).into());
+        }
         let origin =
             path.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
-        let complete = other.trials().iter().filter(|trial| trial.state == State::Complete);
-        let (mut taken, mut left) = (0, 0);
-        for trial in complete {
-            match study.import(trial.params.clone(), trial.metrics.clone(), &origin) {
-                Ok(_) => taken += 1,
-                Err(
-                    limbeck_search::SearchError::Space { .. }
-                    | limbeck_search::SearchError::Trial { .. },
-                ) => left += 1,
-                Err(error) => return Err(error.into()),
-            }
-        }
-        let path = path.display();
-        console.message(&format!("{path}: {taken} trials taken over, {left} not of this space"));
+        let Takeover { taken, known, foreign } = study.take_over(&Study::open(path)?, &origin)?;
+        let before = if known > 0 { format!(", {known} before") } else { String::new() };
+        console.message(&format!(
+            "{place}: {taken} trials taken over{before}, {foreign} not of this space"
+        ));
     }
     Ok(())
 }
