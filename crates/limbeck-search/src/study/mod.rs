@@ -358,7 +358,7 @@ impl Study {
     }
 
     /// From where the hypervolume is measured, as losses: the thresholds, and where there is
-    /// none, a tenth of the observed width behind the worst observed value that is no outlier.
+    /// none, a tenth of the better half's width behind its worst value.
     pub fn reference(&self) -> Vec<f64> {
         reference(&self.description.metrics, &self.candidates().1)
     }

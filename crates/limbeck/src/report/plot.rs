@@ -56,11 +56,7 @@ impl Plot {
         );
         write_axes(page, (&x_axis, &self.x_label), (&y_axis, &self.y_label));
         if points().next().is_none() {
-            *page += &format!(
-                "<text class=\"empty\" x=\"{}\" y=\"{}\" text-anchor=\"middle\">no points</text>\n",
-                (LEFT + WIDTH - RIGHT) / 2.0,
-                (TOP + HEIGHT - BOTTOM) / 2.0
-            );
+            write_empty(page);
         }
         for (index, series) in self.series.iter().enumerate() {
             self.write_series(page, index % STYLES, series, &x_axis, &y_axis);
@@ -143,6 +139,14 @@ impl Plot {
             }
         }
     }
+}
+
+/// Says that there is nothing between the axes.
+pub(super) fn write_empty(page: &mut String) {
+    let (x, y) = ((LEFT + WIDTH - RIGHT) / 2.0, (TOP + HEIGHT - BOTTOM) / 2.0);
+    *page += &format!(
+        "<text class=\"empty\" x=\"{x}\" y=\"{y}\" text-anchor=\"middle\">no points</text>\n"
+    );
 }
 
 /// Draws two axes, each with what it shows.

@@ -1,7 +1,7 @@
 //! Plots of points as SVG. Colours are in `style.css`.
 
 use super::html::escape;
-use super::plot::{BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, write_axes, x_of, y_of};
+use super::plot::{BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, write_axes, write_empty, x_of, y_of};
 use super::ticks::Axis;
 
 /// Points over two axes.
@@ -59,6 +59,9 @@ impl Scatter {
             *page +=
                 &format!("<path class=\"threshold\" d=\"M{LEFT} {y:.1}H{}\"/>\n", WIDTH - RIGHT);
         }
+        if dots().next().is_none() {
+            write_empty(page);
+        }
         // Marked points lie above the others.
         let ordered = dots().filter(|dot| !dot.marked).chain(dots().filter(|dot| dot.marked));
         for dot in ordered {
@@ -112,5 +115,12 @@ mod tests {
         assert!(page.contains("a&lt;b") && !page.contains("NaN"), "{page}");
         // The marked one comes last, on top.
         assert!(page.find("dot marked").unwrap() > page.find("class=\"dot\"").unwrap());
+    }
+
+    #[test]
+    fn a_plot_without_points_says_so() {
+        let mut page = String::new();
+        Scatter::default().write(&mut page);
+        assert!(page.contains("no points"), "{page}");
     }
 }

@@ -93,6 +93,9 @@ fn a_failed_trial_is_an_observation_with_its_reason() {
             "{trial}"
         );
         assert!(trial["reason"].as_str().unwrap().contains(reason), "{trial}");
+        folder.run(&["study", "plot", "--study", "s.study", "--out", "s.html", "--json"]).json();
+        let page = std::fs::read_to_string(folder.path().join("s.html")).unwrap();
+        assert!(page.contains("no points") && !page.contains("inf<"), "{page}");
         std::fs::remove_file(folder.path().join("s.study")).unwrap();
     }
 }

@@ -58,7 +58,7 @@ fn report(study: &Study) -> Report {
     let mut sections = fronts(study, &optimized, &front);
     sections.push(volume(study));
     sections.extend(influence(study, &optimized));
-    sections.push(parallel(study, &optimized, &front));
+    sections.extend(parallel(study, &optimized, &front));
     sections.extend(slices(study, &optimized, &front));
     sections.extend(failures(study));
     sections.push(trials(study, &front));
@@ -168,6 +168,7 @@ fn slices(study: &Study, optimized: &[&Metric], front: &[usize]) -> Vec<Section>
                         choices.iter().enumerate().map(|(i, choice)| format!("{i} {choice}"));
                     format!("{}: {}", parameter.name, each.collect::<Vec<_>>().join(", "))
                 }
+                (false, Domain::Falling { .. }) => format!("mean of {}", parameter.name),
                 _ => parameter.name.clone(),
             };
             sections.push(Section::Scatter(Scatter {
@@ -202,11 +203,15 @@ fn number(domain: &Domain, value: &Value) -> Option<f64> {
     }
 }
 
-fn parallel(study: &Study, optimized: &[&Metric], front: &[usize]) -> Section {
-    let space = &study.description().space;
-    let mut coordinates: Vec<Coordinate> = space.parameters().iter().map(coordinate).collect();
+/// Every complete trial; none when there is none, since the metrics have no ends then.
+fn parallel(study: &Study, optimized: &[&Metric], front: &[usize]) -> Option<Section> {
     let complete: Vec<&Trial> =
         study.trials().iter().filter(|trial| trial.state == State::Complete).collect();
+    if complete.is_empty() {
+        return None;
+    }
+    let space = &study.description().space;
+    let mut coordinates: Vec<Coordinate> = space.parameters().iter().map(coordinate).collect();
     let ranges: Vec<(f64, f64)> = optimized
         .iter()
         .map(|metric| {
@@ -237,12 +242,12 @@ fn parallel(study: &Study, optimized: &[&Metric], front: &[usize]) -> Section {
             }
         })
         .collect();
-    Section::Parallel(Parallel {
+    Some(Section::Parallel(Parallel {
         heading: "All parameters".to_owned(),
         note: "A line is a trial; those of the front stand out. Click one for its row.".to_owned(),
         coordinates,
         lines,
-    })
+    }))
 }
 
 fn coordinate(parameter: &Parameter) -> Coordinate {
