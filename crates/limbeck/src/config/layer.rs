@@ -56,6 +56,11 @@ impl Layer {
         self
     }
 
+    /// Whether it has no key.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The table itself.
     pub fn into_table(self) -> Table {
         self.0

@@ -6,15 +6,15 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use serde::Deserialize;
-use toml::Table;
 use toml::de::{DeTable, DeValue, Deserializer};
+use toml::{Table, Value};
 
 use super::suggest::nearest;
 use super::{Layer, RunConfig, settings};
 use crate::exit::InputError;
 
 /// Keys of the same file that belong to `limbeck search`.
-pub const SEARCH: [&str; 4] = ["constraints", "metrics", "parameters", "search"];
+const SEARCH: [&str; 4] = ["constraints", "metrics", "parameters", "search"];
 
 /// The key under which a recipe names the one that it extends.
 const EXTENDS: &str = "extends";
@@ -26,6 +26,8 @@ pub struct Recipe {
     pub shared: Layer,
     /// The `[[stage]]`s in their order; none: the recipe is one run.
     pub stages: Vec<RecipeStage>,
+    /// The keys of `limbeck search`, as they are written.
+    pub search: Table,
 }
 
 /// One `[[stage]]` of a recipe.
@@ -44,7 +46,12 @@ impl Recipe {
             let place = path.display().to_string();
             InputError::new("cannot read the recipe", place, error.to_string())
         })?;
-        Recipe::read_over(path, &text, &mut Vec::new())
+        Recipe::of(path, &text)
+    }
+
+    /// The recipe of a file with this text, over the one that it extends if there is any.
+    pub fn of(path: &Path, text: &str) -> Result<Recipe> {
+        Recipe::read_over(path, text, &mut Vec::new())
     }
 
     /// The recipe of a file with this text, over those that it extends; `above` are the files that
@@ -70,24 +77,29 @@ impl Recipe {
         Ok(own.over(base))
     }
 
-    /// The recipe as one file that extends none.
-    pub fn to_toml(&self) -> toml::Table {
+    /// Whether there is nothing in it but keys of `limbeck search`.
+    pub fn is_empty(&self) -> bool {
+        self.shared.is_empty() && self.stages.is_empty()
+    }
+
+    /// The recipe as one file that extends none, without the keys of `limbeck search`.
+    pub fn to_toml(&self) -> Table {
         let mut table = self.shared.clone().into_table();
         let stage = |stage: &RecipeStage| {
-            let mut table = toml::Table::from_iter([("name".into(), stage.name.clone().into())]);
+            let mut table = Table::from_iter([("name".into(), stage.name.clone().into())]);
             table.extend(stage.layer.clone().into_table());
-            toml::Value::Table(table)
+            Value::Table(table)
         };
         if !self.stages.is_empty() {
-            let stages: Vec<toml::Value> = self.stages.iter().map(stage).collect();
+            let stages: Vec<Value> = self.stages.iter().map(stage).collect();
             table.insert("stage".into(), stages.into());
         }
         table
     }
 
     /// This recipe with what it does not say itself taken from `base`: stages are merged by their
-    /// names, new ones come behind. Where results go is not taken over, so that each recipe has a
-    /// folder of its own.
+    /// names, new ones come behind; a parameter or a metric of a search replaces the one of its
+    /// name. Where results go is not taken over, so that each recipe has a folder of its own.
     fn over(self, base: Recipe) -> Recipe {
         const OUTPUT: &str = "output";
         let mut stages = base.stages;
@@ -100,7 +112,16 @@ impl Recipe {
                 None => stages.push(own),
             }
         }
-        Recipe { shared: base.shared.without(OUTPUT).under(&self.shared), stages }
+        let mut search = base.search;
+        for (section, own) in self.search {
+            match (search.get_mut(&section), own) {
+                (Some(Value::Table(base)), Value::Table(own)) => base.extend(own),
+                (_, own) => {
+                    search.insert(section, own);
+                }
+            }
+        }
+        Recipe { shared: base.shared.without(OUTPUT).under(&self.shared), stages, search }
     }
 }
 
@@ -117,9 +138,8 @@ impl<'a> Source<'a> {
     /// What the text itself says, and which file it extends.
     fn recipe(&self) -> Result<(Recipe, Option<Extended>)> {
         let mut root = DeTable::parse(self.text).map_err(|e| self.toml_error(&e))?.into_inner();
-        for key in SEARCH {
-            root.remove(key);
-        }
+        let search = SEARCH.iter().filter_map(|&key| root.remove_entry(key)).collect();
+        let search = self.table(toml::Spanned::new(0..0, search))?;
         let extended = root.remove(EXTENDS).map(|name| {
             let span = name.span();
             match name.get_ref().as_str().filter(|name| !name.is_empty()) {
@@ -130,7 +150,7 @@ impl<'a> Source<'a> {
         let extended = extended.transpose()?;
         let stages = root.remove("stage");
         let shared = self.layer(root, 0..0)?;
-        let mut recipe = Recipe { shared, stages: Vec::new() };
+        let mut recipe = Recipe { shared, stages: Vec::new(), search };
         let Some(stages) = stages else { return Ok((recipe, extended)) };
         let span = stages.span();
         let DeValue::Array(stages) = stages.into_inner() else {
@@ -173,9 +193,11 @@ impl<'a> Source<'a> {
         let spanned = toml::Spanned::new(span, table);
         RunConfig::deserialize(Deserializer::from(spanned.clone()))
             .map_err(|e| self.toml_error(&e))?;
-        let table =
-            Table::deserialize(Deserializer::from(spanned)).map_err(|e| self.toml_error(&e))?;
-        Ok(Layer::from(table))
+        Ok(Layer::from(self.table(spanned)?))
+    }
+
+    fn table(&self, table: toml::Spanned<DeTable<'a>>) -> Result<Table, InputError> {
+        Table::deserialize(Deserializer::from(table)).map_err(|e| self.toml_error(&e))
     }
 
     fn refuse_unknown_keys(&self, prefix: &str, table: &DeTable) -> Result<(), InputError> {
@@ -295,6 +317,20 @@ mod tests {
     }
 
     #[test]
+    fn parameters_and_metrics_of_a_search_replace_those_of_their_names() {
+        let own = "extends = 'b.toml'\nsearch.trials = 5\nparameters.x = { low = 2 }\n\
+                   metrics.z.goal = 'minimize'\nconstraints = ['x <= 1']";
+        let base = "search = { trials = 3, seed = 7 }\nparameters.x = { low = 1, high = 9 }\n\
+                    parameters.y.low = 0\nmetrics.f1.goal = 'maximize'\nconstraints = ['y <= 1']";
+        let recipe = read(&[("a.toml", own), ("b.toml", base)]).unwrap();
+        let expected = "search = { trials = 5, seed = 7 }\nparameters.x.low = 2\n\
+                        parameters.y.low = 0\nmetrics.f1.goal = 'maximize'\n\
+                        metrics.z.goal = 'minimize'\nconstraints = ['x <= 1']";
+        assert_eq!(recipe.search, expected.parse().unwrap());
+        assert!(recipe.is_empty());
+    }
+
+    #[test]
     fn as_one_file_it_says_the_same() {
         let base = "task = 'squad'\n[[stage]]\nname = 'one'\ntrain.epochs = 2.0\n";
         let own = "extends = 'b.toml'\n[[stage]]\nname = 'two'\nteacher = 'stage:one'\n";
@@ -326,7 +362,7 @@ mod tests {
     fn a_recipe_without_stages_is_one_layer() {
         let recipe = Recipe::parse("task = \"squad\"\n[optim]\nlearning_rate = 1e-4", "r").unwrap();
         assert!(recipe.stages.is_empty());
-        assert_eq!(recipe.shared.get("optim.learning_rate"), Some(&toml::Value::Float(1e-4)));
+        assert_eq!(recipe.shared.get("optim.learning_rate"), Some(&Value::Float(1e-4)));
     }
 
     #[test]

@@ -69,6 +69,39 @@ fn a_recipe_is_trained_with_parameters_as_settings_and_measured() {
 }
 
 #[test]
+fn head_counts_that_do_not_divide_the_hidden_size_are_drawn_by_the_published_space_alone() {
+    let drawn = |recipe: &str| -> Vec<i64> {
+        let folder = Folder::new();
+        let space = format!("{}/../../recipes/{recipe}.toml", env!("CARGO_MANIFEST_DIR"));
+        let ask = ["study", "ask", "--study", "s", "--space", &space, "--sampler", "sobol"];
+        let ask = || folder.run(&[&ask[..], &["--json"]].concat()).json();
+        let trials: Vec<Value> = (0..24).map(|_| ask()).collect();
+        assert_eq!(trials[0]["params"].as_object().unwrap().len(), 17);
+        trials.iter().map(|trial| trial["params"]["n_heads"].as_i64().unwrap()).collect()
+    };
+    let divides = |heads: &i64| 768 % heads == 0;
+    assert!(drawn("sigopt-multimetric").iter().all(divides));
+    assert!(!drawn("sigopt-multimetric-published").iter().all(divides));
+}
+
+#[test]
+fn a_search_that_extends_another_has_its_recipe_and_its_other_parameters_too() {
+    let folder = world();
+    folder.write("base.toml", RECIPE);
+    folder.write(
+        "space.toml",
+        "extends = 'base.toml'\nsearch.trials = 1\n[parameters.rate]\ntype = 'real'\nlow = 0.5\n\
+         high = 0.6\nset = {}\n",
+    );
+    let args = ["search", "--space", "space.toml", "--study", "s.study", "--json", "--quiet"];
+    let study = folder.run(&args).json();
+    let trials = study["trials"].as_array().unwrap();
+    assert_eq!((trials.len(), &trials[0]["state"]), (1, &json!("complete")), "{study}");
+    assert!(trials[0]["params"]["rate"].as_f64().unwrap() >= 0.5);
+    assert!(trials[0]["params"]["model.num_layers"].is_i64());
+}
+
+#[test]
 fn settings_that_the_recipe_does_not_have_are_refused_before_anything_runs() {
     let folder = world();
     folder.write("space.toml", RECIPE.replace("'optim.learning_rate'", "'optim.lerning_rate'"));

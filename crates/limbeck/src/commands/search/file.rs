@@ -6,10 +6,9 @@ use std::path::Path;
 use anyhow::Result;
 use limbeck_search::study::Description;
 use serde::Deserialize;
-use toml::Table;
 
 use crate::cli::search::SamplerName;
-use crate::config::recipe::{Recipe, SEARCH};
+use crate::config::recipe::Recipe;
 use crate::exit::InputError;
 
 /// What the file says.
@@ -49,11 +48,9 @@ impl SearchFile {
         let place = path.display().to_string();
         let text = fs::read_to_string(path)
             .map_err(|error| InputError::new("cannot read the space", &place, error.to_string()))?;
-        let mut table: Table = text.parse().map_err(|error: toml::de::Error| {
-            let start = error.span().map_or(0, |span| span.start);
-            let line = 1 + text.bytes().take(start).filter(|&byte| byte == b'\n').count();
-            InputError::new(error.message(), format!("{place}:{line}"), "")
-        })?;
+        let recipe = Recipe::of(path, &text)?;
+        let is_recipe = !recipe.is_empty();
+        let mut table = recipe.search;
         let description = Description::from_toml(&table)
             .map_err(|error| InputError::new(error.to_string(), &place, ""))?;
         let defaults = match table.remove("search") {
@@ -62,11 +59,6 @@ impl SearchFile {
                 InputError::new(format!("search: {}", error.message()), &place, "")
             })?,
         };
-        let is_recipe = table.keys().any(|key| !SEARCH.contains(&key.as_str()));
-        if is_recipe {
-            // Names what is neither of a space nor of a recipe.
-            Recipe::read(path)?;
-        }
         Ok(Self { description, defaults, is_recipe })
     }
 }
