@@ -240,7 +240,8 @@ pub fn unknown(key: &str) -> String {
 
 /// What to say to somebody who used an unknown key.
 pub fn advice_for(key: &str) -> String {
-    match nearest(key, settings::keys().chain([EXTENDS])) {
+    let section = key.split('.').next().unwrap_or_default();
+    match nearest(key, settings::keys().chain([EXTENDS])).or_else(|| nearest(section, SEARCH)) {
         Some(known) => format!("did you mean `{known}`?"),
         None => "`limbeck run --help` tells where all keys are listed".to_owned(),
     }
@@ -378,6 +379,10 @@ mod tests {
         assert_eq!(
             refusal("[optm]\nlearning_rate = 1e-4\n"),
             "unknown key `optm.learning_rate`: r.toml:2: did you mean `optim.learning_rate`?"
+        );
+        assert_eq!(
+            refusal("[parameter.x]\nlow = 1\n"),
+            "unknown key `parameter.x.low`: r.toml:2: did you mean `parameters`?"
         );
     }
 

@@ -24,7 +24,7 @@ pub struct SearchFile {
 
 /// `[search]`: what flags may leave open.
 #[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, default, expecting = "a section `[search]`")]
 pub struct Defaults {
     /// Of `--sampler`.
     pub sampler: Option<SamplerName>,
