@@ -59,12 +59,12 @@ impl Axis {
 }
 
 /// `value` with the decimals that a grid of `step` needs; powers of ten for very small
-/// and very large steps, groups of three digits in between.
+/// and very large steps, groups of three digits in between, and millions as M.
 fn number(value: f64, step: f64) -> String {
     if value == 0.0 {
         return "0".to_owned();
     }
-    if value.abs() >= 1e9 || (value.abs() < 1e-2 && step < 1e-3) {
+    if value.abs() >= 1e15 || step >= 1e8 || (value.abs() < 1e-2 && step < 1e-3) {
         let digits = (value.abs().log10().floor() - step.abs().log10().floor()).clamp(0.0, 3.0);
         let text = format!("{value:.*e}", digits as usize);
         let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
@@ -73,6 +73,9 @@ fn number(value: f64, step: f64) -> String {
             None => mantissa,
         };
         return format!("{mantissa}e{exponent}").replace('-', "−");
+    }
+    if step >= 1e5 {
+        return number(value / 1e6, step / 1e6) + " M";
     }
     // The small addition keeps a step of 0.1 from asking for two decimals.
     let decimals = (-(step.log10() + 1e-9).floor()).clamp(0.0, 6.0) as usize;
@@ -105,6 +108,9 @@ mod tests {
         assert_eq!(labels(&[0.13, 0.58]), ["0.1", "0.2", "0.3", "0.4", "0.5", "0.6"]);
         assert_eq!(labels(&[0.0, 20_000.0]), ["0", "5000", "10,000", "15,000", "20,000"]);
         assert_eq!(labels(&[10.0, 1_250.0]), ["0", "500", "1000", "1500"]);
+        assert_eq!(labels(&[1.4e7, 6e7]), ["10 M", "20 M", "30 M", "40 M", "50 M", "60 M"]);
+        assert_eq!(labels(&[0.0, 2e6]), ["0", "0.5 M", "1.0 M", "1.5 M", "2.0 M"]);
+        assert_eq!(labels(&[0.0, 2.9e10]), ["0", "1e10", "2e10", "3e10"]);
         assert_eq!(labels(&[-1.0, 1.0]), ["−1.0", "−0.5", "0", "0.5", "1.0"]);
     }
 

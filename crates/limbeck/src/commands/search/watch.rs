@@ -129,9 +129,12 @@ fn line(trial: &Trial, metrics: &[Metric]) -> String {
     line
 }
 
-/// A number in about six digits.
+/// A number in about six digits; whole ones in all of theirs, up to nine.
 pub fn short(x: f64) -> String {
-    if x.fract() == 0.0 && x.abs() < 1e12 {
+    if x.abs() >= 1e9 {
+        return format!("{x:.5e}");
+    }
+    if x.fract() == 0.0 {
         return format!("{x}");
     }
     let digits = (5.0 - x.abs().max(1e-300).log10().floor()).clamp(0.0, 9.0) as usize;
@@ -144,7 +147,8 @@ mod tests {
 
     #[test]
     fn numbers_have_about_six_digits() {
-        let all = [52_188_674.0, 61.234_567_8, 0.123_456_78, 1.5e-7, 0.0].map(short);
-        assert_eq!(all, ["52188674", "61.2346", "0.123457", "1.500e-7", "0"]);
+        let all = [28_698_971_240.3, 52_188_674.0, 61.234_567_8, 0.123_456_78, 1.5e-7, 0.0];
+        let expected = ["2.86990e10", "52188674", "61.2346", "0.123457", "1.500e-7", "0"];
+        assert_eq!(all.map(short), expected);
     }
 }
