@@ -85,7 +85,7 @@ pub struct ObjectiveArgs {
     #[arg(long, value_name = "FILE", requires = "model")]
     pub data: Option<PathBuf>,
     /// Set a key of the recipe in every trial; several are possible
-    #[arg(long = "set", value_name = "KEY=VALUE", requires = "recipe")]
+    #[arg(long = "set", value_name = "KEY=VALUE", conflicts_with_all = ["command", "model"])]
     pub assignments: Vec<String>,
 }
 

@@ -93,12 +93,19 @@ fn a_search_that_extends_another_has_its_recipe_and_its_other_parameters_too() {
         "extends = 'base.toml'\nsearch.trials = 1\n[parameters.rate]\ntype = 'real'\nlow = 0.5\n\
          high = 0.6\nset = {}\n",
     );
-    let args = ["search", "--space", "space.toml", "--study", "s.study", "--json", "--quiet"];
-    let study = folder.run(&args).json();
+    let args = ["search", "--space", "space.toml", "--study", "s.study"];
+    folder
+        .run(&[&args[..], &["--set", "train.max_stps=3"]].concat())
+        .refused(&["`train.max_steps`"]);
+    folder.run(&[&args[..], &["--set", "a=1", "--command", "true"]].concat()).refused(&["--set"]);
+    let set = ["--set", "train.max_steps=3", "--json", "--quiet"];
+    let study = folder.run(&[&args[..], &set].concat()).json();
     let trials = study["trials"].as_array().unwrap();
     assert_eq!((trials.len(), &trials[0]["state"]), (1, &json!("complete")), "{study}");
     assert!(trials[0]["params"]["rate"].as_f64().unwrap() >= 0.5);
     assert!(trials[0]["params"]["model.num_layers"].is_i64());
+    let run = std::fs::read_to_string(folder.path().join("s.study.trials/0/run.toml")).unwrap();
+    assert!(run.contains("max_steps = 3\n"), "{run}");
 }
 
 #[test]
