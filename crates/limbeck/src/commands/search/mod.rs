@@ -6,12 +6,14 @@
 //! - [`trial`]: `limbeck trial`, one of them.
 //! - [`measure`]: a trained model's metrics.
 //! - [`ray`]: trials on a Ray cluster.
+//! - [`mod@short`]: numbers for people to read.
 //! - [`watch`]: what is shown while it goes on.
 
 pub mod file;
 mod measure;
 pub mod objective;
 pub mod ray;
+mod short;
 pub mod trial;
 mod watch;
 
@@ -30,8 +32,8 @@ use crate::exit::{Ending, InputError};
 use crate::interrupt;
 use file::{Defaults, SearchFile};
 use objective::Objective;
+pub use short::{short, short_value};
 use watch::Watch;
-pub use watch::short;
 
 /// Runs the command.
 pub fn run(args: &SearchArgs, console: Console) -> Result<Ending> {

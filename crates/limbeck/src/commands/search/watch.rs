@@ -9,6 +9,7 @@ use limbeck_search::execute::Event;
 use limbeck_search::metric::{self, Metric};
 use limbeck_search::study::{State, Study, Trial};
 
+use super::short;
 use crate::console::Console;
 use crate::exit::one_line;
 use crate::progress::duration;
@@ -81,10 +82,10 @@ impl Watch {
         let done = over(study);
         let running = study.trials().iter().filter(|trial| trial.state == State::Running).count();
         let mut status = format!(
-            "{done} of {}, {running} running, front {}, hypervolume {:.5}",
+            "{done} of {}, {running} running, front {}, hypervolume {}",
             self.trials,
             self.front.len(),
-            self.volume
+            short(self.volume)
         );
         let new = done.saturating_sub(self.before);
         if new >= self.parallel {
@@ -127,28 +128,4 @@ fn line(trial: &Trial, metrics: &[Metric]) -> String {
         line += &format!(", {}", one_line(reason));
     }
     line
-}
-
-/// A number in about six digits; whole ones in all of theirs, up to nine.
-pub fn short(x: f64) -> String {
-    if x.abs() >= 1e9 {
-        return format!("{x:.5e}");
-    }
-    if x.fract() == 0.0 {
-        return format!("{x}");
-    }
-    let digits = (5.0 - x.abs().max(1e-300).log10().floor()).clamp(0.0, 9.0) as usize;
-    if x.abs() < 1e-4 { format!("{x:.3e}") } else { format!("{x:.digits$}") }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::short;
-
-    #[test]
-    fn numbers_have_about_six_digits() {
-        let all = [28_698_971_240.3, 52_188_674.0, 61.234_567_8, 0.123_456_78, 1.5e-7, 0.0];
-        let expected = ["2.86990e10", "52188674", "61.2346", "0.123457", "1.500e-7", "0"];
-        assert_eq!(all.map(short), expected);
-    }
 }

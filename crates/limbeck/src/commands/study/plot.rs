@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::cli::search::PlotArgs;
 use crate::commands::place::Destination;
-use crate::commands::search::short;
+use crate::commands::search::{short, short_value};
 use crate::console::Console;
 use crate::exit::Ending;
 use crate::report::{
@@ -256,7 +256,7 @@ fn coordinate(parameter: &Parameter) -> Coordinate {
             (short(range.low), short(range.high))
         }
         Domain::Ordinal(values) | Domain::Categorical(values) => {
-            let shown = |value: Option<&Value>| value.map(Value::to_string).unwrap_or_default();
+            let shown = |value: Option<&Value>| value.map(short_value).unwrap_or_default();
             (shown(values.first()), shown(values.last()))
         }
     };
@@ -324,8 +324,7 @@ fn trials(study: &Study, front: &[usize]) -> Section {
         let of = |metric: &Metric| trial.metrics.get(&metric.name).map(|value| short(*value));
         row.extend(metrics.iter().map(|metric| of(metric).unwrap_or_default()));
         row.extend(parameters.iter().map(|parameter| match trial.params.get(&parameter.name) {
-            Some(Value::Real(x)) => short(*x),
-            Some(value) => value.to_string(),
+            Some(value) => short_value(value),
             None => String::new(),
         }));
         row.push(trial.reason.clone().unwrap_or_default());

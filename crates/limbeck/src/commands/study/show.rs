@@ -9,7 +9,7 @@ use limbeck_search::study::{State, Study, Trial};
 use serde_json::{Map, Value, json};
 
 use crate::cli::search::{ListArgs, ShowArgs};
-use crate::commands::search::short;
+use crate::commands::search::{short, short_value};
 use crate::console::{Console, columns};
 use crate::exit::{Ending, one_line};
 
@@ -88,8 +88,7 @@ pub fn text(study: &Study) -> String {
         row.extend(metrics.iter().map(metric));
         let parameters = study.description().space.parameters().iter();
         row.extend(parameters.map(|p| match trial.params.get(&p.name) {
-            Some(limbeck_search::space::Value::Real(x)) => short(*x),
-            Some(value) => one_line(&value.to_string()),
+            Some(value) => one_line(&short_value(value)),
             None => "-".to_owned(),
         }));
         table.push(row);
