@@ -105,7 +105,7 @@ cmp runs/one/model.safetensors runs/two/model.safetensors
 "$limbeck" quantize --model s3://models/runs/kept --out s3://models/small --quiet >/dev/null
 "$limbeck" evaluate --model s3://models/small --data demo/data/dev.json --limit 50 --quiet >/dev/null
 printf '[parameters.x]\ntype = "real"\nlow = 0.0\nhigh = 1.0\n[metrics.y]\ngoal = "minimize"\n' >space.toml
-rm -f s.study
+rm -rf s.study s.study.trials
 "$limbeck" search --space space.toml --study s.study --sampler random --trials 3 --quiet \
     --command 'echo {\"y\": {x}}' >/dev/null
 "$limbeck" study export --study s.study --format csv --out s3://models/study/trials.csv >/dev/null

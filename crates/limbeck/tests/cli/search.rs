@@ -73,7 +73,6 @@ fn the_same_seed_suggests_the_same_trials() {
 
 #[test]
 fn a_failed_trial_is_an_observation_with_its_reason() {
-    let folder = folder();
     for (command, cause, reason) in [
         ("sh -c 'echo out of luck >&2; exit 3'", "exit", "exit code 3: out of luck"),
         ("sh -c 'kill -9 $$'", "signal", "signal 9"),
@@ -84,6 +83,7 @@ fn a_failed_trial_is_an_observation_with_its_reason() {
         ("./no-such-program", "start", "no-such-program"),
         ("sleep 60", "time", "longer than 0.3 s"),
     ] {
+        let folder = folder();
         let more = ["--trials", "1", "--sampler", "random", "--time-limit", "0.3"];
         let study = folder.run(&[&search(&more)[..], &["--command", command]].concat()).json();
         let trial = &study["trials"][0];
@@ -96,7 +96,6 @@ fn a_failed_trial_is_an_observation_with_its_reason() {
         folder.run(&["study", "plot", "--study", "s.study", "--out", "s.html", "--json"]).json();
         let page = std::fs::read_to_string(folder.path().join("s.html")).unwrap();
         assert!(page.contains("no points") && !page.contains("inf<"), "{page}");
-        std::fs::remove_file(folder.path().join("s.study")).unwrap();
     }
 }
 
@@ -210,6 +209,18 @@ fn mistakes_are_one_line_with_their_place() {
     folder.run(&search(&["--trials", "1", "--command", SIMPLE])).json();
     folder.write("space.toml", SPACE.replace("high = 1", "high = 2"));
     folder.run(&search(&["--trials", "1", "--command", SIMPLE])).refused(&["another space"]);
+}
+
+#[test]
+fn a_study_does_not_begin_over_the_trials_of_one_that_is_gone() {
+    let folder = folder();
+    let args = search(&["--trials", "1", "--command", SIMPLE]);
+    folder.run(&args).json();
+    std::fs::remove_file(folder.path().join("s.study")).unwrap();
+    folder.run(&args).refused(&["s.study.trials", "another --study"]);
+    assert!(!folder.path().join("s.study").exists());
+    std::fs::remove_dir_all(folder.path().join("s.study.trials")).unwrap();
+    folder.run(&args).json();
 }
 
 #[test]

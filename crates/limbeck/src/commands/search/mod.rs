@@ -51,6 +51,7 @@ pub fn run(args: &SearchArgs, console: Console) -> Result<Ending> {
     let mut worker_flags = objective.flags();
     worker_flags.extend(limits(args, &file.defaults)?);
 
+    refuse_leftovers(&args.study)?;
     let mut study = Study::open_or_create(&args.study, &file.description)?;
     warm_start(&mut study, &args.warm_start, console)?;
     if let Some(address) = &args.place.on {
@@ -107,6 +108,20 @@ pub fn folder_of(study: &Path) -> PathBuf {
     let mut name = study.as_os_str().to_owned();
     name.push(".trials");
     PathBuf::from(name)
+}
+
+/// Refuses to begin a study over the trials of one that is gone: what they left would be taken for
+/// what the new ones did.
+fn refuse_leftovers(study: &Path) -> Result<()> {
+    let folder = folder_of(study);
+    // In this order, since another search may begin the study just now: its file comes first.
+    let holds_something = folder.read_dir().is_ok_and(|mut entries| entries.next().is_some());
+    if holds_something && !study.exists() {
+        let what = "the trials of a study that is gone are in the way";
+        let advice = "delete or move the folder, or give another --study";
+        return Err(InputError::new(what, folder.display().to_string(), advice).into());
+    }
+    Ok(())
 }
 
 /// The flags of a trial's limits.
