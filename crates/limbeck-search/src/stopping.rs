@@ -27,7 +27,8 @@ impl Rule {
             study.trials().iter().filter(|trial| trial.state == State::Complete).collect();
         for metric in metrics.iter().filter(|metric| metric.role != Role::Store) {
             let Some(threshold) = metric.threshold.map(|t| metric.loss(t)) else { continue };
-            if self.reachable(metric, trial, step, &complete)? > threshold {
+            let reachable = self.reachable(metric, trial, step, &complete);
+            if reachable.is_some_and(|loss| loss > threshold) {
                 return Some(format!("`{}` cannot reach its threshold", metric.name));
             }
         }
@@ -117,9 +118,13 @@ goal = 'minimize'
         trial
     }
 
+    fn empty(folder: &tempfile::TempDir, written: &str) -> Study {
+        let description = Description::from_toml(&written.parse().unwrap()).unwrap();
+        Study::open_or_create(&folder.path().join("s"), &description).unwrap()
+    }
+
     fn study(folder: &tempfile::TempDir) -> Study {
-        let description = Description::from_toml(&WRITTEN.parse().unwrap()).unwrap();
-        let mut study = Study::open_or_create(&folder.path().join("s"), &description).unwrap();
+        let mut study = empty(folder, WRITTEN);
         for (gain, size) in [(2.0, 5.0), (3.0, 4.0), (1.0, 3.0), (4.0, 2.0), (2.5, 1.0)] {
             let first = 50.0 + size;
             add(&mut study, &[first, first + gain], size, Some(first + gain));
@@ -157,5 +162,22 @@ goal = 'minimize'
         assert_eq!(Rule { least: 6, ..RULE }.verdict(&study, hopeless), None);
         let later = add(&mut study, &[1.0, 1.0, 1.0], 9.0, None);
         assert_eq!(RULE.verdict(&study, later), None);
+    }
+
+    #[test]
+    fn a_threshold_out_of_reach_ends_a_trial_whatever_is_known_of_other_metrics() {
+        let folder = tempfile::tempdir().unwrap();
+        let limited =
+            format!("{WRITTEN}threshold = 3\n").replace("'maximize'", "'maximize'\nthreshold = 50");
+        let mut study = empty(&folder, &limited);
+        for _ in 0..5 {
+            let trial = add(&mut study, &[], 2.0, None);
+            let report = Report { step: 1.0, metrics: [("size".to_owned(), 2.0)].into() };
+            assert!(study.report(trial, 1, report).unwrap());
+            study.finish(trial, 1, Outcome::Complete(named(60.0, 2.0))).unwrap();
+        }
+        let trial = add(&mut study, &[40.0], 9.0, None);
+        let reason = RULE.verdict(&study, trial).unwrap();
+        assert_eq!(reason, "`size` cannot reach its threshold");
     }
 }
