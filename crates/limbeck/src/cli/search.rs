@@ -16,8 +16,8 @@ use super::paths;
 ///
 /// With --recipe a trial trains that recipe, each parameter setting the keys that its `set`
 /// names, or the key of its own name. Its metrics are those of its evaluation (`exact`, `f1`, ...)
-/// and `parameters`, `macs` (multiply-adds of a window) and `latency` (milliseconds for a
-/// question). With --model a trial runs that trained model at the length plan that the
+/// and `parameters`, `macs` (multiply-adds of a window or text) and `latency` (milliseconds for a
+/// question or text). With --model a trial runs that trained model at the length plan that the
 /// parameter `lengths` holds. With --command it runs any program: the parameters stand in the
 /// environment variable `LIMBECK_PARAMS` as JSON and in the arguments in the place of `{name}`;
 /// its last line of output must be a JSON object of metrics. Earlier lines of the form
@@ -81,7 +81,7 @@ pub struct ObjectiveArgs {
     /// Run this trained model at the length plan in the parameter `lengths`
     #[arg(long, value_name = "MODEL", group = "objective", requires = "data")]
     pub model: Option<String>,
-    /// The questions on which --model is measured
+    /// The questions or texts on which --model is measured
     #[arg(long, value_name = "FILE", requires = "model")]
     pub data: Option<PathBuf>,
     /// Set a key of the recipe in every trial; several are possible

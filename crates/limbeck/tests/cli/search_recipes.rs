@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::glue;
 use crate::support::Folder;
 use crate::world::{arguments, world};
 
@@ -136,6 +137,38 @@ fn length_plans_of_a_trained_model_are_searched() {
         assert_eq!(trial["state"], "complete", "{trial}");
         assert_eq!(trial["metrics"]["total"], json!(12.0));
     }
+}
+
+#[test]
+fn classifiers_are_searched_too_as_recipes_and_by_length_plans() {
+    let folder = glue::texts();
+    folder.write(
+        "recipe.toml",
+        "task = 'sst2'\nmodel.path = 'model'\nfeatures.max_length = 24\n\
+         data = { train = 'sst2/train.tsv', dev = 'sst2/dev.tsv' }\ntrain.max_steps = 4\n\
+         [search]\ntrials = 1\nsampler = 'random'\n\
+         [parameters.'optim.learning_rate']\ntype = 'real'\nlow = 1e-3\nhigh = 3e-3\n\
+         [metrics.accuracy]\ngoal = 'maximize'\n[metrics.latency]\ngoal = 'minimize'\n",
+    );
+    let complete = |args: &[&str]| {
+        let study = folder.run(&[&["search", "--json", "--quiet"], args].concat()).json();
+        let trial = study["trials"][0].clone();
+        assert_eq!(trial["state"], "complete", "{trial}");
+        assert!(trial["metrics"]["latency"].as_f64().unwrap() > 0.0, "{trial}");
+        trial
+    };
+    let trained = complete(&["--space", "recipe.toml", "--study", "r.study"]);
+    folder.write(
+        "space.toml",
+        "[parameters.lengths]\ntype = 'falling_reals'\nsize = 2\nlow = 0.2\nhigh = 0.6\n\
+         [metrics.accuracy]\ngoal = 'maximize'\n[metrics.macs]\ngoal = 'minimize'\n",
+    );
+    let model = ["--model", "r.study.trials/0", "--data", "sst2/dev.tsv", "--trials", "1"];
+    let planned =
+        complete(&[&["--space", "space.toml", "--study", "l.study"], &model[..]].concat());
+    let macs = |trial: &Value| trial["metrics"]["macs"].as_f64().unwrap();
+    assert!(macs(&planned) < macs(&trained));
+    assert!(planned["metrics"]["accuracy"].is_number());
 }
 
 #[test]
