@@ -25,7 +25,9 @@ featured() { # FEATURES
     local profile
     profile=$(basename "$(dirname "$limbeck")")
     [[ -x $work/limbeck ]] || cp "$limbeck" "$work/limbeck"
-    cargo build -q --profile "$profile" -p limbeck --features "$1"
+    cargo build -q --profile "$profile" -p limbeck --features "$1" 2>&1 | tee "$work/build.log"
+    # The lints above see the default features alone.
+    ! grep -q -e '--> crates/' "$work/build.log" || return 1
     cp "$limbeck" "$work/limbeck-$1"
     cp "$work/limbeck" "$limbeck"
 }

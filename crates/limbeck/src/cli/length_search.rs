@@ -115,7 +115,7 @@ pub enum PlanSampler {
 
 /// How plans evolve; the numbers are those of the paper's own code.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Evolution")]
+#[command(next_help_heading = "With --sampler evolution")]
 pub struct EvolutionArgs {
     /// Generations after the first plans
     #[arg(long, value_name = "N", default_value_t = 30)]

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 
 use md5::Md5;
 use object_store::path::Path as Key;
-use object_store::{Error, GetOptions, ObjectMeta, ObjectStore, ObjectStoreExt};
+use object_store::{Error, ObjectMeta, ObjectStore, ObjectStoreExt};
 use sha2::{Digest, Sha256};
 
-use super::{Cloud, PIECE, md5_of, refused};
+use super::{Cloud, md5_of, refused};
 use crate::store::{StoreError, hex, io, wrong};
 
 impl Cloud {
@@ -124,6 +124,7 @@ mod tests {
     use object_store::memory::InMemory;
     use tokio::runtime::Builder;
 
+    use super::super::PIECE;
     use super::*;
 
     fn cloud(store: &Arc<InMemory>, key: &str) -> Cloud {

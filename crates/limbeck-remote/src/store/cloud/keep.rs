@@ -6,8 +6,8 @@ use std::io::{self, Read, Seek, SeekFrom};
 use md5::{Digest, Md5};
 use object_store::path::Path as Key;
 use object_store::{
-    Error, GetOptions, MultipartUpload, ObjectStore, ObjectStoreExt, PutMode, PutOptions,
-    PutPayload, PutResult, UpdateVersion,
+    Error, MultipartUpload, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload,
+    PutResult, UpdateVersion,
 };
 use sha2::Sha256;
 
