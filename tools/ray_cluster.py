@@ -33,7 +33,8 @@ def second(token):
 
 def study(path, trials):
     """Its trials' values and their outcomes, each of which there must be once."""
-    events = [json.loads(line) for line in open(path)]
+    lines = [json.loads(line) for line in open(path)]
+    events = [event for line in lines for event in (line if isinstance(line, list) else [line])]
     of = lambda kind: [event for event in events if event["event"] == kind]
     values = {event["trial"]: event["params"] for event in of("suggest")}
     complete = collections.Counter(event["trial"] for event in of("complete"))

@@ -9,7 +9,7 @@ use super::group;
 use super::supervise::is_open;
 use crate::error::{Result, SearchError};
 use crate::samplers::{History, Sampler};
-use crate::study::{Cause, LossPolicy, Outcome, State, Study, Worker};
+use crate::study::{LossPolicy, State, Study, Worker};
 
 /// Time between two looks at the study.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -108,7 +108,7 @@ pub fn coordinate(
                 None if exhausted || study.trials().len() >= how.trials => None,
                 None => match suggest(study, how)? {
                     Suggested::Trial(number) => Some(number),
-                    Suggested::Enough => None,
+                    Suggested::Stale => None,
                     Suggested::Nothing => {
                         exhausted = true;
                         None
@@ -127,8 +127,8 @@ pub fn coordinate(
 
 enum Suggested {
     Trial(usize),
-    /// Another coordinator was first.
-    Enough,
+    /// Somebody else was first, and what is next has to be chosen anew.
+    Stale,
     Nothing,
 }
 
@@ -137,8 +137,9 @@ fn suggest(study: &mut Study, how: &Coordination) -> Result<Suggested> {
     let history = History::of(study, how.seed, how.trials);
     let Some(point) = how.sampler.suggest(&history)? else { return Ok(Suggested::Nothing) };
     let params = study.description().space.decode(&point);
-    let number = study.suggest(params, how.sampler.name(), Some(how.trials))?;
-    Ok(number.map_or(Suggested::Enough, Suggested::Trial))
+    let number = Some(history.number);
+    let number = study.suggest(params, how.sampler.name(), number)?;
+    Ok(number.map_or(Suggested::Stale, Suggested::Trial))
 }
 
 /// The workers that this process started.
@@ -163,7 +164,7 @@ impl Crew<'_> {
         let starts = self.starts.entry(number).or_default();
         *starts += 1;
         if *starts > MOST_STARTS + self.how.policy.retries {
-            return give_up(study, number);
+            return study.give_up(number, "its workers ended before they took it");
         }
         let mut command = (self.how.worker)(number);
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
@@ -206,13 +207,4 @@ impl Crew<'_> {
         }
         study.reap(self.how.policy).map(drop)
     }
-}
-
-/// Marks a trial whose workers all ended before they took it.
-fn give_up(study: &mut Study, number: usize) -> Result<()> {
-    if let Some(attempt) = study.start(number, Worker::elsewhere(None))? {
-        let reason = "its workers ended before they took it".to_owned();
-        study.finish(number, attempt, Outcome::Failed { cause: Cause::Start, reason })?;
-    }
-    Ok(())
 }

@@ -269,12 +269,18 @@ impl Watch<'_> {
             }
         }
         let failed = |cause, reason| Outcome::Failed { cause, reason };
+        if was_asked {
+            // What it may have said last is how far it was.
+            let is_whole = |metrics: &Metrics| self.study.missing_metric(metrics).is_none();
+            let brought = metrics(&self.last).ok().filter(is_whole);
+            let brought = brought.filter(|_| status.success() && report(&self.last).is_none());
+            return Ok(brought.map_or(Outcome::Released, Outcome::Complete));
+        }
         Ok(match (status.code(), status.signal()) {
             (Some(0), _) => match metrics(&self.last) {
                 Ok(metrics) => Outcome::Complete(metrics),
                 Err(reason) => failed(Cause::Output, reason),
             },
-            _ if was_asked => Outcome::Released,
             (Some(code), _) => failed(Cause::Exit, self.with_last(format!("exit code {code}"))),
             (None, Some(9)) => {
                 let reason = "signal 9, which the system sends when memory is short";

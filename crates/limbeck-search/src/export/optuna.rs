@@ -72,11 +72,10 @@ fn trial_line(trial: &Trial, parameters: &[Parameter], names: &[&str]) -> Json {
         trial.metrics.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
     attributes.insert("limbeck trial".to_owned(), json!(trial.number));
     attributes.extend(trial.reason.iter().map(|reason| ("reason".to_owned(), json!(reason))));
-    json!({
+    let mut line = json!({
         "op_code": CREATE_TRIAL,
         "study_id": 0,
         "datetime_start": trial.started.map(date),
-        "datetime_complete": trial.ended.map(date),
         "state": state,
         "value": null,
         "values": values,
@@ -85,7 +84,12 @@ fn trial_line(trial: &Trial, parameters: &[Parameter], names: &[&str]) -> Json {
         "user_attrs": attributes,
         "system_attrs": {},
         "intermediate_values": {},
-    })
+    });
+    // Of a trial that runs, Optuna reads no null.
+    line.as_object_mut()
+        .zip(trial.ended)
+        .map(|(line, ended)| line.insert("datetime_complete".to_owned(), json!(date(ended))));
+    line
 }
 
 /// Optuna's parameters for one of ours: name, distribution, and value in Optuna's internal form,

@@ -30,7 +30,8 @@ impl Kernel {
     /// The distance of two points along one coordinate, squared, without its scale.
     pub(crate) fn apart(axis: Axis, a: f64, b: f64) -> f64 {
         match axis {
-            Axis::Unordered(count) => f64::from((a - b).abs() * count as f64 > 0.5),
+            // Choices are a cell apart; one that is absent lies half a cell from the first.
+            Axis::Unordered(count) => f64::from((a - b).abs() * count as f64 > 0.25),
             _ => (a - b) * (a - b),
         }
     }

@@ -20,6 +20,9 @@ use crate::numeric::linalg::{Cholesky, dot};
 use crate::space::Axis;
 use kernel::Kernel;
 
+#[cfg(test)]
+pub(crate) use kernel::Kernel as TestedKernel;
+
 /// A function of the unit cube, known at some points up to noise. Values inside are
 /// standardised: mean 0, variance 1.
 #[derive(Debug, Clone)]

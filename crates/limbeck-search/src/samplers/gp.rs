@@ -177,7 +177,7 @@ impl<'a> Acquisition<'a> {
             }
             .clamp(0.0, 1.0);
         }
-        self.history.space.canonical(&point)
+        self.history.child(point, random)
     }
 
     /// Climbs from a point: along the slope in continuous coordinates, step by step in others.
@@ -216,18 +216,8 @@ impl<'a> Acquisition<'a> {
     }
 
     fn step(&self, point: &mut Vec<f64>, value: &mut f64) {
-        for (i, axis) in self.axes.iter().enumerate() {
-            let steps: Vec<f64> = match axis {
-                Axis::Continuous => continue,
-                Axis::Steps(count) => {
-                    let step = 1.0 / *count as f64;
-                    [-2.0, -1.0, 1.0, 2.0].map(|by| point[i] + by * step).to_vec()
-                }
-                Axis::Unordered(count) => {
-                    (0..*count).map(|choice| (choice as f64 + 0.5) / *count as f64).collect()
-                }
-            };
-            for unit in steps.into_iter().filter(|unit| (0.0..=1.0).contains(unit)) {
+        for i in 0..point.len() {
+            for unit in self.history.space.next_to(point, i) {
                 let mut next = point.clone();
                 next[i] = unit;
                 self.take_better(self.history.space.canonical(&next), point, value);

@@ -1,16 +1,14 @@
 //! Every combination of a few values of each parameter.
 
-use std::collections::BTreeSet;
-
 use super::{History, Sampler};
 use crate::error::Result;
 use crate::space::Axis;
 
-/// Combinations that may break the constraints, or repeat another, for each that does not.
+/// Combinations that may break the constraints, or repeat another, for each trial there is.
 const MOST_MISSES: u64 = 20_000;
 
 /// A full grid, as coarse as the search's budget asks for, walked in long strides so that it
-/// is covered evenly at any time. Choices without order come all; of ordered values and of
+/// is covered evenly at any time; what was tried already, here or in a study before, is passed over. Choices without order come all; of ordered values and of
 /// ranges as many as are needed.
 #[derive(Debug, Clone, Copy)]
 pub struct Grid;
@@ -25,16 +23,12 @@ impl Sampler for Grid {
         let sizes = sizes(&space.axes(), history.budget);
         let total = sizes.iter().fold(1_u64, |product, &size| product.saturating_mul(size as u64));
         let stride = stride(total);
-        let mut seen = BTreeSet::new();
+        let tried = history.observed.len() + history.failed.len() + history.pending.len();
         let mut place = 0;
-        for _ in 0..total.min((history.number as u64 + 1).saturating_mul(MOST_MISSES)) {
+        for _ in 0..total.min((tried as u64 + 1).saturating_mul(MOST_MISSES)) {
             let point = space.canonical(&cell(place, &sizes));
             place = ((u128::from(place) + u128::from(stride)) % u128::from(total)) as u64;
-            let bits: Vec<u64> = point.iter().map(|unit| unit.to_bits()).collect();
-            if space.allows(&space.decode(&point))
-                && seen.insert(bits)
-                && seen.len() > history.number
-            {
+            if !history.was_tried(&point) && space.allows(&space.decode(&point)) {
                 return Ok(Some(point));
             }
         }

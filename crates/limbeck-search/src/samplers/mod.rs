@@ -22,7 +22,7 @@ use crate::error::Result;
 use crate::metric::{self, Metric, Role};
 use crate::numeric::random::Random;
 use crate::pareto;
-use crate::space::Space;
+use crate::space::{Axis, NO_CHOICE, Space};
 use crate::study::{Description, State, Study, Trial};
 
 /// Suggests trials.
@@ -72,7 +72,7 @@ pub struct History<'a> {
     pub budget: usize,
     /// Trials with metrics. Of trials that were stopped early, the last they reported.
     pub observed: Vec<Observation>,
-    /// Where trials failed.
+    /// Where trials failed, or were stopped before they had told all metrics.
     pub failed: Vec<Vec<f64>>,
     /// Where trials are under way.
     pub pending: Vec<Vec<f64>>,
@@ -110,8 +110,11 @@ impl<'a> History<'a> {
                 };
                 let losses = metric::losses(self.metrics, &trial.metrics);
                 let violations = constrained.map(violation).collect::<Option<_>>();
-                if let (Some(losses), Some(violations)) = (losses, violations) {
-                    self.observed.push(Observation { point, losses, violations });
+                match (losses, violations) {
+                    (Some(losses), Some(violations)) => {
+                        self.observed.push(Observation { point, losses, violations });
+                    }
+                    _ => self.failed.push(point),
                 }
             }
         }
@@ -120,6 +123,17 @@ impl<'a> History<'a> {
     /// The generator of this suggestion.
     fn random(&self) -> Random {
         Random::new(&[self.seed, self.number as u64])
+    }
+
+    /// Makes a point canonical; a choice that its parent did not have, and that it may have now, is
+    /// drawn.
+    fn child(&self, mut point: Vec<f64>, random: &mut Random) -> Vec<f64> {
+        for (unit, axis) in point.iter_mut().zip(self.space.axes()) {
+            if matches!(axis, Axis::Unordered(_)) && *unit == NO_CHOICE {
+                *unit = random.uniform();
+            }
+        }
+        self.space.canonical(&point)
     }
 
     /// Whether a trial was or is at this canonical point.

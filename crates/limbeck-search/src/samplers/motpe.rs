@@ -44,7 +44,7 @@ impl Sampler for Motpe {
         let (good, rest) = (Parzen::new(good, &axes), Parzen::new(rest, &axes));
         let mut best: Option<(f64, Vec<f64>)> = None;
         for _ in 0..CANDIDATES {
-            let point = history.space.canonical(&good.draw(&mut random));
+            let point = history.child(good.draw(&mut random), &mut random);
             if !history.space.allows(&history.space.decode(&point)) || history.was_tried(&point) {
                 continue;
             }
@@ -134,7 +134,7 @@ impl<'a> Parzen<'a> {
             let each = self.axes.iter().enumerate().map(|(axis, kind)| match kind {
                 Axis::Unordered(count) => {
                     let (kept, count) = (self.kept(*count), *count as f64);
-                    let is_same = (at[axis] - point[axis]).abs() < 0.5 / count;
+                    let is_same = (at[axis] - point[axis]).abs() < 0.25 / count;
                     ((1.0 - kept) + if is_same { kept * count } else { 0.0 }).ln()
                 }
                 _ => {

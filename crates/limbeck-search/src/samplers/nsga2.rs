@@ -44,7 +44,7 @@ impl Sampler for Nsga2 {
             let (a, b) = (winner(), winner());
             let mut child = crossover(population[a], population[b], &axes, &mut random);
             mutate(&mut child, &axes, &mut random);
-            let child = history.space.canonical(&child);
+            let child = history.child(child, &mut random);
             if history.space.allows(&history.space.decode(&child)) && !history.was_tried(&child) {
                 return Ok(Some(child));
             }

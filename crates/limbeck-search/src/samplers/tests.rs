@@ -126,3 +126,37 @@ fn a_grid_ends_when_every_combination_was_tried() {
     points.dedup();
     assert_eq!(points.len(), 6);
 }
+
+#[test]
+fn a_grid_passes_over_what_was_tried_wherever_it_came_from() {
+    let text = "[parameters.a]\ntype='integer'\nlow=1\nhigh=3\n[metrics.m]\ngoal='minimize'";
+    let folder = tempfile::tempdir().unwrap();
+    let description = Description::from_toml(&text.parse().unwrap()).unwrap();
+    let mut study = Study::open_or_create(&folder.path().join("s"), &description).unwrap();
+    for (number, a) in [(0, 2), (1, 1)] {
+        let params = [("a".to_owned(), crate::space::Value::Integer(a))].into();
+        assert_eq!(study.suggest(params, "ask", None).unwrap(), Some(number));
+    }
+    let next = |study: &Study| Grid.suggest(&History::of(study, 0, 10)).unwrap();
+    let params = description.space.decode(&next(&study).unwrap());
+    assert_eq!(params["a"], crate::space::Value::Integer(3));
+    study.suggest(params, "grid", Some(2)).unwrap();
+    assert_eq!(next(&study), None);
+}
+
+#[test]
+fn a_trial_stopped_before_it_told_all_is_not_forgotten() {
+    let text = "[parameters.a]\ntype='integer'\nlow=1\nhigh=3\n[metrics.exact]\ngoal='maximize'\n\
+                [metrics.latency]\ngoal='minimize'";
+    let folder = tempfile::tempdir().unwrap();
+    let description = Description::from_toml(&text.parse().unwrap()).unwrap();
+    let mut study = Study::open_or_create(&folder.path().join("s"), &description).unwrap();
+    let params = [("a".to_owned(), crate::space::Value::Integer(2))].into();
+    let trial = study.suggest(params, "test", None).unwrap().unwrap();
+    let attempt = study.start(trial, crate::study::Worker::elsewhere(None)).unwrap().unwrap();
+    let metrics = [("exact".to_owned(), 40.0)].into();
+    let stopped = crate::study::Outcome::Stopped { reason: "hopeless".to_owned(), metrics };
+    study.finish(trial, attempt, stopped).unwrap();
+    let history = History::of(&study, 0, 10);
+    assert!(history.was_tried(&[0.5]) && history.failed.len() == 1, "{history:?}");
+}

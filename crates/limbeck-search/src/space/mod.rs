@@ -20,8 +20,10 @@ use crate::numeric::random::Random;
 /// Draws that may miss the constraints before a space is called empty.
 const MOST_DRAWS: usize = 20_000;
 
-/// The coordinate of a parameter that a point does not have.
+/// The coordinate of a parameter that a point does not have. A choice without order that is absent
+/// is at the edge, half a cell from the nearest one, and like none of them.
 const ABSENT: f64 = 0.5;
+pub(crate) const NO_CHOICE: f64 = 0.0;
 
 /// A space of parameters.
 #[derive(Debug, Clone, PartialEq)]
@@ -121,17 +123,33 @@ impl Space {
         params
     }
 
-    /// The point of these values: the middle of a cell for whole numbers and choices, the
-    /// middle of the range for what is absent. None when the values are not of this space.
+    /// The point of these values: the middle of a cell for whole numbers and choices; for what is
+    /// absent the middle of the range, or the edge where there is no order. None when the values
+    /// are not of this space.
     pub fn encode(&self, params: &Params) -> Option<Vec<f64>> {
         let mut point = Vec::with_capacity(self.dimensions());
         for parameter in &self.parameters {
             match params.get(&parameter.name) {
                 Some(value) => point.extend(parameter.domain.encode(value)?),
+                None if matches!(parameter.domain, Domain::Categorical(_)) => point.push(NO_CHOICE),
                 None => point.extend(std::iter::repeat_n(ABSENT, parameter.domain.width())),
             }
         }
         Some(point)
+    }
+
+    /// The places of the values next to those of a point along a coordinate: one and two away,
+    /// and where there are many, a twentieth of the range. None of a coordinate that is even.
+    pub(crate) fn next_to(&self, point: &[f64], coordinate: usize) -> Vec<f64> {
+        let mut first = 0;
+        for parameter in &self.parameters {
+            let end = first + parameter.domain.width();
+            if coordinate < end {
+                return parameter.domain.next_to(point[coordinate]);
+            }
+            first = end;
+        }
+        Vec::new()
     }
 
     /// For each coordinate of a point, whether its parameter is present there.

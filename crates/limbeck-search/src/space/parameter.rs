@@ -147,6 +147,34 @@ impl Domain {
         }
     }
 
+    /// The places next to one coordinate, those of the values one and two away, and a twentieth of
+    /// the range; of choices without order all. None where every place is a value.
+    pub(super) fn next_to(&self, unit: f64) -> Vec<f64> {
+        const FAR: f64 = 0.05;
+        match self {
+            Self::Real(_) | Self::Falling { whole: false, .. } => Vec::new(),
+            Self::Integer(range) | Self::Falling { whole: true, range, .. } => {
+                let cells = range.cells();
+                let value = range.whole_at(unit) as f64;
+                let near = [-2.0, -1.0, 1.0, 2.0].map(|by| value + by).into_iter();
+                let near = near.filter(|near| (range.low..=range.high).contains(near));
+                let mut places: Vec<f64> = near.map(|near| cells.place(near)).collect();
+                if FAR * range.count() as f64 > 2.0 {
+                    places.extend([unit - FAR, unit + FAR].map(|far| far.clamp(0.0, 1.0)));
+                }
+                places
+            }
+            Self::Ordinal(values) => {
+                let step = 1.0 / values.len() as f64;
+                let near = [-2.0, -1.0, 1.0, 2.0].map(|by| unit + by * step).into_iter();
+                near.filter(|near| (0.0..=1.0).contains(near)).collect()
+            }
+            Self::Categorical(values) => {
+                (0..values.len()).map(|i| (i as f64 + 0.5) / values.len() as f64).collect()
+            }
+        }
+    }
+
     /// The value at these coordinates, each from 0 to 1.
     pub(super) fn decode(&self, units: &[f64]) -> Value {
         let unit = units.first().copied().unwrap_or(0.5);

@@ -1,6 +1,7 @@
 //! Spaces as they are written, drawn from and refused.
 
 use super::*;
+use crate::gp::TestedKernel;
 
 fn space(text: &str) -> Result<Space> {
     Space::from_toml(&text.parse().unwrap())
@@ -116,4 +117,42 @@ fn a_space_that_no_point_fits_says_so() {
     let text = "constraints=['x >= 2']\n[parameters.x]\ntype='real'\nlow=0\nhigh=1";
     let error = space(text).unwrap().draw(&mut Random::new(&[0])).unwrap_err();
     assert!(error.to_string().contains("keeps them all"));
+}
+
+#[test]
+fn an_absent_choice_is_like_none_that_is_there() {
+    for choices in ["['a', 'b']", "['a', 'b', 'c']"] {
+        let text = format!(
+            "parameters.on = {{ type = 'integer', low = 0, high = 1 }}\n\
+             parameters.kind = {{ type = 'categorical', choices = {choices}, when = 'on >= 1' }}"
+        );
+        let space = space(&text).unwrap();
+        let count = choices.matches(',').count() + 1;
+        let kind = space.parameters().iter().position(|p| p.name == "kind").unwrap();
+        let axis = space.axes()[kind];
+        let absent = space.canonical(&[0.1, 0.9])[kind];
+        for choice in 0..count {
+            let unit = (choice as f64 + 0.5) / count as f64;
+            assert_eq!(TestedKernel::apart(axis, absent, unit), 1.0, "{choices} {choice}");
+        }
+        assert_eq!(TestedKernel::apart(axis, absent, absent), 0.0);
+    }
+}
+
+#[test]
+fn next_to_a_value_are_others_on_every_scale() {
+    let text = |more: &str| format!("parameters.n = {{ type = 'integer', {more} }}");
+    for more in
+        ["low = 1, high = 1024, scale = 'log'", "low = 0, high = 5", "choices = [1, 2, 4, 8]"]
+    {
+        let space = space(&text(more)).unwrap();
+        for unit in [0.01, 0.3, 0.99] {
+            let point = space.canonical(&[unit]);
+            let near = space.next_to(&point, 0);
+            let others = near.iter().filter(|near| space.canonical(&[**near]) != point);
+            assert!(others.count() >= 2, "{more} {unit}");
+        }
+    }
+    let even = space("parameters.x = { type = 'real', low = 0, high = 1 }").unwrap();
+    assert!(even.next_to(&[0.5], 0).is_empty());
 }

@@ -1,4 +1,5 @@
-//! An append-only file of JSON lines that many processes share.
+//! An append-only file of JSON lines that many processes share. A line is an event, or several
+//! that happened at once, as a list.
 //!
 //! A writer holds the file's lock from reading the newest lines until its own are on the disk,
 //! so that it decides on what is true, and nobody sees a line before it is durable. A process
@@ -12,6 +13,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::{Result, SearchError};
+
+/// How the first line of a journal begins.
+const BEGINNING: &[u8] = b"{\"event\":\"create\"";
 
 #[derive(Debug)]
 pub(super) struct Journal {
@@ -66,14 +70,16 @@ impl Journal {
         if events.is_empty() {
             return Ok((events, result));
         }
-        let mut text = String::new();
-        for event in &events {
-            let line = serde_json::to_string(event);
-            text += &line.map_err(|e| self.broken(format!("cannot be written: {e}")))?;
-            text.push('\n');
-        }
+        // One line, since half of what happened at once must not be left by a kill.
+        let line = match events.as_slice() {
+            [event] => serde_json::to_string(event),
+            several => serde_json::to_string(several),
+        };
+        let mut text = line.map_err(|e| self.broken(format!("cannot be written: {e}")))?;
+        text.push('\n');
         let length = self.file.metadata().map_err(SearchError::io("read", &self.path))?.len();
         if length > self.read {
+            self.refuse_foreign()?;
             self.file.set_len(self.read).map_err(SearchError::io("write", &self.path))?;
         }
         let written = self.file.write_all(text.as_bytes());
@@ -84,7 +90,7 @@ impl Journal {
             return Err(SearchError::io("write", &self.path)(error));
         }
         self.read += text.len() as u64;
-        self.lines += events.len();
+        self.lines += 1;
         Ok((events, result))
     }
 
@@ -98,11 +104,31 @@ impl Journal {
         let mut events = Vec::new();
         for line in bytes[..whole].split_inclusive(|&byte| byte == b'\n') {
             self.lines += 1;
-            let event = serde_json::from_slice(line);
-            events.push(event.map_err(|e| self.broken(format!("line {}: {e}", self.lines)))?);
+            let read = match line.first() {
+                Some(b'[') => serde_json::from_slice(line),
+                _ => serde_json::from_slice(line).map(|event| vec![event]),
+            };
+            events.extend(read.map_err(|e| self.broken(format!("line {}: {e}", self.lines)))?);
         }
         self.read += whole as u64;
         Ok(events)
+    }
+
+    /// Refuses to cut off what no killed writer left: a file without any line that is not the half
+    /// of a first one.
+    fn refuse_foreign(&mut self) -> Result<()> {
+        if self.read > 0 {
+            return Ok(());
+        }
+        let mut start = Vec::new();
+        self.file
+            .seek(SeekFrom::Start(0))
+            .and_then(|_| (&self.file).take(BEGINNING.len() as u64).read_to_end(&mut start))
+            .map_err(SearchError::io("read", &self.path))?;
+        match BEGINNING.starts_with(&start) {
+            true => Ok(()),
+            false => Err(self.broken("it is no study".to_owned())),
+        }
     }
 
     pub(super) fn broken(&self, reason: String) -> SearchError {
@@ -144,6 +170,31 @@ mod tests {
         assert_eq!(journal.catch_up::<u32>().unwrap(), [1, 2]);
         add(&mut journal, 5);
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "1\n2\n5\n");
+    }
+
+    #[test]
+    fn what_happened_at_once_is_one_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("j");
+        let mut journal = Journal::open(&path, true).unwrap();
+        journal.append(true, |_: Vec<u32>| Ok((vec![1, 2], ()))).unwrap();
+        assert!(add(&mut journal, 3).is_empty());
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "[1,2]\n3\n");
+        assert_eq!(Journal::open(&path, false).unwrap().catch_up::<u32>().unwrap(), [1, 2, 3]);
+    }
+
+    #[test]
+    fn a_file_that_is_something_else_stays_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("j");
+        for (text, refused) in [("{\"exact\": 60}", true), ("{\"event\":\"create\",\"fo", false)] {
+            std::fs::write(&path, text).unwrap();
+            let mut journal = Journal::open(&path, true).unwrap();
+            let written = journal.append(true, |_: Vec<u32>| Ok((vec![1], ())));
+            assert_eq!(written.is_err(), refused, "{text}");
+            let left = std::fs::read_to_string(&path).unwrap();
+            assert_eq!(left, if refused { text } else { "1\n" });
+        }
     }
 
     #[test]

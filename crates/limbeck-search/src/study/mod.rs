@@ -169,8 +169,8 @@ impl Study {
         Ok(result)
     }
 
-    /// Adds a trial with these values, unless the study has `budget` trials already; its
-    /// number.
+    /// Adds a trial with these values; its number. With `number` it must get that one, for which
+    /// the values were chosen: none when somebody else was first, and others are to be chosen.
     ///
     /// # Errors
     /// When the values are not of the space, or the file cannot be written.
@@ -178,12 +178,12 @@ impl Study {
         &mut self,
         params: Params,
         origin: &str,
-        budget: Option<usize>,
+        number: Option<usize>,
     ) -> Result<Option<usize>> {
         self.description.space.check(&params)?;
         self.transact(true, |trials| {
             let trial = trials.len();
-            if budget.is_some_and(|budget| trial >= budget) {
+            if number.is_some_and(|number| number != trial) {
                 return Ok((Vec::new(), None));
             }
             let event = Event::Suggest { trial, params, origin: origin.to_owned() };
@@ -285,6 +285,24 @@ impl Study {
         let reason = reason.to_owned();
         let event = Event::Lose { trial, attempt, reason, retry, time: now() };
         self.of_attempt(true, trial, attempt, event)
+    }
+
+    /// Marks a trial that waits as failed, for no worker could be made to take it.
+    ///
+    /// # Errors
+    /// When there is no such trial or the file cannot be written.
+    pub(crate) fn give_up(&mut self, trial: usize, reason: &str) -> Result<()> {
+        let reason = reason.to_owned();
+        self.transact(true, |trials| {
+            let known = find(trials, trial)?;
+            if known.state != State::Suggested {
+                return Ok((Vec::new(), ()));
+            }
+            let (attempt, time) = (known.attempts + 1, now());
+            let run = Event::Run { trial, attempt, worker: Worker::elsewhere(None), time };
+            let fail = Event::Fail { trial, attempt, cause: Cause::Start, reason, time };
+            Ok((vec![run, fail], ()))
+        })
     }
 
     fn of_attempt(

@@ -71,12 +71,27 @@ fn a_trial_goes_to_one_worker_and_its_result_counts_once() {
 }
 
 #[test]
-fn two_coordinators_never_exceed_the_budget() {
+fn values_that_were_chosen_for_a_number_get_no_other() {
     let folder = tempfile::tempdir().unwrap();
     let (mut one, mut two) = (study(&folder), study(&folder));
-    assert_eq!(one.suggest(params(0.1), "test", Some(2)).unwrap(), Some(0));
-    assert_eq!(two.suggest(params(0.2), "test", Some(2)).unwrap(), Some(1));
-    assert_eq!(one.suggest(params(0.3), "test", Some(2)).unwrap(), None);
+    assert_eq!(one.suggest(params(0.1), "test", Some(0)).unwrap(), Some(0));
+    assert_eq!(two.suggest(params(0.2), "test", Some(0)).unwrap(), None);
+    assert_eq!(two.trials().len(), 1, "it knows now why");
+    assert_eq!(two.suggest(params(0.3), "test", Some(1)).unwrap(), Some(1));
+    assert_eq!(one.suggest(params(0.4), "test", None).unwrap(), Some(2));
+}
+
+#[test]
+fn a_trial_that_is_given_up_has_failed_unless_somebody_has_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut study = study(&folder);
+    let [first, second] =
+        [0.1, 0.2].map(|x| study.suggest(params(x), "test", None).unwrap().unwrap());
+    study.start(second, Worker::elsewhere(None)).unwrap();
+    study.give_up(first, "no worker").unwrap();
+    study.give_up(second, "no worker").unwrap();
+    assert_eq!([first, second].map(|i| study.trials()[i].state), [State::Failed, State::Running]);
+    assert_eq!(study.trials()[first].reason.as_deref(), Some("no worker"));
 }
 
 #[test]

@@ -55,8 +55,9 @@ fn suggest(study: &mut Study, args: &AskArgs) -> Result<usize> {
             return Err(InputError::new("every combination was tried", place, "").into());
         };
         let params = study.description().space.decode(&point);
-        let number = study.suggest(params, sampler.name(), None)?;
-        // Between the two lines somebody else may have taken it.
+        let number = Some(history.number);
+        let number = study.suggest(params, sampler.name(), number)?;
+        // Somebody else may have been first, or have taken it between the two lines.
         if let Some(number) = number
             && study.start(number, Worker::elsewhere(args.lease))?.is_some()
         {
