@@ -178,8 +178,11 @@ fn ctrl_c_gives_running_trials_back_and_the_same_command_goes_on() {
         "space.toml",
         "[parameters.x]\ntype='real'\nlow=0\nhigh=1\n[metrics.m]\ngoal='minimize'\n",
     );
-    // Slow until a file says otherwise.
-    let command = "sh -c 'test -e fast || sleep 60; echo \"{\\\"m\\\": {x}}\"'";
+    // Slow until a file says otherwise. Asked to end it does so without fault, but what it said
+    // last is how far it was.
+    let report = r#"echo "{\"step\": 1, \"m\": -9}""#;
+    let slow = format!(r#"test -e fast || {{ trap "exit 0" TERM; {report}; sleep 60 & wait; }}"#);
+    let command = &format!(r#"sh -c '{slow}; echo "{{\"m\": {{x}}}}"'"#);
     let args = ["search", "--space", "space.toml", "--study", "s.study", "--sampler", "random"];
     let args = [&args[..], &["--trials", "3", "--parallel", "2", "--command", command]].concat();
     let mut child = Command::new(env!("CARGO_BIN_EXE_limbeck"))
@@ -250,4 +253,10 @@ fn a_study_is_drawn_and_exported() {
     assert_eq!(lines.len(), 14);
     assert_eq!(lines[0]["directions"], json!([1, 2]));
     assert_eq!((&lines[5]["state"], &lines[6]["state"]), (&json!(3), &json!(1)));
+    // Optuna does not read the end of a trial that has none.
+    folder.run(&["study", "ask", "--study", "s.study", "--sampler", "random", "--json"]).json();
+    let journal = export("optuna", "s.log");
+    let last: Value = serde_json::from_str(journal.lines().last().unwrap()).unwrap();
+    assert_eq!((&last["state"], last.get("datetime_complete")), (&json!(0), None));
+    assert!(lines[13]["datetime_complete"].is_string());
 }
