@@ -84,6 +84,9 @@ impl Metric {
         let wrong = |reason: &str| SearchError::space(format!("metrics.{name}"), reason);
         let Written { goal, role, threshold, noise } =
             value.clone().try_into().map_err(|e: toml::de::Error| wrong(e.message()))?;
+        if name == "step" {
+            return Err(wrong("in a trial's output, `step` tells how far it is"));
+        }
         if threshold.is_some_and(|t| !t.is_finite()) {
             return Err(wrong("the threshold is no number"));
         }
@@ -158,6 +161,7 @@ mod tests {
         for (text, part) in [
             ("", "metrics: write"),
             ("metrics.a = { goal = 'up' }", "metrics.a"),
+            ("metrics.step = { goal = 'minimize' }", "how far"),
             ("metrics.a = { goal = 'minimize', role = 'constrain' }", "threshold"),
             ("metrics.a = { goal = 'minimize', role = 'store' }", "`optimize`"),
             ("metrics.a = { goal = 'minimize', noise = -1.0 }", "noise"),

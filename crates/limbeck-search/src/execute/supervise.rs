@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -25,6 +25,10 @@ const WEIGH_EVERY: Duration = Duration::from_millis(250);
 const GRACE: Duration = Duration::from_secs(30);
 /// Bytes of a line of output that are looked at.
 const LONGEST_LINE: usize = 1 << 20;
+/// Lines that wait to be looked at; a command that writes faster waits.
+const MOST_LINES: usize = 1000;
+/// Reports of an attempt that the study keeps.
+const MOST_REPORTS: usize = 10_000;
 
 /// What an attempt runs.
 #[derive(Debug, Clone)]
@@ -89,7 +93,8 @@ pub fn supervise(
     let outcome = match begin(job) {
         Err(reason) => Some(Outcome::Failed { cause: Cause::Start, reason }),
         Ok((mut child, lines)) => {
-            let mut watch = Watch { study, number, attempt, job, lines, last: String::new() };
+            let last = String::new();
+            let mut watch = Watch { study, number, attempt, job, lines, last, reports: 0 };
             let outcome = watch.until_the_end(&mut child, stop);
             group::end_all();
             // Where the group cannot be seen, at least the command itself; one that has ended
@@ -131,7 +136,7 @@ fn begin(job: &Job) -> Result<(Child, Receiver<String>), String> {
         .stderr(errors)
         .spawn()
         .map_err(|error| format!("{program}: {error}"))?;
-    let (sender, lines) = channel();
+    let (sender, lines) = sync_channel(MOST_LINES);
     if let Some(output) = child.stdout.take() {
         let echo = job.echo;
         thread::spawn(move || forward(output, log, &sender, echo));
@@ -140,7 +145,7 @@ fn begin(job: &Job) -> Result<(Child, Receiver<String>), String> {
 }
 
 /// Sends every line of output on, after keeping it.
-fn forward(output: ChildStdout, mut log: File, lines: &Sender<String>, echo: bool) {
+fn forward(output: ChildStdout, mut log: File, lines: &SyncSender<String>, echo: bool) {
     let mut output = BufReader::new(output);
     let mut line = Vec::new();
     while let Ok(1..) = output.read_until(b'\n', &mut line) {
@@ -166,6 +171,8 @@ struct Watch<'a> {
     lines: Receiver<String>,
     /// The last line of output.
     last: String,
+    /// Reports so far.
+    reports: usize,
 }
 
 impl Watch<'_> {
@@ -181,6 +188,7 @@ impl Watch<'_> {
         let (mut beaten, mut weighed) = (begun, begun);
         let mut asked: Option<Instant> = None;
         loop {
+            let looked = Instant::now();
             if let Some(outcome) = self.read_lines()? {
                 return Ok(Some(outcome));
             }
@@ -215,23 +223,33 @@ impl Watch<'_> {
                 Some(since) if since.elapsed() >= GRACE => return Ok(Some(Outcome::Released)),
                 _ => {}
             }
-            thread::sleep(LOOK_EVERY);
+            thread::sleep(LOOK_EVERY.saturating_sub(looked.elapsed()));
         }
     }
 
-    /// Takes in what the command has written; an outcome when that is reason to end it.
+    /// Takes in what the command has written, as much as there is time for until the next look at
+    /// other things; an outcome when that is reason to end it.
     fn read_lines(&mut self) -> Result<Option<Outcome>> {
-        while let Ok(line) = self.lines.try_recv() {
-            let report = report(&line);
-            self.last = line;
-            let Some(report) = report else { continue };
-            if self.study.report(self.number, self.attempt, report)?
+        let begun = Instant::now();
+        while begun.elapsed() < LOOK_EVERY
+            && let Ok(line) = self.lines.try_recv()
+        {
+            if self.take_line(line)?
                 && let Some(outcome) = verdict(self.study, self.number, self.job.stopping)
             {
                 return Ok(Some(outcome));
             }
         }
         Ok(None)
+    }
+
+    /// Takes in a line; whether it was a report that the study has now.
+    fn take_line(&mut self, line: String) -> Result<bool> {
+        let report = report(&line).filter(|_| self.reports < MOST_REPORTS);
+        self.last = line;
+        let Some(report) = report else { return Ok(false) };
+        self.reports += 1;
+        self.study.report(self.number, self.attempt, report)
     }
 
     fn over_time(&self, begun: Instant) -> Option<Outcome> {
@@ -259,12 +277,7 @@ impl Watch<'_> {
         let patience = Instant::now();
         while let Some(left) = Duration::from_secs(2).checked_sub(patience.elapsed()) {
             match self.lines.recv_timeout(left) {
-                Ok(line) => {
-                    if let Some(report) = report(&line) {
-                        self.study.report(self.number, self.attempt, report)?;
-                    }
-                    self.last = line;
-                }
+                Ok(line) => drop(self.take_line(line)?),
                 Err(_) => break,
             }
         }
@@ -335,6 +348,7 @@ fn metrics(line: &str) -> Result<Metrics, String> {
     let Ok(Value::Object(object)) = serde_json::from_str(line) else {
         return Err(match shown.is_empty() {
             true => "it wrote nothing".to_owned(),
+            false if line.len() >= LONGEST_LINE => "its last line is too long".to_owned(),
             false => format!("its last line is no JSON object: {shown}"),
         });
     };

@@ -16,8 +16,16 @@ pub fn csv(study: &Study) -> String {
     metrics.dedup();
     let front = study.front();
     let headings = ["number", "state", "front"].into_iter().chain(names.iter().copied());
-    let headings = headings.chain(metrics.iter().copied()).chain(["seconds", "origin", "reason"]);
-    let mut text = line(headings.map(str::to_owned));
+    let last = ["seconds", "origin", "reason"];
+    let fixed = ["number", "state", "front"].into_iter().chain(last);
+    let others: Vec<&str> = fixed.chain(names.iter().copied()).collect();
+    // No two columns have one name.
+    let named = metrics.iter().map(|name| match others.contains(name) {
+        true => format!("metrics.{name}"),
+        false => (*name).to_owned(),
+    });
+    let headings = headings.map(str::to_owned).chain(named).chain(last.map(str::to_owned));
+    let mut text = line(headings);
     for trial in study.trials() {
         text += &line(fields(trial, &names, &metrics, front.contains(&trial.number)));
     }

@@ -69,9 +69,9 @@ fn trial_line(trial: &Trial, parameters: &[Parameter], names: &[&str]) -> Json {
         .then(|| names.iter().map(|name| trial.metrics.get(*name).copied()).collect())
         .flatten();
     let mut attributes: Map<String, Json> =
-        trial.metrics.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
+        trial.reason.iter().map(|reason| ("reason".to_owned(), json!(reason))).collect();
     attributes.insert("limbeck trial".to_owned(), json!(trial.number));
-    attributes.extend(trial.reason.iter().map(|reason| ("reason".to_owned(), json!(reason))));
+    attributes.extend(trial.metrics.iter().map(|(name, value)| (name.clone(), json!(value))));
     let mut line = json!({
         "op_code": CREATE_TRIAL,
         "study_id": 0,
@@ -119,11 +119,8 @@ fn distributed(parameter: &Parameter, value: &Value) -> Vec<(String, Json, Json)
                 Value::List(_) => json!(choice.to_string()),
                 other => json!(other),
             };
+            let index = choices.iter().position(|choice| choice.is(value));
             let choices: Vec<Json> = choices.iter().map(shown).collect();
-            let shown = shown(value);
-            let index = choices.iter().position(|choice| {
-                *choice == shown || choice.as_f64().is_some_and(|x| Some(x) == value.as_number())
-            });
             let attributes = json!({"choices": choices});
             let distribution = json!({"name": "CategoricalDistribution", "attributes": attributes});
             vec![(name, distribution, json!(index.unwrap_or(0)))]
@@ -132,7 +129,7 @@ fn distributed(parameter: &Parameter, value: &Value) -> Vec<(String, Json, Json)
             let Value::List(members) = value else { return Vec::new() };
             let each = members.iter().enumerate();
             each.map(|(i, member)| {
-                (format!("{name}.{i}"), range(own, *whole), json!(member.as_number()))
+                (format!("{name}[{i}]"), range(own, *whole), json!(member.as_number()))
             })
             .collect()
         }

@@ -54,8 +54,16 @@ fn sizes(axes: &[Axis], budget: usize) -> Vec<usize> {
         Axis::Steps(count) | Axis::Unordered(count) => count,
     });
     let largest = largest.max().unwrap_or(1).max(1);
-    let is_enough = |most: &usize| combinations(&of(*most)) >= budget;
-    of((1..=largest).find(is_enough).unwrap_or(largest))
+    // The fewest that are enough, by halves, since a range may have very many.
+    let (mut few, mut enough) = (0, largest);
+    while few + 1 < enough {
+        let middle = few + (enough - few) / 2;
+        match combinations(&of(middle)) >= budget {
+            true => enough = middle,
+            false => few = middle,
+        }
+    }
+    of(enough)
 }
 
 /// A step near the golden section of `total` that reaches every place.

@@ -4,10 +4,8 @@ use super::{History, Sampler};
 use crate::error::{Result, SearchError};
 use crate::numeric::random::Random;
 
-/// Members of the sequence that may break the constraints for each that keeps them.
-const MOST_MISSES: usize = 2000;
-
-/// Members of the sequence; after them it begins anew.
+/// Members of the sequence; after them it begins anew, or where there are constraints, points are
+/// drawn.
 const SEQUENCE: usize = 1 << 16;
 
 /// A scrambled Sobol sequence; members that break a constraint are left out.
@@ -39,8 +37,11 @@ impl Sampler for Sobol {
         if !space.is_constrained() {
             return Ok(Some(space.canonical(&member(number))));
         }
-        let most = (number + 1).saturating_mul(MOST_MISSES);
-        let allowed = (0..most).map(member).filter(|point| space.allows(&space.decode(point)));
-        space.first_allowed(allowed.skip(number)).map(Some)
+        let members = (0..SEQUENCE).map(member);
+        let mut allowed = members.filter(|point| space.allows(&space.decode(point)));
+        match allowed.nth(number) {
+            Some(point) => Ok(Some(space.canonical(&point))),
+            None => space.draw(&mut history.random()).map(Some),
+        }
     }
 }

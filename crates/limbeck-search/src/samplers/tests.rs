@@ -128,6 +128,32 @@ fn a_grid_ends_when_every_combination_was_tried() {
 }
 
 #[test]
+fn a_grid_for_very_many_trials_is_found_at_once() {
+    let text = "[parameters.a]\ntype='real'\nlow=1\nhigh=3\n[metrics.m]\ngoal='minimize'";
+    let description = Description::from_toml(&text.parse().unwrap()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let study = Study::open_or_create(&folder.path().join("s"), &description).unwrap();
+    let history = History::of(&study, 0, 4_000_000_000_000);
+    assert!(Grid.suggest(&history).unwrap().is_some());
+}
+
+#[test]
+fn a_space_of_which_little_keeps_the_constraints_is_searched_all_the_same() {
+    let text = "constraints=['a + b <= 0.01']\n[parameters]\na={type='real',low=0,high=1}\n\
+                b={type='real',low=0,high=1}\n[metrics.m]\ngoal='minimize'\nthreshold=9";
+    let table = text.parse().unwrap();
+    let space = Space::from_toml(&table).unwrap();
+    let metrics = Metric::all_from_toml(&table).unwrap();
+    let problem = Problem { space, metrics, function: |_| Some([("m".to_owned(), 1.0)].into()) };
+    for kind in [SamplerKind::Random, SamplerKind::Sobol] {
+        let (mut points, _) = search(&problem, kind, 1, 8, 1);
+        points.sort_by(|a, b| a.partial_cmp(b).unwrap());
+        points.dedup();
+        assert_eq!(points.len(), 8, "{kind:?}");
+    }
+}
+
+#[test]
 fn a_grid_passes_over_what_was_tried_wherever_it_came_from() {
     let text = "[parameters.a]\ntype='integer'\nlow=1\nhigh=3\n[metrics.m]\ngoal='minimize'";
     let folder = tempfile::tempdir().unwrap();

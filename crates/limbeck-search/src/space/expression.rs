@@ -1,6 +1,7 @@
 //! The two small languages of a space: linear expressions (`1 - alpha`, `2*a + b <= 10`) and
 //! conditions (`layers > 3 and kind == soft`).
 
+use super::parameter::Domain;
 use super::value::{Params, Value};
 
 /// `constant + sum of factor * parameter`.
@@ -62,6 +63,14 @@ impl Linear {
         })
     }
 
+    /// The size of the largest number that is added.
+    fn size(&self, params: &Params) -> f64 {
+        let size = |(factor, name): &(f64, String)| {
+            Some(factor.abs() * params.get(name)?.as_number()?.abs())
+        };
+        self.terms.iter().filter_map(size).fold(self.constant.abs(), f64::max)
+    }
+
     /// The parameter whose value this is, unchanged.
     pub fn plain_name(&self) -> Option<&str> {
         match self.terms.as_slice() {
@@ -102,7 +111,8 @@ impl Constraint {
     pub fn holds(&self, params: &Params) -> bool {
         match (self.lower.value(params), self.upper.value(params)) {
             (Some(lower), Some(upper)) => {
-                lower <= upper + 1e-9 * lower.abs().max(upper.abs()).max(1.0)
+                // What rounding may do to the sums.
+                lower <= upper + 1e-12 * self.lower.size(params).max(self.upper.size(params))
             }
             _ => true,
         }
@@ -169,6 +179,38 @@ impl Condition {
         self.0.iter().map(|comparison| comparison.name.as_str())
     }
 
+    /// Refuses comparisons that make no sense with the values that their parameters may take.
+    ///
+    /// # Errors
+    /// What is wrong.
+    pub(super) fn check<'a>(
+        &self,
+        domain: impl Fn(&str) -> Option<&'a Domain>,
+    ) -> Result<(), String> {
+        for Comparison { name, operator, value } in &self.0 {
+            let is_equality = matches!(*operator, "==" | "!=");
+            let may_be_a_number = match domain(name) {
+                None => continue,
+                Some(Domain::Falling { .. }) => return Err(format!("`{name}` is a tuple")),
+                Some(Domain::Categorical(choices)) if is_equality => {
+                    match choices.iter().any(|choice| choice.is(value)) {
+                        true => continue,
+                        false => return Err(format!("`{name}` has no choice `{value}`")),
+                    }
+                }
+                Some(Domain::Categorical(choices)) => choices.iter().all(Value::is_number),
+                Some(Domain::Real(_) | Domain::Integer(_) | Domain::Ordinal(_)) => true,
+            };
+            if !may_be_a_number {
+                return Err(format!("`{name}` is no number, and `{operator}` needs one"));
+            }
+            if !value.is_number() {
+                return Err(format!("`{name}` is a number, and `{value}` is none"));
+            }
+        }
+        Ok(())
+    }
+
     /// Whether all comparisons hold. One with an absent parameter does not.
     pub fn holds(&self, params: &Params) -> bool {
         self.0.iter().all(|comparison| {
@@ -179,17 +221,15 @@ impl Condition {
 
 impl Comparison {
     fn holds(&self, value: &Value) -> bool {
-        let equal = match (value.as_number(), self.value.as_number()) {
-            (Some(a), Some(b)) => match self.operator {
-                "<" => return a < b,
-                ">" => return a > b,
-                "<=" => return a <= b,
-                ">=" => return a >= b,
-                _ => a == b,
-            },
-            _ => *value == self.value,
-        };
-        equal == (self.operator == "==")
+        let numbers = value.as_number().zip(self.value.as_number());
+        match self.operator {
+            "==" => value.is(&self.value),
+            "!=" => !value.is(&self.value),
+            "<" => numbers.is_some_and(|(a, b)| a < b),
+            ">" => numbers.is_some_and(|(a, b)| a > b),
+            "<=" => numbers.is_some_and(|(a, b)| a <= b),
+            _ => numbers.is_some_and(|(a, b)| a >= b),
+        }
     }
 }
 
@@ -238,8 +278,8 @@ fn number_end(text: &str) -> usize {
     let bytes = text.as_bytes();
     let is_part = |i: usize| match bytes[i] {
         b'0'..=b'9' | b'.' => true,
-        b'e' | b'E' => bytes.get(i + 1).is_some_and(|b| b.is_ascii_digit() || *b == b'-'),
-        b'-' => i > 0 && matches!(bytes[i - 1], b'e' | b'E'),
+        b'e' | b'E' => bytes.get(i + 1).is_some_and(|b| b.is_ascii_digit() || b"+-".contains(b)),
+        b'-' | b'+' => i > 0 && matches!(bytes[i - 1], b'e' | b'E'),
         _ => false,
     };
     (0..bytes.len()).find(|&i| !is_part(i)).unwrap_or(bytes.len())
@@ -264,6 +304,7 @@ mod tests {
         let value = |text| Linear::parse(text).unwrap().value(&params());
         assert_eq!(value("1 - b.c"), Some(0.5));
         assert_eq!(value("2*a + 1e1 - -b.c"), Some(18.5));
+        assert_eq!(value("1e+1 + 1e-1"), Some(10.1));
         assert_eq!(value("a + gone"), None);
         assert_eq!(value("kind"), None);
         assert_eq!(Linear::parse("a").unwrap().plain_name(), Some("a"));
@@ -277,6 +318,7 @@ mod tests {
         let holds = |text| Constraint::parse(text).unwrap().holds(&params());
         assert!(holds("b.c <= a") && holds("a >= 2*b.c") && holds("a <= 4"));
         assert!(!holds("a + b.c <= 4") && holds("gone <= 0"));
+        assert!(!holds("1e-9*a <= 3e-9") && holds("0.1*a + 0.2*a <= 1.2"));
         assert!(Constraint::parse("a < 3").is_err());
     }
 

@@ -18,7 +18,7 @@ use crate::error::{Result, SearchError};
 use crate::numeric::random::Random;
 
 /// Draws that may miss the constraints before a space is called empty.
-const MOST_DRAWS: usize = 20_000;
+const MOST_DRAWS: usize = 200_000;
 
 /// The coordinate of a parameter that a point does not have. A choice without order that is absent
 /// is at the edge, half a cell from the nearest one, and like none of them.
@@ -77,6 +77,12 @@ impl Space {
             number("constraints", name)?;
         }
         for parameter in &self.parameters {
+            if let Some(when) = &parameter.when {
+                let domain = |name: &str| known(name).map(|p| &p.domain);
+                when.check(domain).map_err(|reason| {
+                    SearchError::space(format!("parameters.{}.when", parameter.name), reason)
+                })?;
+            }
             for (key, value) in parameter.sets.iter().flatten() {
                 // A value that goes over unchanged may be anything.
                 if value.plain_name().and_then(known).is_none() {

@@ -213,11 +213,7 @@ impl Domain {
             Self::Real(range) => Some(vec![real(range, value)?]),
             Self::Integer(range) => Some(vec![whole(range, value)?]),
             Self::Ordinal(values) | Self::Categorical(values) => {
-                let same = |known: &&Value| match (known.as_number(), value.as_number()) {
-                    (Some(a), Some(b)) => a == b,
-                    _ => **known == *value,
-                };
-                let index = values.iter().position(|known| same(&known))?;
+                let index = values.iter().position(|known| known.is(value))?;
                 Some(vec![(index as f64 + 0.5) / values.len() as f64])
             }
             Self::Falling { size, whole: is_whole, range } => {
@@ -318,7 +314,7 @@ impl Written {
             if values.is_empty() {
                 return Err("there are no choices".to_owned());
             }
-            if values.iter().enumerate().any(|(i, value)| values[..i].contains(value)) {
+            if values.iter().enumerate().any(|(i, value)| values[..i].iter().any(|v| v.is(value))) {
                 return Err("a choice stands twice".to_owned());
             }
             return match self.r#type {
@@ -356,14 +352,17 @@ impl Written {
         let (Some(low), Some(high)) = (self.low, self.high) else {
             return Err("give `low` and `high`".to_owned());
         };
-        if !(low.is_finite() && high.is_finite() && low < high) {
+        if !(high - low).is_finite() {
+            return Err("`low` and `high` are too far apart".to_owned());
+        }
+        if low >= high {
             return Err(format!("`low` {low} is not below `high` {high}"));
         }
         let is_whole = matches!(self.r#type, Kind::Integer | Kind::FallingIntegers);
         if is_whole
             && (low.fract() != 0.0 || high.fract() != 0.0 || low.abs().max(high.abs()) > 1e15)
         {
-            return Err("`low` and `high` must be whole".to_owned());
+            return Err("`low` and `high` must be whole, and 1e15 at most".to_owned());
         }
         let scale = match (self.scale, self.power) {
             (Some(ScaleName::Power), Some(power)) if power > 0.0 && power.is_finite() => {
@@ -379,7 +378,14 @@ impl Written {
             Scale::Power(_) if low < 0.0 => {
                 Err(format!("scale `power` needs `low` from 0, not {low}"))
             }
-            _ => Ok(Range { low, high, scale }),
+            _ => {
+                let range = Range { low, high, scale };
+                let middle = range.at(0.5);
+                match low < middle && middle < high {
+                    true => Ok(range),
+                    false => Err(format!("with this scale, nothing lies between {low} and {high}")),
+                }
+            }
         }
     }
 }

@@ -90,6 +90,17 @@ fn whole_numbers_have_cells_of_equal_size() {
 
 #[test]
 fn mistakes_are_named_with_their_key() {
+    let on = |when: &str| {
+        format!(
+            "parameters.x={{type='real',low=0,high=1,when='{when}'}}\n\
+             parameters.k={{type='categorical',choices=['a','b']}}\n\
+             parameters.n={{type='integer',low=1,high=3}}\n\
+             parameters.t={{type='falling_reals',size=2,low=1,high=3}}"
+        )
+    };
+    for when in ["k == a", "n > 1", "k != b and n == 2"] {
+        space(&on(when)).unwrap();
+    }
     for (text, part) in [
         ("", "parameters: write"),
         ("[parameters.x]\ntype='real'\nlow=1", "parameters.x: give `low` and `high`"),
@@ -104,6 +115,14 @@ fn mistakes_are_named_with_their_key() {
         ("[parameters.x]\ntype='real'\nlow=0\nhigh=1\nwhen='y > 1'", "parameters.x.when"),
         ("[parameters.x]\ntype='real'\nlow=0\nhigh=1\nwhen='x > 1'", "parameters.x.when"),
         ("[parameters.x]\ntype='falling_reals'\nlow=0\nhigh=1", "`size`"),
+        ("parameters.x={type='real',low=-1e308,high=1e308}", "too far apart"),
+        ("parameters.x={type='real',low=1,high=1e6,scale='power',power=0.01}", "nothing lies"),
+        ("parameters.x={type='integer',low=0,high=10000000000000000}", "1e15 at most"),
+        ("parameters.x={type='categorical',choices=[1,1.0]}", "twice"),
+        (&on("k == c"), "`k` has no choice `c`"),
+        (&on("k > 3"), "`k` is no number"),
+        (&on("n == a"), "`a` is none"),
+        (&on("t == 1"), "`t` is a tuple"),
         ("constraints=['y<=1']\n[parameters.x]\ntype='real'\nlow=0\nhigh=1", "no parameter `y`"),
         ("[parameters.x]\ntype='real'\nlow=0\nhigh=1\nset={a='1-y'}", "parameters.x.set.a"),
     ] {

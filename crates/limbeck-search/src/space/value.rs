@@ -35,6 +35,19 @@ impl Value {
         }
     }
 
+    /// Whether it is a number.
+    pub(super) fn is_number(&self) -> bool {
+        self.as_number().is_some()
+    }
+
+    /// Whether it is the same as another; whole numbers may be written in both ways.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        match (self.as_number(), other.as_number()) {
+            (Some(a), Some(b)) => a == b,
+            _ => self == other,
+        }
+    }
+
     /// A choice written in TOML. Dates and tables are none.
     pub(super) fn from_toml(value: &toml::Value) -> Option<Self> {
         Some(match value {

@@ -6,7 +6,7 @@
 //! that dies gives its lock back; half a line that it left is cut off by the next writer.
 
 use std::fs::{File, OpenOptions};
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -21,6 +21,8 @@ const BEGINNING: &[u8] = b"{\"event\":\"create\"";
 pub(super) struct Journal {
     file: File,
     path: PathBuf,
+    /// Whether it may be written; a file of somebody else may at least be read.
+    is_writable: bool,
     /// Bytes and lines that were read.
     read: u64,
     lines: usize,
@@ -29,10 +31,14 @@ pub(super) struct Journal {
 impl Journal {
     /// Opens the file, which with `create` need not exist.
     pub(super) fn open(path: &Path, create: bool) -> Result<Self> {
-        let mut options = OpenOptions::new();
-        let file = options.read(true).append(true).create(create).open(path);
+        let open =
+            |write| OpenOptions::new().read(true).append(write).create(create && write).open(path);
+        let (file, is_writable) = match open(true) {
+            Err(error) if !create && may_only_be_read(&error) => (open(false), false),
+            opened => (opened, true),
+        };
         let file = file.map_err(SearchError::io("open", path))?;
-        Ok(Self { file, path: path.to_owned(), read: 0, lines: 0 })
+        Ok(Self { file, path: path.to_owned(), is_writable, read: 0, lines: 0 })
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -69,6 +75,9 @@ impl Journal {
         let (events, result) = decide(self.new_lines()?)?;
         if events.is_empty() {
             return Ok((events, result));
+        }
+        if !self.is_writable {
+            return Err(SearchError::io("write", &self.path)(ErrorKind::PermissionDenied.into()));
         }
         // One line, since half of what happened at once must not be left by a kill.
         let line = match events.as_slice() {
@@ -138,6 +147,10 @@ impl Journal {
     fn unlock(&self) -> Result<()> {
         self.file.unlock().map_err(SearchError::io("lock", &self.path))
     }
+}
+
+fn may_only_be_read(error: &std::io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem)
 }
 
 #[cfg(test)]

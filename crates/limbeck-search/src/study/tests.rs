@@ -82,6 +82,20 @@ fn values_that_were_chosen_for_a_number_get_no_other() {
 }
 
 #[test]
+fn a_study_that_may_only_be_read_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = study(&folder).path().to_owned();
+    let mut permissions = std::fs::metadata(&path).unwrap().permissions();
+    permissions.set_readonly(true);
+    std::fs::set_permissions(&path, permissions).unwrap();
+    let mut study = Study::open(&path).unwrap();
+    // Root writes all the same.
+    if let Err(error) = study.suggest(params(0.5), "test", None) {
+        assert!(error.to_string().contains("cannot write"), "{error}");
+    }
+}
+
+#[test]
 fn a_trial_that_is_given_up_has_failed_unless_somebody_has_it() {
     let folder = tempfile::tempdir().unwrap();
     let mut study = study(&folder);

@@ -1,7 +1,7 @@
 //! Line plots as SVG. Colours and sizes of type are in `style.css`.
 
 use super::html::escape;
-use super::ticks::Axis;
+use super::ticks::{Axis, can_be_drawn};
 
 /// The drawing's size in its own units, close to pixels on a common screen.
 pub(super) const WIDTH: f64 = 520.0;
@@ -108,7 +108,7 @@ impl Plot {
         let mut path = String::new();
         let mut pen_is_down = false;
         for (x, y) in thinned(&series.points) {
-            if !(x.is_finite() && y.is_finite()) {
+            if !(can_be_drawn(x) && can_be_drawn(y)) {
                 pen_is_down = false;
                 continue;
             }
@@ -189,7 +189,7 @@ pub(super) fn y_of(axis: &Axis, value: f64) -> f64 {
 }
 
 fn finite(points: &[(f64, f64)]) -> impl Iterator<Item = (f64, f64)> {
-    points.iter().copied().filter(|(x, y)| x.is_finite() && y.is_finite())
+    points.iter().copied().filter(|(x, y)| can_be_drawn(*x) && can_be_drawn(*y))
 }
 
 /// The points of a line, or the lowest and the highest of each of many stretches, so

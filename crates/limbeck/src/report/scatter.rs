@@ -2,7 +2,7 @@
 
 use super::html::escape;
 use super::plot::{BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, write_axes, write_empty, x_of, y_of};
-use super::ticks::Axis;
+use super::ticks::{Axis, can_be_drawn};
 
 /// Points over two axes.
 #[derive(Debug, Clone, Default)]
@@ -36,7 +36,7 @@ pub struct Dot {
 
 impl Scatter {
     pub(super) fn write(&self, page: &mut String) {
-        let finite = |dot: &&Dot| dot.at.0.is_finite() && dot.at.1.is_finite();
+        let finite = |dot: &&Dot| can_be_drawn(dot.at.0) && can_be_drawn(dot.at.1);
         let dots = || self.dots.iter().filter(finite);
         let x_axis = Axis::holding(dots().map(|dot| dot.at.0).chain(self.limits.0), 5);
         let y_axis = Axis::holding(dots().map(|dot| dot.at.1).chain(self.limits.1), 5);

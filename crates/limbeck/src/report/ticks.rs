@@ -1,5 +1,10 @@
 //! Round numbers for axes, and how they are written.
 
+/// Whether sums and differences with a number stay finite.
+pub(super) fn can_be_drawn(value: f64) -> bool {
+    value.abs() < f64::MAX / 4.0
+}
+
 /// An axis from `low` to `high` with a tick at every multiple of `step`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Axis {
@@ -13,8 +18,7 @@ impl Axis {
     /// `ticks` of them at distances of 1, 2 or 5 times a power of ten.
     pub(super) fn holding(values: impl Iterator<Item = f64>, ticks: usize) -> Self {
         let (mut low, mut high) = values
-            // Sums and differences below stay finite.
-            .filter(|value| value.abs() < f64::MAX / 4.0)
+            .filter(|value| can_be_drawn(*value))
             .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| {
                 (low.min(value), high.max(value))
             });

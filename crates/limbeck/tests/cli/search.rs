@@ -160,6 +160,34 @@ fn other_programs_ask_and_tell() {
 }
 
 #[test]
+fn a_trial_that_floods_its_output_is_ended_in_time() {
+    let folder = folder();
+    let flood = r#"yes '{"step": 1, "error": 2}'"#;
+    let more = ["--trials", "1", "--time-limit", "1", "--command", flood];
+    let begun = std::time::Instant::now();
+    let trial = folder.run(&search(&more)).json()["trials"][0].clone();
+    assert_eq!(trial["cause"], "time", "{trial}");
+    assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
+    let bytes = std::fs::metadata(folder.path().join("s.study")).unwrap().len();
+    assert!(bytes < 3 << 20, "{bytes}");
+}
+
+#[test]
+fn a_file_that_is_no_study_and_a_study_itself_are_not_written_over() {
+    let folder = folder();
+    folder.write("notes.txt", "my only copy");
+    let args = ["search", "--space", "space.toml", "--study", "notes.txt", "--trials", "1"];
+    folder.run(&[&args[..], &["--command", "true"]].concat()).refused(&["notes.txt", "no study"]);
+    assert_eq!(std::fs::read_to_string(folder.path().join("notes.txt")).unwrap(), "my only copy");
+    folder.run(&["study", "ask", "--study", "s.study", "--space", "space.toml"]);
+    let plot = ["study", "plot", "--study", "s.study", "--out", "./s.study"];
+    folder.run(&plot).refused(&["the study itself"]);
+    let export = ["study", "export", "--study", "s.study", "--format", "csv", "--out", "s.study"];
+    folder.run(&export).refused(&["the study itself"]);
+    folder.run(&["study", "show", "--study", "s.study", "--json"]).json();
+}
+
+#[test]
 fn those_who_ask_at_once_get_different_values() {
     let folder = folder();
     let ask = ["study", "ask", "--study", "s.study", "--space", "space.toml", "--json"];

@@ -1,13 +1,11 @@
 //! `limbeck study export`.
 
 use anyhow::Result;
-use limbeck_data::files;
 use limbeck_search::export;
 use limbeck_search::study::Study;
 use serde_json::json;
 
 use crate::cli::search::{StudyExportArgs, StudyFormat};
-use crate::commands::place::Destination;
 use crate::console::Console;
 use crate::exit::Ending;
 
@@ -21,9 +19,7 @@ pub fn run(args: &StudyExportArgs, console: Console) -> Result<Ending> {
             export::optuna(&study, &name.unwrap_or_default())
         }
     };
-    let destination = Destination::of(&args.out)?;
-    files::replace(destination.local(), text.as_bytes())?;
-    destination.deliver()?;
+    super::write(&study, &args.out, &text)?;
     let trials = study.trials().len();
     let value = json!({ "out": args.out, "trials": trials });
     console.result(&value, || format!("{trials} trials are in {}", args.out.display()))?;

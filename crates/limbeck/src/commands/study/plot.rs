@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
-use limbeck_data::files;
 use limbeck_search::importance::importance;
 use limbeck_search::metric::{self, Goal, Metric};
 use limbeck_search::space::{Domain, Parameter, Params, Value};
@@ -11,7 +10,6 @@ use limbeck_search::study::{State, Study, Trial};
 use serde_json::json;
 
 use crate::cli::search::PlotArgs;
-use crate::commands::place::Destination;
 use crate::commands::search::{short, short_value};
 use crate::console::Console;
 use crate::exit::Ending;
@@ -29,9 +27,7 @@ const MOST_SLICES: usize = 6;
 /// Runs the command.
 pub fn run(args: &PlotArgs, console: Console) -> Result<Ending> {
     let study = Study::open(&args.study)?;
-    let destination = Destination::of(&args.out)?;
-    files::replace(destination.local(), report(&study).to_html().as_bytes())?;
-    destination.deliver()?;
+    super::write(&study, &args.out, &report(&study).to_html())?;
     let value = json!({ "out": args.out, "trials": study.trials().len() });
     console.result(&value, || format!("the page is {}", args.out.display()))?;
     Ok(Ending::Done)
