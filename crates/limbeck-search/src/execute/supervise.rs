@@ -1,7 +1,7 @@
 //! One attempt at one trial.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
@@ -147,18 +147,22 @@ fn begin(job: &Job) -> Result<(Child, Receiver<String>), String> {
 /// Sends every line of output on, after keeping it.
 fn forward(output: ChildStdout, mut log: File, lines: &SyncSender<String>, echo: bool) {
     let mut output = BufReader::new(output);
-    let mut line = Vec::new();
-    while let Ok(1..) = output.read_until(b'\n', &mut line) {
+    let mut piece = Vec::new();
+    // Whether the piece goes on with a line that is longer than what is looked at.
+    let mut goes_on = false;
+    while let Ok(1..) = output.by_ref().take(LONGEST_LINE as u64).read_until(b'\n', &mut piece) {
         // A full disk must not stop the trial: its metrics go to the study.
-        let _ = log.write_all(&line);
+        let _ = log.write_all(&piece);
         if echo {
-            let _ = std::io::stdout().write_all(&line);
+            let _ = std::io::stdout().write_all(&piece);
         }
-        let text = String::from_utf8_lossy(&line[..line.len().min(LONGEST_LINE)]);
-        if !text.trim().is_empty() && lines.send(text.trim().to_owned()).is_err() {
+        let text = String::from_utf8_lossy(&piece);
+        let text = text.trim();
+        if !goes_on && !text.is_empty() && lines.send(text.to_owned()).is_err() {
             return;
         }
-        line.clear();
+        goes_on = !piece.ends_with(b"\n");
+        piece.clear();
     }
 }
 

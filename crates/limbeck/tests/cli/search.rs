@@ -161,15 +161,18 @@ fn other_programs_ask_and_tell() {
 
 #[test]
 fn a_trial_that_floods_its_output_is_ended_in_time() {
-    let folder = folder();
-    let flood = r#"yes '{"step": 1, "error": 2}'"#;
-    let more = ["--trials", "1", "--time-limit", "1", "--command", flood];
-    let begun = std::time::Instant::now();
-    let trial = folder.run(&search(&more)).json()["trials"][0].clone();
-    assert_eq!(trial["cause"], "time", "{trial}");
-    assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
-    let bytes = std::fs::metadata(folder.path().join("s.study")).unwrap().len();
-    assert!(bytes < 3 << 20, "{bytes}");
+    let reports = r#"yes '{"step": 1, "error": 2}'"#;
+    let one_line = "sh -c 'head -c 30000000 /dev/zero; sleep 60'";
+    for flood in [reports, one_line] {
+        let folder = folder();
+        let more = ["--trials", "1", "--time-limit", "1", "--command", flood];
+        let begun = std::time::Instant::now();
+        let trial = folder.run(&search(&more)).json()["trials"][0].clone();
+        assert_eq!(trial["cause"], "time", "{trial}");
+        assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
+        let bytes = std::fs::metadata(folder.path().join("s.study")).unwrap().len();
+        assert!(bytes < 3 << 20, "{bytes}");
+    }
 }
 
 #[test]
