@@ -2,9 +2,9 @@
 
 use std::ffi::OsString;
 use std::fs::{self, File};
+use std::hash::{BuildHasher, RandomState};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::DataError;
 
@@ -40,22 +40,22 @@ fn write_aside(
     aside: &Path,
     write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
 ) -> io::Result<()> {
-    let mut file = BufWriter::new(File::create(aside)?);
+    let mut file = BufWriter::new(File::create_new(aside)?);
     write(&mut file)?;
     file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()
 }
 
-/// A name in the same folder that no other thread or process uses. One that a killed process
-/// of the same number left is overwritten.
+/// A name in the same folder that no other thread or process uses, on no machine: processes of two
+/// machines that share the folder may have one number.
 fn name_aside(path: &Path) -> Result<PathBuf, DataError> {
-    static COUNTER: AtomicU64 = AtomicU64::new(0);
     let Some(file_name) = path.file_name() else {
         return Err(DataError::file(path, "is not the name of a file"));
     };
     let mut name = OsString::from(".");
     name.push(file_name);
-    let count = COUNTER.fetch_add(1, Ordering::Relaxed);
-    name.push(format!(".{}-{count}.tmp", std::process::id()));
+    // Each has keys of its own, drawn by the system.
+    let random = RandomState::new().hash_one(std::process::id());
+    name.push(format!(".{random:016x}.tmp"));
     Ok(path.with_file_name(name))
 }
 

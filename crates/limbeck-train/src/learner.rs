@@ -52,6 +52,8 @@ pub struct Portion {
     pub place: Place,
     /// Its weight in the step, by what a loss is a mean over.
     pub shares: Shares,
+    /// Tokens of the longest sequence of the batch that it is a part of; 0: it is the whole.
+    pub longest: usize,
     /// Whether it is the last of the step, so that gradients may go to the other processes.
     pub last: bool,
 }
@@ -60,7 +62,7 @@ impl Portion {
     /// A whole batch, with its share of the step.
     pub fn whole(key: Key, share: f64) -> Portion {
         let shares = Shares::WHOLE.times(share);
-        Portion { key, place: Place::default(), shares, last: false }
+        Portion { key, place: Place::default(), shares, longest: 0, last: false }
     }
 
     /// The random bits of pass `pass`; those of the whole one are the portion's own.
@@ -176,12 +178,12 @@ impl Learner {
         parts: &mut [f64],
     ) -> Result<f64> {
         let (key, mode) = portion.mode(0, self.dropout);
-        let Shares { sequences, rows, pairs, masked } = portion.shares;
+        let Shares { sequences, rows, masked, .. } = portion.shares;
         let shares = portion.shares.times(1.0 / passes as f64);
         let exchange = (portion.last && passes == 1).then_some(&mut self.exchange);
         let step = self.optimizer.steps;
         let Objective { losses, words, intermediate, sandwich, .. } = &mut self.objective;
-        let longest = longest(batch);
+        let longest = portion.longest.max(longest(batch));
         let route = match sandwich {
             Some(sandwich) => sandwich.draw(0, longest, key.child(PASSES)).route(),
             None => Route::default(),
@@ -217,7 +219,9 @@ impl Learner {
         })?;
         if let Some(sums) = look.map(|look| look.sums) {
             let weights = intermediate.as_ref().map_or([0.0; 2], |losses| losses.weights());
-            let terms = sums.into_iter().zip(weights).zip([rows, pairs]);
+            let of_maps =
+                intermediate.as_ref().map_or(0.0, |losses| losses.attention_share(portion.shares));
+            let terms = sums.into_iter().zip(weights).zip([rows, of_maps]);
             for (((sum, weight), share), part) in terms.zip(of_others) {
                 *part += sum * share;
                 total += weight * sum * share;
@@ -235,7 +239,8 @@ impl Learner {
     ) -> Result<f64> {
         let Some(sandwich) = &mut self.objective.sandwich else { return Ok(0.0) };
         let (key, mode) = portion.mode(pass, self.dropout);
-        let drawn = sandwich.draw(pass, longest(batch), key.child(PASSES));
+        let longest = portion.longest.max(longest(batch));
+        let drawn = sandwich.draw(pass, longest, key.child(PASSES));
         let share = portion.shares.sequences;
         let mut value = 0.0;
         let whole = &self.whole;

@@ -88,9 +88,13 @@ fn starts_of(head: &Head, features: &dyn Examples) -> Vec<usize> {
     std::iter::once(0).chain(ends).collect()
 }
 
+/// Changes when the same teacher's logits would be others, or would lie otherwise in their file.
+const VERSION: &[u8] = b"teacher logits 1";
+
 /// Names the teacher's weights and the features they are applied to.
 fn key(teacher: &Model, features: &dyn Examples) -> String {
     let mut hash = blake3::Hasher::new();
+    hash.update(VERSION);
     hash.update(&identity(teacher));
     hash.update(&fingerprint(features));
     hash.finalize().to_hex()[..32].to_owned()

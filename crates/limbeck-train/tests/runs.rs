@@ -19,8 +19,8 @@ use limbeck_train::losses::{HardLoss, Intermediate, SoftLoss, Weighted};
 use limbeck_train::objective::Objective;
 use limbeck_train::observer::{Observer, Silent, StepReport};
 use limbeck_train::options::{
-    DistillOptions, LengthOptions, OptimizerOptions, Projection, ScheduleOptions, SoftKind,
-    SparseMethod, SparsityOptions, TrainOptions,
+    DistanceKind, DistillOptions, LengthOptions, OptimizerOptions, Projection, Sampling,
+    ScheduleOptions, SoftKind, SparseMethod, SparsityOptions, TrainOptions,
 };
 use limbeck_train::ranks::Ranks;
 use limbeck_train::run::{Outcome, Run, total_steps};
@@ -283,13 +283,18 @@ fn accumulated_batches_make_the_step_of_one_large_batch() {
 
 /// All that a run can minimise at once; the teacher is wider and deeper than the student.
 fn everything() -> Objective {
+    everything_with(DistanceKind::Mse, Sampling::Uniform)
+}
+
+fn everything_with(attention_loss: DistanceKind, sampling: Sampling) -> Objective {
     let options = DistillOptions {
+        attention_loss,
         alpha_hidden: 1.0,
         alpha_attention: 1.0,
         projection: Projection::Always,
         ..DistillOptions::default()
     };
-    let lengths = LengthOptions { layer_dropout_prob: 0.3, ..LengthOptions::default() };
+    let lengths = LengthOptions { layer_dropout_prob: 0.3, sampling, ..LengthOptions::default() };
     let student = support::model(3);
     Objective {
         losses: hard(),
@@ -333,7 +338,7 @@ fn a_run_with_a_projection_and_shortened_passes_resumes_exactly_and_tells_its_pa
 fn a_batch_that_goes_through_in_parts_takes_the_same_steps() {
     let world = World::new();
     let longest = (0..world.features.len()).map(|i| world.features.rows_of(i)).max().unwrap();
-    let losses = |max_tokens_per_pass: usize| -> Vec<f64> {
+    let losses = |max_tokens_per_pass: usize, objective: Objective| -> Vec<f64> {
         let out = tempfile::tempdir().unwrap();
         let train = TrainOptions {
             epochs: 1.0,
@@ -342,17 +347,22 @@ fn a_batch_that_goes_through_in_parts_takes_the_same_steps() {
             max_tokens_per_pass,
             ..options()
         };
-        world.run(out.path(), &train, &fast(), everything(), &mut Silent).unwrap();
+        world.run(out.path(), &train, &fast(), objective, &mut Silent).unwrap();
         let log = std::fs::read_to_string(out.path().join("train.jsonl")).unwrap();
         let lines = log.lines().map(|line| serde_json::from_str(line).unwrap());
         lines.filter_map(|line: serde_json::Value| line["loss"].as_f64()).collect()
     };
-    let whole = losses(0);
-    assert!(whole.len() > 3);
-    // Two parts, and every sequence by itself.
-    for limit in [4 * longest, 1] {
-        for (step, (part, whole)) in losses(limit).iter().zip(&whole).enumerate() {
-            assert!((part - whole).abs() < 1e-4 * whole, "step {step}: {part} for {whole}");
+    for (distance, sampling) in
+        [(DistanceKind::Mse, Sampling::Uniform), (DistanceKind::Cosine, Sampling::Binomial)]
+    {
+        let losses = |limit| losses(limit, everything_with(distance, sampling));
+        let whole = losses(0);
+        assert!(whole.len() > 3);
+        // Two parts, and every sequence by itself.
+        for limit in [4 * longest, 1] {
+            for (step, (part, whole)) in losses(limit).iter().zip(&whole).enumerate() {
+                assert!((part - whole).abs() < 1e-4 * whole, "step {step}: {part} for {whole}");
+            }
         }
     }
 }

@@ -176,7 +176,12 @@ impl LabelReader {
             return number.map(Some).ok_or_else(|| format!("the label `{text}` is not a number"));
         }
         let by_name = self.names.iter().position(|name| name.eq_ignore_ascii_case(text));
-        let by_number = || self.numbers.get(text.parse::<usize>().ok()?).copied();
+        // Where a label's name is a number, another number is another label.
+        let named_by_numbers = || self.names.iter().any(|name| name.parse::<f64>().is_ok());
+        let by_number = || match self.task.labels() {
+            Labels::Open if named_by_numbers() => None,
+            _ => self.numbers.get(text.parse::<usize>().ok()?).copied(),
+        };
         match by_name.or_else(by_number) {
             Some(number) => Ok(Some(number as f32)),
             None => Err(format!("the label `{text}` is none of {}", self.names.join(", "))),

@@ -45,7 +45,7 @@ pub fn score(data: &TextData, logits: &[Vec<f32>]) -> Metrics {
     for score in data.task.scores() {
         let number = match score {
             Score::Accuracy => accuracy(&predicted, &gold),
-            Score::F1 => f1(&predicted, &gold),
+            Score::F1 => f1(&predicted, &gold, positive(data)),
             Score::Matthews => matthews_correlation(&predicted, &gold),
             Score::Pearson => pearson(&values, &gold_values),
             Score::Spearman => spearman(&values, &gold_values),
@@ -53,6 +53,16 @@ pub fn score(data: &TextData, logits: &[Vec<f32>]) -> Metrics {
         metrics.push(score.key(), number);
     }
     metrics
+}
+
+/// The number of the label that counts as positive: the second of the task's own, wherever the model
+/// has it.
+fn positive(data: &TextData) -> usize {
+    const SECOND: usize = 1;
+    let name = data.task.label_names().and_then(|names| names.get(SECOND));
+    let place =
+        name.and_then(|name| data.labels.iter().position(|label| label.eq_ignore_ascii_case(name)));
+    place.unwrap_or(SECOND)
 }
 
 /// The number by which models of one task are compared: the mean of its metrics, those of a

@@ -87,6 +87,15 @@ impl Intermediate {
         [self.alpha_hidden, self.alpha_attention]
     }
 
+    /// What a part of a batch is of it for the losses over attention: those by cosine are means over
+    /// queries, others over pairs of a query and a key.
+    pub(crate) fn attention_share(&self, shares: Shares) -> f64 {
+        match self.map_loss.distance {
+            Distance::Cosine => shares.rows,
+            Distance::SquaredError => shares.pairs,
+        }
+    }
+
     /// Lets the teacher read a batch. What is returned compares the student with it on the way
     /// back, adding the weighted gradients times its share, of rows or of pairs of them.
     ///
@@ -124,9 +133,10 @@ impl Taps for Look<'_> {
     }
 
     fn attention(&mut self, layer: usize, queries: Queries<'_>, gradient: &mut [f32]) {
+        let share = self.losses.attention_share(self.shares);
         let Intermediate { states, sums, map_loss, alpha_attention, .. } = self.losses;
         let Some(teachers) = self.losses.attention[layer] else { return };
-        let (wanted, weight) = (states.queries(teachers), *alpha_attention * self.shares.pairs);
+        let (wanted, weight) = (states.queries(teachers), *alpha_attention * share);
         self.sums[1] += map_loss.add(queries, wanted, self.starts, weight, gradient, sums);
     }
 }

@@ -58,8 +58,9 @@ impl WordLosses {
             let (model, memory) = (InferenceModel::new(model), InferenceMemory::default());
             Teacher { model, memory, share }
         };
+        let weighty = teachers.into_iter().zip(shares).filter(|(_, share)| *share > 0.0);
         Ok(WordLosses {
-            teachers: teachers.into_iter().zip(shares).map(teacher).collect(),
+            teachers: weighty.map(teacher).collect(),
             options: options.clone(),
             total_steps,
             ..WordLosses::default()

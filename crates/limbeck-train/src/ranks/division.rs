@@ -14,6 +14,8 @@ pub struct Part {
     pub place: Place,
     /// What it is of the whole batch.
     pub shares: Shares,
+    /// Rows of the batch's longest sequence.
+    pub longest: usize,
 }
 
 /// What a part is of its batch. Losses are means, each over something else; the sum of the parts'
@@ -94,7 +96,8 @@ pub fn part(lengths: &[usize], rank: usize, count: usize) -> Part {
         // Of a classifier, which reads one row of each; masked words the batch has to tell.
         first_read: sequences.start,
     };
-    Part { sequences, place, shares }
+    let longest = lengths.iter().copied().max().unwrap_or(0);
+    Part { sequences, place, shares, longest }
 }
 
 #[cfg(test)]

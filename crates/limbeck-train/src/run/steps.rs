@@ -111,6 +111,7 @@ impl Loop<'_> {
                     key: key.child(micro_batch as u64),
                     place: part.place,
                     shares: part.shares.times(1.0 / micro_batches as f64),
+                    longest: part.longest,
                     last: ends && processes > 1,
                 };
                 loss += self.learner.accumulate(batch, portion, &mut self.parts)?;

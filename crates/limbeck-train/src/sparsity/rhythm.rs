@@ -55,7 +55,7 @@ impl Rhythm {
             SparseMethod::Static => 0,
             SparseMethod::Rigl => total_steps,
             SparseMethod::Gmp => {
-                let last = total_steps.saturating_sub(cooldown + 1);
+                let last = total_steps.saturating_sub(cooldown.saturating_add(1));
                 last.max(warmup) - last.saturating_sub(warmup) % period
             }
         };
@@ -63,7 +63,7 @@ impl Rhythm {
             let reason = format!("{warmup} steps leave none of the run's {total_steps}");
             return Err(TrainError::Option { option: "sparsity.warmup", reason });
         }
-        if method == SparseMethod::Gmp && warmup + cooldown >= total_steps {
+        if method == SparseMethod::Gmp && warmup.saturating_add(cooldown) >= total_steps {
             let reason = format!(
                 "{cooldown} steps after {warmup} of warm-up leave none of the run's {total_steps}"
             );

@@ -112,6 +112,9 @@ fn soft_losses(
     let mut losses = Vec::new();
     let shares = distill.teacher_shares(teachers.len());
     for (index, (teacher, share)) in teachers.into_iter().zip(shares).enumerate() {
+        if share == 0.0 {
+            continue;
+        }
         let Some(logits) = TeacherLogits::open_or_compute(cache, &teacher, features, progress)?
         else {
             return Ok(None);

@@ -203,10 +203,11 @@ impl Bench {
         self.learner.begin_step(step);
         let mut done = Ok(0.0);
         for pass in 0..passes {
-            let Part { sequences, place, shares } = division::part(&self.lengths, pass, passes);
+            let Part { sequences, place, shares, longest } =
+                division::part(&self.lengths, pass, passes);
             if !sequences.is_empty() && done.is_ok() {
                 self.features.batch(&indices[sequences], &mut self.batch);
-                let portion = Portion { key, place, shares, last: false };
+                let portion = Portion { key, place, shares, longest, last: false };
                 done = self.learner.accumulate(&self.batch, portion, &mut self.parts);
             }
         }
