@@ -41,6 +41,13 @@ pub enum ModelError {
         cause: std::io::Error,
     },
 
+    /// What a model says is no number.
+    #[error(
+        "the model's logits are no finite numbers: its weights are damaged, or it was trained at \
+         too high a learning rate"
+    )]
+    NotFinite,
+
     /// A length plan that fits no model, or not this one.
     #[error("{0}")]
     Lengths(String),

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use crate::config::ModelConfig;
 use crate::encoder::{self, InferenceBuffers, Mode, PackedWeights, Tokens};
-use crate::error::Result;
+use crate::error::{ModelError, Result};
 use crate::heads::classification::{self, ClassLogits};
 use crate::heads::masked_word::{self, WordVectors};
 use crate::heads::span::{self, SpanLogits};
@@ -132,6 +132,8 @@ impl<'a> InferenceModel<'a> {
         let InferenceMemory { buffers, logits, .. } = memory;
         let hidden = encoder::infer(&self.model, &self.packed, tokens, plan, None, buffers);
         span::forward(&self.model, hidden, Mode::Evaluate, logits)?;
+        all_finite(&logits.start)?;
+        all_finite(&logits.end)?;
         Ok(logits)
     }
 
@@ -164,6 +166,7 @@ impl<'a> InferenceModel<'a> {
         let (_, first) = tokens.starts.split_last().unwrap_or((&0, &[]));
         let hidden = encoder::infer(&self.model, &self.packed, tokens, plan, Some(first), buffers);
         classification::forward(&self.model, tokens.starts, hidden, Mode::Evaluate, class_logits)?;
+        all_finite(&class_logits.values)?;
         Ok(&class_logits.values)
     }
 
@@ -203,5 +206,12 @@ impl<'a> InferenceModel<'a> {
     ) -> Result<&'m [f32]> {
         let InferenceMemory { words, word_logits, .. } = memory;
         Ok(masked_word::logits(&self.model, words, rows, word_logits)?)
+    }
+}
+/// Refuses logits that would look like an answer and mean nothing.
+fn all_finite(logits: &[f32]) -> Result<()> {
+    match logits.iter().all(|logit| logit.is_finite()) {
+        true => Ok(()),
+        false => Err(ModelError::NotFinite),
     }
 }

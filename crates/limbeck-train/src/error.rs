@@ -56,12 +56,12 @@ pub enum TrainError {
     /// The loss or the gradient is no longer a number.
     #[error(
         "step {step}: the {what} is {value}; lower optim.learning_rate or lengthen the warm-up. \
-         The last checkpoint is kept"
+         A checkpoint from before, where there is one, is kept"
     )]
     Diverged {
         /// The optimiser step, from 1.
         step: usize,
-        /// `loss` or `gradient norm`.
+        /// `loss`, `gradient norm` or `largest weight`.
         what: &'static str,
         /// What it became.
         value: f64,

@@ -135,6 +135,34 @@ fn a_model_s_own_order_of_the_labels_is_kept() {
 }
 
 #[test]
+fn f1_is_that_of_the_label_of_that_name_wherever_a_model_has_it() {
+    let mrpc = "Quality\t#1 ID\t#2 ID\t#1 String\t#2 String\n";
+    let lines = ["1", "1", "1", "0"].map(|label| format!("{label}\t7\t8\tA\tB\n")).concat();
+    let (_folder, paths) = file(&format!("{mrpc}{lines}"));
+    let score_with = |names: [&str; 2], logits: [f32; 2]| {
+        let names = names.map(str::to_owned);
+        let labels = ModelLabels::Learnt(&names);
+        let data = TextData::read(&paths, TextTask::Mrpc, true, labels).unwrap();
+        let metrics = score::score(&data, &vec![logits.to_vec(); 4]);
+        metrics.iter().find(|(name, _)| *name == "f1").unwrap().1
+    };
+    // Everything is called a paraphrase, and three of four are: precision 3/4, recall 1.
+    let task = TextTask::Mrpc.label_names().unwrap();
+    let own = score_with([task[0], task[1]], [0.0, 1.0]);
+    assert!((own - 6.0 / 7.0).abs() < 1e-12, "{own}");
+    assert_eq!(score_with([task[1], task[0]], [1.0, 0.0]), own);
+}
+
+#[test]
+fn a_number_that_is_no_label_is_not_taken_for_the_number_of_one() {
+    let (_folder, paths) = file("text\tlabel\na\t3\n");
+    let names = ["1", "2", "4", "5"].map(str::to_owned);
+    let read = TextData::read(&paths, TextTask::Classify, true, ModelLabels::Learnt(&names));
+    let refused = read.unwrap_err().to_string();
+    assert!(refused.contains("the label `3` is none of 1, 2, 4, 5"), "{refused}");
+}
+
+#[test]
 fn labels_of_one_s_own_are_a_model_s_where_it_has_the_same() {
     let (_folder, paths) = file("text\tlabel\na\tham\nb\tspam\n");
     let read = |labels| TextData::read(&paths, TextTask::Classify, true, labels);

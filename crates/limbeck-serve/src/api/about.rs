@@ -74,7 +74,7 @@ pub async fn info(Extract(state): Extract<Arc<State>>) -> Json<Info> {
         needs_key: options.api_key.is_some(),
         limits: Limits {
             max_body_bytes: options.max_body_bytes,
-            max_questions: options.max_questions,
+            max_questions: options.max_questions.min(options.max_queue),
             max_input_tokens: options.max_input_tokens,
             max_queue: options.max_queue,
             timeout_ms: options.timeout.as_millis() as u64,

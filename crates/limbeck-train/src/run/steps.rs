@@ -130,6 +130,14 @@ impl Loop<'_> {
                 return Err(TrainError::Diverged { step: step + 1, what, value });
             }
         }
+        if step + 1 == self.total_steps {
+            // No later loss would tell.
+            let weights = self.learner.model.parameters.iter();
+            if let Some(&weight) = weights.into_iter().find(|weight| !weight.is_finite()) {
+                let (what, value) = ("largest weight", f64::from(weight));
+                return Err(TrainError::Diverged { step: step + 1, what, value });
+            }
+        }
         self.progress.step += 1;
         let seconds = begun.elapsed().as_secs_f64();
         let window = &mut self.progress.window;

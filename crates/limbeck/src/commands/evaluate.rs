@@ -15,6 +15,7 @@ use limbeck_train::observer::{Observer, advance};
 use limbeck_train::ranks::Ranks;
 use serde_json::{Map, Value};
 
+use super::guard::refuse_own_file;
 use super::place::Destination;
 use super::score;
 use super::subject::{Subject, is_classifier};
@@ -115,6 +116,7 @@ struct Outputs {
 impl Outputs {
     /// Makes them before the work, so that none is lost when there is nowhere to write.
     fn open(args: &PredictArgs) -> Result<Self> {
+        args.out.as_ref().map_or(Ok(()), |out| refuse_own_file(out, &args.data, "--data"))?;
         let open = |named: &Option<PathBuf>| -> Result<Option<Destination>> {
             let Some(named) = named else { return Ok(None) };
             let destination = Destination::of(named)?;

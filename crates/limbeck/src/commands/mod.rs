@@ -14,7 +14,7 @@
 //! - [`mod@search`]: `search` and `trial`; [`study`]: what is done with a study.
 //! - [`tracking`]: who is told of a run.
 //! - [`models`]: from what a user names to a model's folder.
-//! - [`place`]: where results go.
+//! - [`place`]: where results go; [`guard`]: where they must not.
 //! - [`range_test`]: what a learning-rate range test says.
 //! - [`stream`]: lines of JSON answered one by one, for `answer` and `classify`.
 //! - [`subject`]: the model that a command runs, with the options that belong to it.
@@ -27,6 +27,7 @@ mod compare;
 mod demo;
 mod evaluate;
 mod export;
+mod guard;
 mod inspect;
 mod lengths;
 pub(crate) mod models;

@@ -42,6 +42,12 @@ pub fn run(args: &ServeArgs, console: Console) -> Result<Ending> {
 /// Opens `NAME=DIR`, or a folder that gives its own name.
 fn open(model: &str, args: &ServeArgs, console: Console) -> Result<Student> {
     let (name, place) = match model.split_once('=') {
+        Some(("", _)) if !Path::new(model).exists() => {
+            let advice = "write NAME=DIR, or DIR alone";
+            return Err(
+                InputError::new("a model has no name", format!("--model {model}"), advice).into()
+            );
+        }
         Some((name, place)) if !Path::new(model).exists() => (Some(name), place),
         _ => (None, model),
     };

@@ -72,6 +72,14 @@ impl Subject {
         let task = if flags.get("task").is_some() { Some(config.task) } else { task };
         let quantized = load.quantized;
         let eval = config.eval;
+        for (flag, count) in
+            [("--n-best-size", eval.n_best_size), ("--max-answer-length", eval.max_answer_length)]
+        {
+            if count == 0 {
+                let what = format!("{flag} 0 leaves no answer");
+                return Err(InputError::new(what, name, "give 1 or more").into());
+            }
+        }
         Ok(Subject { model, tokenizer, task, features, quantized, plans, eval })
     }
 

@@ -37,6 +37,7 @@ use super::place::Place;
 use super::subject::check_length;
 use super::tracking::Tracking;
 use super::{range_test, train_report};
+use crate::commands::guard::{refuse_own_file, refuse_own_folder};
 use crate::commands::models::resolve;
 use crate::config::{RunConfig, Task};
 use crate::console::Console;
@@ -156,6 +157,9 @@ fn run_in(
         return Ok(interrupted(&out, "while the text was read", overwrite));
     };
     let Lesson { features, dev } = lesson;
+    for data in here.data.train.iter().chain(&here.data.dev) {
+        refuse_own_file(&out, data, "data")?;
+    }
     for teacher in &config.teacher {
         refuse_own_folder(&out, &resolve(&last_or_only(teacher))?, "teacher")?;
     }
@@ -304,19 +308,6 @@ pub fn last_or_only(name: &str) -> String {
         .parent()
         .filter(|run| path.ends_with("last") && !path.exists() && folder::has_finished(run));
     of_run.map_or_else(|| name.to_owned(), |run| run.to_string_lossy().into_owned())
-}
-
-/// Refuses to write where a model is read from, or above it.
-fn refuse_own_folder(out: &Path, model: &Path, key: &str) -> Result<()> {
-    let real = |path: &Path| path.canonicalize().ok();
-    let inside = real(out).zip(real(model)).is_some_and(|(out, model)| {
-        model == out || model.parent() == Some(&out) && model.ends_with("last")
-    });
-    if inside {
-        let what = format!("`output.dir` is the folder of `{key}`");
-        return Err(InputError::new(what, out.display().to_string(), "give another --out").into());
-    }
-    Ok(())
 }
 
 /// A key that [`check`](crate::config::check) has already asked for.

@@ -255,7 +255,7 @@ fn a_search_that_makes_no_sense_is_refused() {
         ),
         (
             &["--model", "model", "--data", "dev.json", "--out", "model"],
-            &["model", "no run left there"],
+            &["model", "the folder of `--model`"],
         ),
         (
             &["--model", "model", "--data", "dev.json", "--out", "o", "--drop-bound", "2"],

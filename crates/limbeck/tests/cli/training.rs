@@ -160,6 +160,55 @@ fn nothing_is_overwritten_that_is_read_or_not_a_runs() {
 }
 
 #[test]
+fn what_is_read_is_not_written_over() {
+    let folder = world();
+    let data = std::fs::read(folder.path().join("dev.json")).unwrap();
+    folder.write("run/predictions.json", &data);
+    let own = ["--model", "model", "--data", "run/predictions.json", "--out", "run"];
+    for command in ["evaluate", "predict"] {
+        let refused = folder.run(&[&[command][..], &own].concat());
+        refused.refused(&["run/predictions.json", "written over"]);
+    }
+    let dev = ["--model", "model", "--dev", "run/predictions.json", "--out", "run", "--overwrite"];
+    train(&folder, "finetune", &dev).refused(&["predictions.json", "another --out"]);
+    let lengths = ["lengths", "--data", "dev.json", "--overwrite", "--out", "model", "--model"];
+    folder.run(&[&lengths[..], &["model"]].concat()).refused(&["model", "another --out"]);
+    assert_eq!(std::fs::read(folder.path().join("run/predictions.json")).unwrap(), data);
+    assert!(folder.path().join("model/model.safetensors").is_file());
+}
+
+#[test]
+fn a_run_whose_last_step_diverges_does_not_end_well() {
+    let folder = world();
+    let steep = ["--model", "model", "--max-steps", "1", "--out", "run"];
+    let steep = [&steep[..], &["--learning-rate", "1e300"]].concat();
+    let mut args = arguments("finetune", &steep);
+    args.retain(|arg| *arg != "3e-3");
+    let first = args.iter().position(|arg| *arg == "--learning-rate").unwrap();
+    args.remove(first);
+    let run = folder.run(&args);
+    assert_eq!(run.code, 1, "{}", run.err);
+    assert!(run.err.contains("step 1: the largest weight is"), "{}", run.err);
+    assert!(!folder.path().join("run/model.safetensors").exists());
+}
+
+#[test]
+fn logits_that_are_no_numbers_are_no_answer() {
+    let folder = world();
+    let path = folder.path().join("model/model.safetensors");
+    let mut bytes = std::fs::read(&path).unwrap();
+    let header = 8 + u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    for value in bytes[header..].chunks_exact_mut(4) {
+        value.copy_from_slice(&3e38_f32.to_le_bytes());
+    }
+    std::fs::write(&path, bytes).unwrap();
+    let ask = ["answer", "--model", "model", "--question", "q", "--context", "c"];
+    folder.run(&ask).refused(&["no finite numbers"]);
+    let none = ["--n-best-size", "0"];
+    folder.run(&[&ask[..], &none].concat()).refused(&["--n-best-size 0"]);
+}
+
+#[test]
 fn a_model_with_a_value_that_is_not_a_number_is_refused() {
     let folder = world();
     let path = folder.path().join("model/model.safetensors");

@@ -29,6 +29,7 @@ use limbeck_train::observer::Observer;
 use serde_json::{Value, json};
 
 use crate::cli::length_search::{LengthSearchArgs, Objective, PlanSampler};
+use crate::commands::guard::{refuse_own_file, refuse_own_folder};
 use crate::commands::models::resolve;
 use crate::commands::place::Place;
 use crate::console::Console;
@@ -59,6 +60,11 @@ pub fn run(args: &LengthSearchArgs, console: Console) -> Result<Ending> {
     let reader = Reader::open(&name, &args.settings.layer, console)?;
     let data = reader.read(&args.data, args.limit)?;
     let identity = identity(args, &data, &reader)?;
+    let teacher = args.reference.teacher.as_deref().map(Path::new);
+    for (key, model) in [("--model", Some(args.model.as_path())), ("--teacher", teacher)] {
+        model.map_or(Ok(()), |model| refuse_own_folder(&args.out, model, key))?;
+    }
+    refuse_own_file(&args.out, &args.data, "--data")?;
     interrupt::install()?;
     let place = Place::open(&args.out, console)?;
     let outcome = search(args, (data, reader), identity, place.folder(), console);
