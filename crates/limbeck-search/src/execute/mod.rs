@@ -10,12 +10,14 @@
 //! # Layout
 //! - `words`: a command line to its words, values in their places.
 //! - [`supervise`]: one attempt at one trial, from its start to its outcome.
+//! - `output`: the lines that it writes, and what they say.
 //! - [`ray`]: the same as a job of a Ray cluster.
 //! - `group`: the processes of a group, their memory, signals.
 //! - [`coordinate`]: many trials side by side.
 
 mod coordinate;
 mod group;
+mod output;
 pub mod ray;
 mod supervise;
 mod words;

@@ -1,21 +1,19 @@
 //! One attempt at one trial.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::fs::{self, OpenOptions};
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
-use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
-
 use super::group;
+use super::output::{MOST_LINES, forward, last_of, metrics, report};
 use crate::error::Result;
 use crate::metric::Metrics;
 use crate::stopping::Rule;
-use crate::study::{Cause, Outcome, Report, State, Study, Worker};
+use crate::study::{Cause, Outcome, State, Study, Worker};
 
 /// Time between two looks at the command.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -23,10 +21,6 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 const WEIGH_EVERY: Duration = Duration::from_millis(250);
 /// Time that a command has to end after it was asked to.
 const GRACE: Duration = Duration::from_secs(30);
-/// Bytes of a line of output that are looked at.
-const LONGEST_LINE: usize = 1 << 20;
-/// Lines that wait to be looked at; a command that writes faster waits.
-const MOST_LINES: usize = 1000;
 /// Reports of an attempt that the study keeps.
 const MOST_REPORTS: usize = 10_000;
 
@@ -142,28 +136,6 @@ fn begin(job: &Job) -> Result<(Child, Receiver<String>), String> {
         thread::spawn(move || forward(output, log, &sender, echo));
     }
     Ok((child, lines))
-}
-
-/// Sends every line of output on, after keeping it.
-fn forward(output: ChildStdout, mut log: File, lines: &SyncSender<String>, echo: bool) {
-    let mut output = BufReader::new(output);
-    let mut piece = Vec::new();
-    // Whether the piece goes on with a line that is longer than what is looked at.
-    let mut goes_on = false;
-    while let Ok(1..) = output.by_ref().take(LONGEST_LINE as u64).read_until(b'\n', &mut piece) {
-        // A full disk must not stop the trial: its metrics go to the study.
-        let _ = log.write_all(&piece);
-        if echo {
-            let _ = std::io::stdout().write_all(&piece);
-        }
-        let text = String::from_utf8_lossy(&piece);
-        let text = text.trim();
-        if !goes_on && !text.is_empty() && lines.send(text.to_owned()).is_err() {
-            return;
-        }
-        goes_on = !piece.ends_with(b"\n");
-        piece.clear();
-    }
 }
 
 /// An attempt under way.
@@ -321,12 +293,6 @@ impl Watch<'_> {
     }
 }
 
-/// The beginning of the last line that says something.
-pub(super) fn last_of(log: &str) -> Option<String> {
-    let last = log.lines().rfind(|line| !line.trim().is_empty())?;
-    Some(last.trim().chars().take(300).collect())
-}
-
 /// The end of a trial whose reports show that it cannot reach the front, if the rule says so.
 pub(super) fn verdict(study: &Study, number: usize, rule: Option<Rule>) -> Option<Outcome> {
     let reason = rule?.verdict(study, number)?;
@@ -336,28 +302,6 @@ pub(super) fn verdict(study: &Study, number: usize, rule: Option<Rule>) -> Optio
         all
     });
     Some(Outcome::Stopped { reason, metrics })
-}
-
-/// `{"step": 3, "metric": 1.5, ...}` is what a trial says on its way.
-pub(super) fn report(line: &str) -> Option<Report> {
-    let Value::Object(mut object) = serde_json::from_str(line).ok()? else { return None };
-    let step = object.remove("step")?.as_f64()?;
-    let numbers = object.into_iter().filter_map(|(name, value)| Some((name, value.as_f64()?)));
-    Some(Report { step, metrics: numbers.collect() })
-}
-
-/// The metrics in the last line of output.
-fn metrics(line: &str) -> Result<Metrics, String> {
-    let shown: String = line.chars().take(200).collect();
-    let Ok(Value::Object(object)) = serde_json::from_str(line) else {
-        return Err(match shown.is_empty() {
-            true => "it wrote nothing".to_owned(),
-            false if line.len() >= LONGEST_LINE => "its last line is too long".to_owned(),
-            false => format!("its last line is no JSON object: {shown}"),
-        });
-    };
-    let numbers = object.into_iter().filter_map(|(name, value)| Some((name, value.as_f64()?)));
-    Ok(numbers.filter(|(name, _)| name != "step").collect())
 }
 
 /// Whether a trial may still be taken up.

@@ -2,13 +2,14 @@
 //! them. Samplers see a space as points of the unit cube.
 //!
 //! # Layout
-//! - [`Parameter`] and its [`Domain`]: one `[parameters.NAME]`.
+//! - [`Parameter`] and its [`Domain`]; `written`: one `[parameters.NAME]`.
 //! - `expression`: linear expressions, constraints, conditions.
 //! - [`Value`]: what a parameter is set to.
 
 mod expression;
 mod parameter;
 mod value;
+mod written;
 
 pub use expression::{Condition, Constraint, Linear};
 pub use parameter::{Axis, Domain, Parameter, Range, Scale};

@@ -11,7 +11,8 @@ use super::package::Package;
 use super::reach::{Fate, Reach, Rhythm, fate, pause};
 use crate::error::Result;
 use crate::execute::Attempt;
-use crate::execute::supervise::{report, verdict};
+use crate::execute::output::report;
+use crate::execute::supervise::verdict;
 use crate::stopping::Rule;
 use crate::study::{Cause, LossPolicy, Outcome, Start, State, Study, Worker};
 

@@ -4,7 +4,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::jobs::{JobInfo, JobsError, Status};
-use crate::execute::supervise::last_of;
+use crate::execute::output::last_of;
 use crate::study::Cause;
 
 /// Characters of a job's last words that are kept.
