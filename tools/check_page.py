@@ -79,7 +79,8 @@ def load_a_file(page):
         file.write(text)
         file.flush()
         page.set_input_files("#file", file.name)
-    expect(page.locator("#status")).to_contain_text("is loaded")
+        # Before the file is gone.
+        expect(page.locator("#status")).to_contain_text("is loaded")
     assert page.locator("#context").input_value() == text
     page.fill("#question", "Who keeps a goat?")
     page.click("#ask")
