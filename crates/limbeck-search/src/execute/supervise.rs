@@ -21,8 +21,6 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 const WEIGH_EVERY: Duration = Duration::from_millis(250);
 /// Time that a command has to end after it was asked to.
 const GRACE: Duration = Duration::from_secs(30);
-/// Reports of an attempt that the study keeps.
-const MOST_REPORTS: usize = 10_000;
 
 /// What an attempt runs.
 #[derive(Debug, Clone)]
@@ -87,8 +85,7 @@ pub fn supervise(
     let outcome = match begin(job) {
         Err(reason) => Some(Outcome::Failed { cause: Cause::Start, reason }),
         Ok((mut child, lines)) => {
-            let last = String::new();
-            let mut watch = Watch { study, number, attempt, job, lines, last, reports: 0 };
+            let mut watch = Watch { study, number, attempt, job, lines, last: String::new() };
             let outcome = watch.until_the_end(&mut child, stop);
             group::end_all();
             // Where the group cannot be seen, at least the command itself; one that has ended
@@ -147,8 +144,6 @@ struct Watch<'a> {
     lines: Receiver<String>,
     /// The last line of output.
     last: String,
-    /// Reports so far.
-    reports: usize,
 }
 
 impl Watch<'_> {
@@ -219,13 +214,14 @@ impl Watch<'_> {
         Ok(None)
     }
 
-    /// Takes in a line; whether it was a report that the study has now.
+    /// Takes in a line; whether it was a report of an attempt that is still wanted.
     fn take_line(&mut self, line: String) -> Result<bool> {
-        let report = report(&line).filter(|_| self.reports < MOST_REPORTS);
+        let report = report(&line);
         self.last = line;
-        let Some(report) = report else { return Ok(false) };
-        self.reports += 1;
-        self.study.report(self.number, self.attempt, report)
+        match report {
+            Some(report) => self.study.report(self.number, self.attempt, report),
+            None => Ok(false),
+        }
     }
 
     fn over_time(&self, begun: Instant) -> Option<Outcome> {

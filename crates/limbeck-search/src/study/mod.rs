@@ -34,6 +34,9 @@ use crate::space::{Params, Space};
 use event::Event;
 use journal::Journal;
 
+/// Reports of an attempt that are kept.
+const MOST_REPORTS: usize = 10_000;
+
 /// The form of the file that this version writes.
 const FORMAT: u32 = 1;
 
@@ -232,11 +235,15 @@ impl Study {
         self.of_attempt(false, trial, attempt, Event::Beat { trial, attempt, time: now() })
     }
 
-    /// Notes what an attempt says on its way; false when the attempt is no longer wanted.
+    /// Notes what an attempt says on its way; false when the attempt is no longer wanted. Of one that
+    /// says very much, the beginning is kept, and a [`beat`](Self::beat) tells whether it is wanted.
     ///
     /// # Errors
     /// When the file cannot be written.
     pub fn report(&mut self, trial: usize, attempt: usize, report: Report) -> Result<bool> {
+        if find(&self.trials, trial)?.reports.len() >= MOST_REPORTS {
+            return Ok(true);
+        }
         self.of_attempt(
             false,
             trial,

@@ -43,7 +43,7 @@ pub fn refuse_own_folder(out: &Path, model: &Path, key: &str) -> Result<()> {
         model == out || model.parent() == Some(&out) && model.ends_with("last")
     });
     if inside {
-        let what = format!("`output.dir` is the folder of `{key}`");
+        let what = format!("results would go to the folder of `{key}`");
         return Err(InputError::new(what, out.display().to_string(), "give another --out").into());
     }
     Ok(())

@@ -122,6 +122,6 @@ fn what_cannot_be_learnt_is_refused_before_an_earlier_run_goes() {
     }
     let own = ["--teacher", "student/last", "--student", "model", "--out", "student"];
     let own = [&own[..], &["--overwrite"]].concat();
-    train(&folder, "distill", &own).refused(&["is the folder of `teacher`"]);
+    train(&folder, "distill", &own).refused(&["the folder of `teacher`"]);
     assert_eq!(std::fs::read(last.join("model.safetensors")).unwrap(), before);
 }
