@@ -12,6 +12,7 @@
 //! * [`tokenizer`]: `tokenizer.json` or `vocab.txt`, with byte offsets into the text.
 //! * [`features`]: windows with their labels, built in parallel, owned or mapped.
 //! * [`texts`]: a text or a pair of them as one sequence, for classifiers.
+//! * [`text_keys`]: the names under which texts and labels come in.
 //! * [`glue`]: labelled texts, the tasks of GLUE and one's own: files, features, scores.
 //! * [`corpus`]: plain text to learn a language from: tokens on disk, windows, masked words.
 //! * [`mod@cache`]: where files that are derived from data are kept.
@@ -41,6 +42,7 @@ pub mod order;
 pub mod predictions;
 pub mod random;
 pub mod squad;
+pub mod text_keys;
 pub mod texts;
 pub mod tokenizer;
 

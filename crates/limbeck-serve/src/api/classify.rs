@@ -7,8 +7,10 @@ use axum::body::Body;
 use axum::extract::{Extension, State as Extract};
 use axum::http::Request;
 use axum::response::Response;
+use limbeck_data::text_keys::{self, Keyed};
 use limbeck_runtime::Classified;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::body;
@@ -20,9 +22,10 @@ use crate::http::observe::RequestId;
 use crate::state::State;
 use crate::student::Skill;
 
-/// Give `text`, with `pair` where two texts are compared; or `texts`.
+/// Give `text`, with `pair` where two texts are compared; or `texts`. The texts may have other names
+/// that files use, such as `sentence`, or `premise` and `hypothesis`.
 #[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields, expecting = "an object with a text")]
+#[serde(try_from = "Fields")]
 #[schema(example = json!({ "text": "A film that stays with you." }))]
 pub struct ClassifyRequest {
     /// A text.
@@ -41,14 +44,58 @@ pub struct ClassifyRequest {
     timeout_ms: Option<u64>,
 }
 
+/// A request as its JSON is written.
+#[derive(Deserialize)]
+#[serde(expecting = "an object with a text")]
+struct Fields {
+    texts: Option<Vec<TextToClassify>>,
+    model: Option<String>,
+    lengths: Option<Lengths>,
+    budget: Option<f64>,
+    timeout_ms: Option<u64>,
+    /// All other keys: the text and its pair.
+    #[serde(flatten)]
+    named: Map<String, Value>,
+}
+
 /// One of several texts.
 #[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields, expecting = "an object with a text")]
+#[serde(try_from = "Map<String, Value>")]
 pub struct TextToClassify {
     /// The text.
     text: String,
     /// The second text of a pair.
     pair: Option<String>,
+}
+
+impl TryFrom<Fields> for ClassifyRequest {
+    type Error = String;
+
+    fn try_from(fields: Fields) -> Result<Self, Self::Error> {
+        let Fields { texts, model, lengths, budget, timeout_ms, named } = fields;
+        let Keyed { text, pair, .. } = match named.is_empty() {
+            true => Keyed::default(),
+            false => texts_of(named)?,
+        };
+        Ok(ClassifyRequest { text, pair, texts, model, lengths, budget, timeout_ms })
+    }
+}
+
+impl TryFrom<Map<String, Value>> for TextToClassify {
+    type Error = String;
+
+    fn try_from(object: Map<String, Value>) -> Result<Self, Self::Error> {
+        let Keyed { text, pair, .. } = texts_of(object)?;
+        Ok(TextToClassify { text: text.ok_or("the text is null")?, pair })
+    }
+}
+
+/// A text and its pair under the names that they may have; no other key may be there.
+fn texts_of(object: Map<String, Value>) -> Result<Keyed, String> {
+    match object.keys().find(|name| !text_keys::is_any_text(name)) {
+        Some(unknown) => Err(format!("unknown field `{unknown}`: give `text` and perhaps `pair`")),
+        None => Keyed::read(object, &[]).map_err(|error| error.to_string()),
+    }
 }
 
 /// The labels, and what they cost.

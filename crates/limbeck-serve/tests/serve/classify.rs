@@ -54,6 +54,11 @@ fn what_makes_no_sense_is_refused() {
         json!({"texts": ["a"]}),
         json!({"text": 1}),
         json!({"text": "a", "labels": 3}),
+        json!({"text": "a", "reply": "b"}),
+        json!({"text": "a", "pair": "b", "text_pair": "c"}),
+        json!({"texts": [{"text": "a", "id": 1}]}),
+        json!({"texts": [{"text": null}]}),
+        json!({"text": "a", "budget": "b"}),
     ] {
         let response = classify(&server, &body);
         assert_eq!(response.status, 422, "{body}: {response:?}");
@@ -61,4 +66,20 @@ fn what_makes_no_sense_is_refused() {
     assert_eq!(classify(&server, &json!({"text": ""})).status, 200);
     let many: Vec<_> = (0..65).map(|_| json!({"text": "a"})).collect();
     assert_eq!(classify(&server, &json!({"texts": many})).status, 413);
+}
+
+#[test]
+fn texts_may_have_the_names_that_files_use() {
+    let server = Running::start(ServeOptions::default());
+    let labels = |body: &Value| classify(&server, body).json()["labels"].clone();
+    let expected = labels(&json!({"text": "the cat", "pair": "sat"}));
+    for (first, second) in
+        [("text", "text_pair"), ("premise", "hypothesis"), ("sentence1", "sentence2")]
+    {
+        let body = json!({first: "the cat", second: "sat"});
+        assert_eq!(labels(&body), expected, "{first}");
+        let several = classify(&server, &json!({"texts": [body], "model": "three"})).json();
+        assert_eq!(several["results"][0]["labels"], expected, "{first}");
+    }
+    assert_ne!(labels(&json!({"sentence": "the cat", "timeout_ms": 9000})), expected);
 }

@@ -9,9 +9,10 @@ use super::lengths::LengthArgs;
 /// For models with a classification head, such as Transformers' ...ForSequenceClassification.
 /// The labels come with their probabilities, best first; a regression gives its plain score.
 /// Without --text, standard input takes lines of JSON such as {"text": "..."} or {"text":
-/// "...", "pair": "...", "id": 7}; each gives one line of JSON on standard output. A line
-/// that cannot be read gives {"error": "..."} and the command goes on; it then exits with 2 at
-/// the end. A text that is too long loses its end, of a pair the longer one first, and the
+/// "...", "pair": "...", "id": 7}, or with the other names that files may use, such as
+/// "sentence", or "premise" and "hypothesis"; each gives one line of JSON on standard output. A
+/// line that cannot be read gives {"error": "..."} and the command goes on; it then exits with 2
+/// at the end. A text that is too long loses its end, of a pair the longer one first, and the
 /// JSON says "truncated": true.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:

@@ -1,10 +1,13 @@
 //! `limbeck classify`: the labels of one text, or of a stream of them.
 
+use std::collections::HashSet;
+
 use anyhow::Result;
+use limbeck_data::text_keys::Keyed;
 use limbeck_model::ProblemType;
 use limbeck_runtime::{Classified, Classifier, Label, OpenClassifier, Text};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::stream::answer_lines;
 use super::subject::report_missing;
@@ -38,19 +41,26 @@ struct Reply {
 
 /// A line of standard input.
 #[derive(Debug, Deserialize)]
+#[serde(try_from = "Map<String, Value>")]
 struct Line {
-    #[serde(default)]
     id: Option<Value>,
     text: String,
-    #[serde(default)]
     pair: Option<String>,
+    /// Keys that mean nothing.
+    unknown: Vec<String>,
 }
 
 /// Runs the command.
 pub fn run(args: &ClassifyArgs, console: Console) -> Result<Ending> {
     let (mut classifier, max_length) = open(args, console)?;
     let Some(text) = &args.text else {
+        let mut told = HashSet::new();
         return answer_lines(|lines: &[&Line]| {
+            for name in lines.iter().flat_map(|line| &line.unknown) {
+                if told.insert(name.clone()) {
+                    console.message(&format!("`{name}` means nothing here and is passed over"));
+                }
+            }
             let texts: Vec<_> = lines.iter().map(|line| line.asked()).collect();
             let classified = classifier.classify_all(&texts)?;
             let ids = lines.iter().map(|line| line.id.clone());
@@ -93,6 +103,18 @@ fn as_text(labels: &[Label], problem: ProblemType) -> String {
     let named: Vec<_> = named.collect();
     let rows: Vec<_> = named.iter().map(|(name, score)| (name.as_str(), score.clone())).collect();
     columns(&rows)
+}
+
+impl TryFrom<Map<String, Value>> for Line {
+    type Error = String;
+
+    fn try_from(object: Map<String, Value>) -> Result<Line, Self::Error> {
+        let Keyed { id, text, pair, unknown, .. } =
+            Keyed::read_alone(object).map_err(|error| error.to_string())?;
+        let text = text.ok_or("the text is null")?;
+        let unknown = unknown.into_iter().map(|(name, _)| one_line(&name)).collect();
+        Ok(Line { id, text, pair, unknown })
+    }
 }
 
 impl Line {

@@ -3,7 +3,7 @@
 use std::io::{self, BufRead};
 use std::sync::mpsc::{self, Receiver};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
@@ -45,11 +45,18 @@ pub fn answer_lines<L: DeserializeOwned, R: Serialize>(
 /// A line and its number, from 1.
 type Numbered = (usize, Vec<u8>);
 
+/// What some programs put before UTF-8.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
 /// The lines that are not empty, read ahead on a thread of their own.
 fn lines_of_standard_input() -> Receiver<io::Result<Numbered>> {
     let (sender, receiver) = mpsc::sync_channel(MOST_TOGETHER);
     std::thread::spawn(move || {
         for (index, line) in io::stdin().lock().split(b'\n').enumerate() {
+            let line = line.map(|line| match line.strip_prefix(BYTE_ORDER_MARK) {
+                Some(rest) if index == 0 => rest.to_vec(),
+                _ => line,
+            });
             let blank = line.as_ref().is_ok_and(|line| line.trim_ascii().is_empty());
             // Sending fails when nobody answers any more.
             if !blank && sender.send(line.map(|line| (index + 1, line))).is_err() {
@@ -70,7 +77,7 @@ fn replies<L: DeserializeOwned, R>(
     let readable: Vec<&L> = parsed.iter().flatten().collect();
     let mut together = reply(&readable).ok().map(Vec::into_iter);
     let one = |line: Result<L, serde_json::Error>| {
-        let line = line?;
+        let line = line.map_err(|error| anyhow!(without_line(&error)))?;
         let reply = match &mut together {
             Some(replies) => replies.next(),
             // One of them cannot be answered: each for itself shows which.
@@ -79,4 +86,14 @@ fn replies<L: DeserializeOwned, R>(
         reply.context("there is no reply to the line")
     };
     parsed.into_iter().map(one).collect()
+}
+
+/// What is wrong with a line, without the number 1 that it has for the parser.
+fn without_line(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    match text.strip_suffix(&place) {
+        Some(what) => format!("{what} at column {}", error.column()),
+        None => text,
+    }
 }

@@ -115,6 +115,34 @@ fn a_stream_is_answered_in_order_and_as_each_text_alone() {
 }
 
 #[test]
+fn lines_may_name_their_texts_as_files_do_and_lose_none() {
+    let folder = classifier();
+    let input = [
+        // A byte order mark is no part of the first line.
+        "\u{feff}{\"text\": \"rome\", \"pair\": \"oslo\"}",
+        "{\"premise\": \"rome\", \"hypothesis\": \"oslo\", \"label\": 1, \"idx\": 3}",
+        "{\"text\": \"rome\", \"text_pair\": \"oslo\", \"source\": \"web\"}",
+        "{\"text\": \"rome\", \"text_pair\": \"oslo\", \"pair\": \"bo\", \"source\": \"web\"}",
+        "{\"text\": \"rome\", \"reply\": \"oslo or bo\"}",
+        "rome",
+    ];
+    let outcome = folder.run_with(&["classify", "--model", "towns"], &input.join("\n"));
+    assert_eq!(outcome.code, 2, "{}", outcome.err);
+    let replies: Vec<Value> =
+        outcome.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(replies[0]["labels"].is_array(), "{}", outcome.out);
+    assert_eq!(replies[1]["id"], 3);
+    assert!(replies[1..3].iter().all(|reply| reply["labels"] == replies[0]["labels"]));
+    for (line, part) in [(4, "`pair`"), (5, "`reply`"), (6, "column 1")] {
+        let reply = &replies[line - 1];
+        let error = reply["error"].as_str().unwrap();
+        assert!(reply["line"] == line && error.contains(part), "{reply}");
+        assert!(!error.contains("line"), "{reply}");
+    }
+    assert_eq!(outcome.err.matches("`source`").count(), 1, "{}", outcome.err);
+}
+
+#[test]
 fn what_is_too_long_is_cut_and_says_so() {
     let folder = classifier();
     let huge = "ana lives in rome. ".repeat(200_000);
