@@ -8,6 +8,7 @@
 //! of GLUE. It does not know what a model is: logits come in as plain slices.
 //!
 //! # Layout
+//! * [`rows`]: data files of any container: compressed or UTF-16 text, JSON, CSV, Parquet.
 //! * [`squad`]: the data itself, SQuAD 1.1 and 2.0 files.
 //! * [`tokenizer`]: `tokenizer.json` or `vocab.txt`, with byte offsets into the text.
 //! * [`features`]: windows with their labels, built in parallel, owned or mapped.
@@ -41,6 +42,7 @@ pub mod metrics;
 pub mod order;
 pub mod predictions;
 pub mod random;
+pub mod rows;
 pub mod squad;
 pub mod text_keys;
 pub mod texts;

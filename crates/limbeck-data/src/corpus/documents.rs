@@ -1,11 +1,11 @@
 //! Text files as a stream of pieces, however large the files are.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, Read};
 use std::path::Path;
 
 use super::{Documents, Texts};
-use crate::DataError;
+use crate::{DataError, rows};
 
 /// The longest piece, in bytes. A longer line is cut at white space, so that a file without
 /// line breaks needs no more memory than others.
@@ -91,8 +91,7 @@ fn each_piece(
     documents: Documents,
     mut take: impl FnMut(Piece) -> Result<(), DataError>,
 ) -> Result<(), DataError> {
-    let file = File::open(path).map_err(DataError::io("read", path))?;
-    let mut reader = BufReader::with_capacity(BUFFER, file);
+    let mut reader = rows::open(path)?;
     let mut line = Line::default();
     // A piece goes on only when another one follows: it waits for that to be known.
     let mut last: Option<Piece> = None;
@@ -232,6 +231,22 @@ mod tests {
         let long = format!("{}{}\nend", "a".repeat(LONGEST_PIECE - 10), " ".repeat(50));
         let all = once(Documents::Lines, &long);
         assert_eq!(all.iter().map(|piece| piece.1).collect::<Vec<_>>(), [false, false]);
+    }
+
+    #[test]
+    fn compressed_text_and_utf_16_are_read_as_what_they_hold() {
+        let text = "one\n\ntwö\n";
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), Default::default());
+        std::io::Write::write_all(&mut gzip, text.as_bytes()).unwrap();
+        let utf_16: Vec<u8> =
+            format!("\u{feff}{text}").encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let wanted = pieces(text.as_bytes(), Documents::BlankLines).unwrap();
+        let marked = format!("\u{feff}{text}").into_bytes();
+        for bytes in [gzip.finish().unwrap(), utf_16, marked] {
+            assert_eq!(pieces(&bytes, Documents::BlankLines).unwrap(), wanted);
+        }
+        let error = pieces(b"PK\x03\x04 and more", Documents::Lines).unwrap_err();
+        assert!(error.contains("zip archive"), "{error}");
     }
 
     #[test]

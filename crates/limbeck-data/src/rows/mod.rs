@@ -1,0 +1,111 @@
+//! Data files of any container: text that may be compressed or UTF-16, and rows with named fields
+//! out of JSON, JSON lines, CSV, TSV and Parquet.
+//!
+//! What a file is, its content decides; of CSV and TSV, the name has a say in what separates the
+//! columns.
+//!
+//! # Layout
+//! * [`open`](open()) and [`text`](text()): what is read of any file, a stream or all of it.
+//! * `kind`: names what a file is, where it is none that can be read.
+//! * `json`: JSON and JSON lines. `mend`: what Python writes into JSON that is none.
+//! * `table`: CSV and TSV. `parquet`: Parquet.
+
+mod json;
+mod kind;
+mod mend;
+mod open;
+mod parquet;
+mod table;
+mod text;
+
+use std::fmt;
+use std::path::Path;
+
+use serde_json::{Map, Value};
+
+use crate::DataError;
+
+pub use open::open;
+pub use text::{decoded, text};
+
+/// What a file holds, by its outermost form.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Document {
+    /// One JSON value.
+    Json(Value),
+    /// Rows with their places.
+    Rows(Vec<Row>),
+}
+
+/// A row of a file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row {
+    /// Where it stands.
+    pub place: Place,
+    /// Its fields, in the file's order. Those of CSV and TSV are texts.
+    pub fields: Map<String, Value>,
+}
+
+/// Where a row stands in its file. It is shown as `line 7` or `row 7`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// The line on which it begins, from 1.
+    Line(usize),
+    /// Its number, from 1, in a file that knows no lines.
+    Row(usize),
+}
+
+/// The rows of a file.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Rows {
+    /// The rows, in the file's order.
+    pub rows: Vec<Row>,
+    /// What stands beside the rows in a JSON object, such as `version`.
+    pub beside: Map<String, Value>,
+    /// What was replaced while the file was read, as one sentence; to be told once.
+    pub notice: Option<String>,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Place::Line(line) => write!(f, "line {line}"),
+            Place::Row(row) => write!(f, "row {row}"),
+        }
+    }
+}
+
+/// Reads the rows of a file: a JSON list of objects, an object with such a list as `data`, an object
+/// of columns as pandas and `datasets` write it, JSON lines, CSV or TSV with a header, or Parquet;
+/// text may be compressed or UTF-16, as [`text`](text()) reads it.
+///
+/// # Errors
+/// When the file cannot be read or is none of these; the message says what it is, or names the line
+/// or row that is no row.
+pub fn rows(path: &Path) -> Result<Rows, DataError> {
+    let (document, notice) = document(path)?;
+    let rows = match document {
+        Document::Rows(rows) => Rows { rows, ..Rows::default() },
+        Document::Json(value) => json::rows_of(path, value)?,
+    };
+    Ok(Rows { notice, ..rows })
+}
+
+/// Reads a file as it is nested; and what was replaced in it, as one sentence.
+pub(crate) fn document(path: &Path) -> Result<(Document, Option<String>), DataError> {
+    let bytes = open::bytes(path)?;
+    if parquet::is_parquet(&bytes) {
+        return Ok((Document::Rows(parquet::rows(path, bytes)?), None));
+    }
+    let text = text::decoded(path, bytes)?;
+    if json::looks_like_json(&text) {
+        return json::document(path, text);
+    }
+    if text.trim().is_empty() {
+        return Err(DataError::file(path, "is empty"));
+    }
+    Ok((Document::Rows(table::rows(path, &text)?), None))
+}
+
+#[cfg(test)]
+mod tests;
