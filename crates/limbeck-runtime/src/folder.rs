@@ -185,8 +185,8 @@ fn open_parts(
         return Err(wrong_head(dir, needed, found));
     }
     let (model, load) = InferenceModel::open(dir)?;
-    let tokenizer = Tokenizer::from_folder(dir)?;
-    check_vocabulary(&tokenizer, model.config(), dir)?;
+    let mut tokenizer = Tokenizer::from_folder(dir)?;
+    check_vocabulary(&mut tokenizer, model.config(), dir)?;
     Ok((model, load, tokenizer))
 }
 
@@ -222,11 +222,12 @@ pub fn fit(features: &mut FeatureOptions, positions: usize) {
     }
 }
 
-/// Refuses a tokenizer that names tokens the model has no embedding for.
+/// Fits a tokenizer to a model, and refuses one that names tokens the model has no embedding for.
 ///
 /// # Errors
 /// Says how many there are of each.
-pub fn check_vocabulary(tokenizer: &Tokenizer, config: &ModelConfig, dir: &Path) -> Result<()> {
+pub fn check_vocabulary(tokenizer: &mut Tokenizer, config: &ModelConfig, dir: &Path) -> Result<()> {
+    tokenizer.fit_to(config.vocab_size);
     let (tokens, embeddings) = (tokenizer.vocab_size(), config.vocab_size);
     if tokens <= embeddings {
         return Ok(());

@@ -25,6 +25,7 @@ const OWN_FILES: &[&str] = &[
     "tokenizer.json",
     "tokenizer_config.json",
     "special_tokens_map.json",
+    "added_tokens.json",
     "vocab.txt",
     "limbeck.json",
     "metrics.json",

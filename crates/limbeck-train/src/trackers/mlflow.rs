@@ -24,12 +24,13 @@ const LONGEST_PARAMETER: usize = 500;
 /// What describes a finished run.
 const FILES: [&str; 5] = ["run.toml", "train.jsonl", "metrics.json", "limbeck.json", "report.html"];
 /// What a model is made of.
-const MODEL_FILES: [&str; 7] = [
+const MODEL_FILES: [&str; 8] = [
     "config.json",
     "model.safetensors",
     "tokenizer.json",
     "tokenizer_config.json",
     "special_tokens_map.json",
+    "added_tokens.json",
     "vocab.txt",
     "limbeck.json",
 ];

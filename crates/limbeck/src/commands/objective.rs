@@ -138,10 +138,10 @@ fn open_teacher(
     progress: &mut Progress,
 ) -> Result<Model> {
     let dir = resolve(&last_or_only(name))?;
-    let tokenizer = Tokenizer::from_folder(&dir)?;
-    if tokenizer.fingerprint() != student.tokenizer.fingerprint() {
-        let what = "teacher and student have different tokenizers";
-        let advice = "take a student with the teacher's vocabulary";
+    let mut tokenizer = Tokenizer::from_folder(&dir)?;
+    if let Some(difference) = tokenizer.difference(student.tokenizer) {
+        let what = format!("teacher and student have different tokenizers ({difference})");
+        let advice = "take a student with the teacher's vocabulary and settings";
         return Err(InputError::new(what, name, advice).into());
     }
     let (teacher, load) = Model::open_with_head(&dir, student.config.head.kind())?;
@@ -155,7 +155,7 @@ fn open_teacher(
         let advice = "fine-tune it first: it would teach what was drawn at random";
         return Err(InputError::new(what, name, advice).into());
     }
-    check_vocabulary(&tokenizer, &teacher.config, &dir)?;
+    check_vocabulary(&mut tokenizer, &teacher.config, &dir)?;
     check_length(&config.features, &teacher.config, &dir)?;
     check_labels(&teacher.config.head, &student.config.head, name)?;
     Ok(teacher)

@@ -62,8 +62,8 @@ pub fn run(args: &PruneArgs, console: Console) -> Result<Ending> {
     if load.quantized {
         console.message(READ_AS_FLOATS);
     }
-    let tokenizer = Tokenizer::from_folder(&dir)?;
-    check_vocabulary(&tokenizer, &model.config, &dir)?;
+    let mut tokenizer = Tokenizer::from_folder(&dir)?;
+    check_vocabulary(&mut tokenizer, &model.config, &dir)?;
     let lesson = Lesson::of(&args.settings.layer, &model.config, &dir)?;
     let sample = match is_measured(args) {
         true => Some(lesson.sample(&args.how, &tokenizer)?),

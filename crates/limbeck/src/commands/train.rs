@@ -275,8 +275,8 @@ fn labelled(
     };
     let head = texts.as_ref().map_or(Head::Span, texts::Texts::head);
     let model = student::open(&config.model, head, &dir, config.train.seed, progress)?;
-    let tokenizer = Tokenizer::from_folder(&dir)?;
-    check_vocabulary(&tokenizer, &model.config, &dir)?;
+    let mut tokenizer = Tokenizer::from_folder(&dir)?;
+    check_vocabulary(&mut tokenizer, &model.config, &dir)?;
     check_length(&config.features, &model.config, &dir)?;
     let lesson = match texts {
         Some(texts) => texts.lesson(config, &tokenizer, progress)?,

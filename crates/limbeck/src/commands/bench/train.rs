@@ -140,8 +140,8 @@ impl Bench {
         data.limit((args.steps + 1).saturating_mul(args.batch_size));
         let dir = resolve(&args.model)?;
         let model = Model::open_with_head(&dir, HeadKind::Span)?.0;
-        let tokenizer = Tokenizer::from_folder(&dir)?;
-        check_vocabulary(&tokenizer, &model.config, &dir)?;
+        let mut tokenizer = Tokenizer::from_folder(&dir)?;
+        check_vocabulary(&mut tokenizer, &model.config, &dir)?;
         let mut options = RunConfig::default().features;
         fit(&mut options, model.config.max_position_embeddings);
         let (features, _) = Features::build(&data, &tokenizer, &options, Purpose::Train)?;

@@ -23,6 +23,8 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use limbeck_data::Tokenizer;
+use limbeck_model::folder::CONFIG_FILE;
 use limbeck_remote::store::keeper::End;
 use limbeck_train::folder::RunFolder;
 use limbeck_train::observer::Observer;
@@ -138,7 +140,7 @@ fn identity(args: &LengthSearchArgs, data: &Data, reader: &Reader) -> Result<Val
     Ok(identity)
 }
 
-/// A hash over the files of a model that decide what it answers.
+/// A hash over all of a model's folder that decides what it answers.
 fn fingerprint(dir: &Path) -> Result<String> {
     let cannot = || format!("cannot read {}", dir.display());
     let entries = std::fs::read_dir(dir).with_context(cannot)?;
@@ -146,8 +148,7 @@ fn fingerprint(dir: &Path) -> Result<String> {
     let mut paths = paths.collect::<std::io::Result<Vec<PathBuf>>>().with_context(cannot)?;
     let decides = |path: &PathBuf| {
         let is_weights = path.extension().is_some_and(|extension| extension == "safetensors");
-        let names = ["config.json", "tokenizer.json", "vocab.txt"];
-        is_weights || path.file_name().is_some_and(|name| names.iter().any(|n| name == *n))
+        is_weights || path.file_name().is_some_and(|name| name == CONFIG_FILE)
     };
     paths.retain(decides);
     paths.sort();
@@ -157,6 +158,7 @@ fn fingerprint(dir: &Path) -> Result<String> {
         let file = File::open(&path).with_context(cannot)?;
         hasher.update_reader(file).with_context(cannot)?;
     }
+    hasher.update(Tokenizer::from_folder(dir)?.fingerprint().as_bytes());
     Ok(hasher.finalize().to_hex().to_string())
 }
 

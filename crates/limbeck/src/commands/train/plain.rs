@@ -62,7 +62,7 @@ pub(super) fn start(
     let cache = &cache.cloned().unwrap_or_else(|| Cache::folder(own));
 
     let source = config.text.tokenizer.as_deref();
-    let tokenizer = match source.or(dir.as_deref()).or(teacher.as_deref()) {
+    let mut tokenizer = match source.or(dir.as_deref()).or(teacher.as_deref()) {
         Some(source) => given_tokenizer(source, cache)?,
         None => match trained_tokenizer(config, &train, bytes, cache, progress)? {
             Some(tokenizer) => tokenizer,
@@ -72,9 +72,14 @@ pub(super) fn start(
     let seed = config.train.seed;
     let (model, place) = match &dir {
         Some(dir) => (open(&config.model, Head::MaskedWord, dir, seed, progress)?, dir.clone()),
-        None => new_model(config, &tokenizer, teacher.as_deref())?,
+        None => {
+            if teacher.is_none() {
+                tokenizer.fit_to(usize::MAX);
+            }
+            new_model(config, &tokenizer, teacher.as_deref())?
+        }
     };
-    check_vocabulary(&tokenizer, &model.config, &place)?;
+    check_vocabulary(&mut tokenizer, &model.config, &place)?;
     check_length(&config.features, &model.config, &place)?;
     let masking = Masking::new(config.text.masking, config.text.mask_probability, &tokenizer)?;
     let Some(learnt) = corpus(&train, &tokenizer, cache, progress)? else { return Ok(None) };
