@@ -268,8 +268,22 @@ fn keep_marks(text: &str, offsets: &mut [(u32, u32)]) {
 }
 
 /// Why a folder has no tokenizer, and what to do.
-fn no_tokenizer(_folder: &Path) -> String {
-    "no tokenizer here: the folder needs tokenizer.json or vocab.txt".to_owned()
+fn no_tokenizer(folder: &Path) -> String {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut names: Vec<String> =
+        entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    names.sort();
+    let needed = "no tokenizer here: the folder needs tokenizer.json or vocab.txt";
+    if let Some(name) = names.iter().find(|name| name.ends_with("vocab.txt")) {
+        return format!("{needed}; rename {name} to vocab.txt");
+    }
+    let others = ["spiece.model", "sentencepiece.bpe.model", "tokenizer.model", "vocab.json"];
+    match names.iter().find(|name| others.contains(&name.as_str())) {
+        Some(name) => format!(
+            "{needed}; {name} is of another kind, which Transformers saves as tokenizer.json"
+        ),
+        None => needed.to_owned(),
+    }
 }
 
 #[cfg(test)]

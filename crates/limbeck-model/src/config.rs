@@ -80,9 +80,9 @@ pub struct ModelConfig {
     pub max_position_embeddings: usize,
     /// Rows of the segment embeddings; 0 means that the model has none, as DistilBERT.
     ///
-    /// A DistilBERT with segments is possible: its key `type_vocab_size` and its tensor
-    /// `distilbert.embeddings.token_type_embeddings.weight` are this project's own.
-    /// transformers ignores both, so such a model gives other logits there.
+    /// A DistilBERT with segments is possible. transformers knows none in a DistilBERT, so it is
+    /// written as a BERT; a folder of an older version has the tensor
+    /// `distilbert.embeddings.token_type_embeddings.weight`.
     pub type_vocab_size: usize,
     /// Added to the variance in every layer norm. DistilBERT fixes it at 1e-12.
     pub layer_norm_eps: f32,

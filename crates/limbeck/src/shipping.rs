@@ -6,7 +6,8 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
+use limbeck_data::TOKENIZER_FILES;
 use limbeck_search::execute::ray::Package;
 use limbeck_search::execute::ray::package::Entry;
 
@@ -24,17 +25,8 @@ const NOT_READ: [&str; 4] = ["data.cache", "output.dir", "output.register_model"
 /// Keys of models.
 const MODELS: [&str; 2] = ["model.path", "teacher"];
 
-/// What of a model's folder is read.
-const MODEL_FILES: [&str; 8] = [
-    "config.json",
-    "limbeck.json",
-    "model.safetensors",
-    "run.toml",
-    "special_tokens_map.json",
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "vocab.txt",
-];
+/// What of a model's folder is read, beside its tokenizer and its weights.
+const MODEL_FILES: [&str; 3] = ["config.json", "limbeck.json", "run.toml"];
 
 /// Of a recipe with `--set`s, what another machine reads, as the text of a recipe, and packages
 /// of what it names: all relative paths of this machine, and of the absolute ones those in
@@ -166,9 +158,24 @@ fn entries(path: &Path) -> Result<Vec<Entry>> {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         return Ok(vec![Entry::File(path.to_owned(), name)]);
     }
-    let files = MODEL_FILES.iter().map(|name| (path.join(name), *name));
-    let entries = files.filter(|(path, _)| path.is_file());
-    Ok(entries.map(|(path, name)| Entry::File(path, name.to_owned())).collect())
+    let is_read = |name: &str| {
+        MODEL_FILES.contains(&name)
+            || TOKENIZER_FILES.contains(&name)
+            // One file of weights, or shards and their table.
+            || name.ends_with(".safetensors")
+            || name.ends_with(".safetensors.index.json")
+    };
+    let cannot = || format!("cannot read {}", path.display());
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(path).with_context(cannot)? {
+        let name = entry.with_context(cannot)?.file_name().to_string_lossy().into_owned();
+        if is_read(&name) && path.join(&name).is_file() {
+            names.push(name);
+        }
+    }
+    // A package is named by its content, which must not depend on the order of the disk.
+    names.sort();
+    Ok(names.into_iter().map(|name| Entry::File(path.join(&name), name)).collect())
 }
 
 /// Whether a path is, or lies below, another one that was given.

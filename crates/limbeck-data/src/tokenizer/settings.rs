@@ -35,6 +35,8 @@ const EXTRA: [&str; 2] = ["extra_special_tokens", "additional_special_tokens"];
 /// The settings of a folder.
 #[derive(Debug, Default)]
 pub(super) struct Settings {
+    /// The class that reads the folder in Transformers.
+    pub(super) class: Option<String>,
     /// Absent: as the tokenizer has it.
     do_lower_case: Option<bool>,
     /// Absent: as the tokenizer has it. `null`: accents are stripped when lower-casing.
@@ -86,6 +88,7 @@ impl Settings {
     }
 
     fn read_keys(&mut self, keys: &mut Keys<'_>) -> Result<(), DataError> {
+        self.class = keys.take("tokenizer_class")?;
         self.do_lower_case = keys.take("do_lower_case")?;
         // Null means something here, so it is not as if the key were absent.
         self.strip_accents = match keys.map.get("strip_accents") {

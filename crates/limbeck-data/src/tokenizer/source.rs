@@ -88,6 +88,13 @@ pub(super) fn from_json(path: &Path, settings: &Settings) -> Result<Bare, DataEr
 /// BERT's tokenizer with the vocabulary in a `vocab.txt`, WordPiece with one token a line.
 pub(super) fn from_vocabulary(path: &Path, settings: &Settings) -> Result<Bare, DataError> {
     let refused = |error: tokenizers::Error| DataError::file(path, error.to_string());
+    if let Some(class) = settings.class.as_deref().filter(|class| class.contains("Japanese")) {
+        let message = format!(
+            "is the vocabulary of a {class}, which finds words by a dictionary; only the words of \
+             BERT's own tokenizer can be found here"
+        );
+        return Err(DataError::file(path, message));
+    }
     let vocabulary = vocabulary(path)?;
     let unknown = settings.name_of("unk_token");
     if !vocabulary.contains_key(unknown) {

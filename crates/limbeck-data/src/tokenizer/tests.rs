@@ -75,6 +75,10 @@ fn padding_and_truncation_of_the_file_are_dropped() {
 fn a_folder_without_a_usable_tokenizer_is_told_what_it_needs() {
     let folder = tempfile::tempdir().unwrap();
     assert!(error_of(folder.path()).contains("needs tokenizer.json or vocab.txt"));
+    std::fs::write(folder.path().join("spiece.model"), "x").unwrap();
+    assert!(error_of(folder.path()).contains("spiece.model is of another kind"));
+    std::fs::write(folder.path().join("bert-vocab.txt"), "[UNK]\n").unwrap();
+    assert!(error_of(folder.path()).contains("rename bert-vocab.txt to vocab.txt"));
     std::fs::write(folder.path().join("vocab.txt"), "[UNK]\n[SEP]\ncat\n").unwrap();
     assert!(error_of(folder.path()).contains("has no [CLS]"));
     std::fs::write(folder.path().join("vocab.txt"), "[CLS]\n[SEP]\n").unwrap();
@@ -217,6 +221,11 @@ fn what_cannot_be_used_of_a_tokenizer_is_named_with_its_file() {
     assert!(refused(ADDED, r#"["cat"]"#).contains("expected a map"));
     assert!(refused(CONFIG, r#"{"do_lower_case": "yes"}"#).contains("`do_lower_case`"));
     assert!(refused(CONFIG, r#"{"cls_token": {"x": 1}}"#).contains("`cls_token`"));
+    let japanese = r#"{"tokenizer_class": "BertJapaneseTokenizer"}"#;
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join(VOCABULARY), BASE).unwrap();
+    std::fs::write(folder.path().join(CONFIG), japanese).unwrap();
+    assert!(error_of(folder.path()).contains("finds words by a dictionary"));
     assert!(refused(SPECIAL, "{\"cls_token\": ").contains("EOF"));
 }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::names::{may_be_missing, normalise};
 use super::safetensors::{SafetensorsFile, mask_of, scales_of};
-use super::{CONFIG_FILE, WEIGHTS_FILE, read_json};
+use super::{CONFIG_FILE, WEIGHTS_FILE, hints, read_json};
 use crate::config::{Architecture, HeadKind, ModelConfig};
 use crate::error::{ModelError, Result};
 use crate::initialise;
@@ -17,9 +17,6 @@ use crate::model::Model;
 
 /// Name of the table of shards in a model folder.
 const INDEX_FILE: &str = "model.safetensors.index.json";
-
-/// Name of the weights in the older, unsafe format.
-const PICKLE_FILE: &str = "pytorch_model.bin";
 
 /// The seed of tensors that a folder lacks, where the caller names none.
 pub const DEFAULT_SEED: u64 = 42;
@@ -56,7 +53,7 @@ impl ModelConfig {
     fn open_as(dir: &Path, head: Option<HeadKind>) -> Result<ModelConfig> {
         let path = dir.join(CONFIG_FILE);
         if !path.is_file() {
-            return Err(ModelError::file(dir, "not a model folder: it has no config.json"));
+            return Err(hints::no_config(dir));
         }
         let json: serde_json::Value = read_json(&path)?;
         let config = match head {
@@ -175,7 +172,7 @@ impl Weights {
         } else if index.is_file() {
             weights.add_shards(&index)?;
         } else {
-            return Err(no_weights(dir));
+            return Err(hints::no_weights(dir));
         }
         Ok(weights)
     }
@@ -190,8 +187,13 @@ impl Weights {
                 let reason = format!("shard {shard:?} is not the name of a file");
                 return Err(ModelError::file(index, reason));
             }
+            let path = self.dir.join(shard);
+            if !path.is_file() {
+                let reason = format!("names {shard}, which is not there; copy or download it");
+                return Err(ModelError::file(index, reason));
+            }
             let names = map.iter().filter(|(_, file)| *file == shard).map(|(name, _)| name);
-            self.add_file(&self.dir.join(shard), Some(names.cloned().collect()))?;
+            self.add_file(&path, Some(names.cloned().collect()))?;
         }
         Ok(())
     }
@@ -281,21 +283,6 @@ impl Weights {
         report.unused = unused.into_iter().map(str::to_owned).collect();
         Ok(report)
     }
-}
-
-/// The error for a folder without weights that can be read.
-fn no_weights(dir: &Path) -> ModelError {
-    if !dir.join(PICKLE_FILE).is_file() {
-        return ModelError::file(dir, format!("has no {WEIGHTS_FILE}"));
-    }
-    let command = format!(
-        "cd {dir:?} && python3 -c \"import torch, safetensors.torch as s; \
-         s.save_file({{k: v.clone().contiguous() for k, v in torch.load('{PICKLE_FILE}', \
-         map_location='cpu', weights_only=True).items()}}, '{WEIGHTS_FILE}', \
-         {{'format': 'pt'}})\"",
-    );
-    let reason = format!("has its weights in {PICKLE_FILE} only; convert them with: {command}");
-    ModelError::file(dir, reason)
 }
 
 #[cfg(test)]

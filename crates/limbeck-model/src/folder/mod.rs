@@ -12,12 +12,14 @@
 //! - `load`, `save`: [`Model`](crate::Model) from and to a folder.
 //! - `quantized`: folders whose linear weights take one byte a value.
 //! - `sparse`: folders whose sparse matrices lack their zeros.
+//! - `hints`: what a folder is that cannot be read, and what to do.
 //! - `names`: the spellings of tensor names met in the wild.
 //! - `safetensors`: reading and writing files of named tensors.
 //! - `aside`: replacing files whole.
 //! - `notes`: `limbeck.json`; `plans`: the length plans in it.
 
 pub(crate) mod aside;
+mod hints;
 mod load;
 mod names;
 mod notes;
@@ -56,6 +58,9 @@ fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
     file.take(MAX_JSON_BYTES + 1).read_to_end(&mut text).map_err(ModelError::io("read", path))?;
     if text.len() as u64 > MAX_JSON_BYTES {
         return Err(ModelError::file(path, format!("longer than {MAX_JSON_BYTES} bytes")));
+    }
+    if let Some(error) = hints::other_kind(path, &text) {
+        return Err(error);
     }
     // Editors on Windows begin a file with a byte order mark, which JSON has no room for.
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&text);

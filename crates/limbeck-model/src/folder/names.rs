@@ -1,18 +1,27 @@
 //! The spellings of tensor names met in the wild.
 //!
-//! A bare encoder is saved without the prefix of its architecture, and models
-//! converted from TensorFlow call the weight and bias of a layer norm gamma and beta.
+//! A bare encoder is saved without the prefix of its architecture, models converted from
+//! TensorFlow call the weight and bias of a layer norm gamma and beta, and what has wrapped a
+//! model when it was saved puts prefixes of its own before all names.
 
 use crate::config::Architecture;
 use crate::layout::{Layout, TensorView};
 
-/// The one spelling to which all spellings of a tensor's name lead: without the
-/// architecture's prefix, and with `weight` and `bias` in layer norms.
+/// What wrappers put before the names of a model, in any combination: data parallelism, a
+/// compiled model, a class of the user's with the model in a field, sentence-transformers.
+const WRAPPERS: [&str; 5] = ["module.", "_orig_mod.", "model.", "auto_model.", "0."];
+
+/// The one spelling to which all spellings of a tensor's name lead: without the prefixes of
+/// wrappers and of the architecture, and with `weight` and `bias` in layer norms.
 pub(super) fn normalise(architecture: Architecture, name: &str) -> String {
     let prefix = match architecture {
         Architecture::Bert => "bert.",
         Architecture::DistilBert => "distilbert.",
     };
+    let mut name = name;
+    while let Some(rest) = WRAPPERS.iter().find_map(|wrapper| name.strip_prefix(wrapper)) {
+        name = rest;
+    }
     let name = name.strip_prefix(prefix).unwrap_or(name);
     for (old, new) in [(".gamma", "weight"), (".beta", "bias")] {
         if let Some(parent) = name.strip_suffix(old)
@@ -43,6 +52,10 @@ mod tests {
             "bert.encoder.layer.3.output.LayerNorm.gamma",
             "encoder.layer.3.output.LayerNorm.gamma",
             "encoder.layer.3.output.LayerNorm.weight",
+            "module.bert.encoder.layer.3.output.LayerNorm.weight",
+            "module._orig_mod.model.bert.encoder.layer.3.output.LayerNorm.gamma",
+            "_orig_mod.encoder.layer.3.output.LayerNorm.weight",
+            "0.auto_model.encoder.layer.3.output.LayerNorm.weight",
         ] {
             assert_eq!(normalise(Architecture::Bert, name), normalised);
         }
@@ -58,6 +71,6 @@ mod tests {
     #[test]
     fn another_architecture_s_prefix_stays() {
         assert_eq!(normalise(Architecture::Bert, "distilbert.a.weight"), "distilbert.a.weight");
-        assert_eq!(normalise(Architecture::Bert, "model.bert.a.weight"), "model.bert.a.weight");
+        assert_eq!(normalise(Architecture::Bert, "teacher.bert.a.weight"), "teacher.bert.a.weight");
     }
 }

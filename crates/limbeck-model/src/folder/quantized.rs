@@ -29,17 +29,16 @@ impl Model {
     /// # Errors
     /// As [`Model::save`].
     pub fn save_quantized(&self, dir: &Path) -> Result<()> {
-        let quantized: Vec<_> = (self.layout.tensors.iter())
+        let (config, views) = self.written();
+        let quantized: Vec<_> = (views.iter())
             .map(|tensor| {
                 let quantizes = is_quantized(self, tensor);
                 quantizes.then(|| Quantized::new(self.values(tensor), tensor.shape[1]))
             })
             .collect();
-        let scales: Vec<_> =
-            self.layout.tensors.iter().map(|tensor| scales_of(&tensor.name)).collect();
+        let scales: Vec<_> = views.iter().map(|tensor| scales_of(&tensor.name)).collect();
         let mut tensors = Vec::new();
-        for ((tensor, quantized), scales) in self.layout.tensors.iter().zip(&quantized).zip(&scales)
-        {
+        for ((tensor, quantized), scales) in views.iter().zip(&quantized).zip(&scales) {
             let (name, shape) = (tensor.name.as_str(), tensor.shape.as_slice());
             match quantized {
                 None => {
@@ -55,7 +54,7 @@ impl Model {
         }
         // Floats first: they want to lie at multiples of four bytes.
         tensors.sort_by_key(|tensor| matches!(tensor.values, super::Values::Int8(_)));
-        let mut config = self.config.to_json();
+        let mut config = config.to_json();
         config["quantization_config"] = json!({ "quant_method": INT8_METHOD, "bits": 8 });
         self.write_folder(dir, &tensors, &config)
     }

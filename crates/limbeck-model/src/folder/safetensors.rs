@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use limbeck_kernels::matmul::int8::Quantized;
 use serde::Deserialize;
 
+use super::hints::other_kind;
 use crate::error::{ModelError, Result};
 
 pub(super) use write::write_safetensors_aside;
@@ -64,6 +65,12 @@ impl SafetensorsFile {
         let length = file.metadata().map_err(ModelError::io("read", path))?.len();
         let error = |reason: String| ModelError::file(path, reason);
 
+        let mut start = Vec::new();
+        (&file).take(64).read_to_end(&mut start).map_err(ModelError::io("read", path))?;
+        if let Some(error) = other_kind(path, &start) {
+            return Err(error);
+        }
+        file.rewind().map_err(ModelError::io("read", path))?;
         let mut prefix = [0; 8];
         if length < prefix.len() as u64 {
             return Err(error(format!("{length} bytes are too few for a safetensors file")));
@@ -216,7 +223,7 @@ impl SafetensorsFile {
         Ok(Quantized { values: bytes.into_iter().map(u8::cast_signed).collect(), scales })
     }
 
-    /// Reads a tensor of float32, float16 or bfloat16 numbers.
+    /// Reads a tensor of float32, float16, bfloat16 or float64 numbers; the last are rounded.
     ///
     /// # Errors
     /// If the file has no such tensor, it holds other numbers or another count of them
@@ -288,8 +295,9 @@ impl SafetensorsFile {
             "F32" => Ok(Number::Float32),
             "F16" => Ok(Number::Float16),
             "BF16" => Ok(Number::Bfloat16),
+            "F64" => Ok(Number::Float64),
             other => {
-                let reason = format!("holds numbers of type {other}, not F32, F16 or BF16");
+                let reason = format!("holds numbers of type {other}, not F32, F16, BF16 or F64");
                 Err(ModelError::tensor(&self.path, name, reason))
             }
         }
@@ -331,6 +339,7 @@ enum Number {
     Float32,
     Float16,
     Bfloat16,
+    Float64,
 }
 
 impl Number {
@@ -338,6 +347,7 @@ impl Number {
         match self {
             Number::Float32 => 4,
             Number::Float16 | Number::Bfloat16 => 2,
+            Number::Float64 => 8,
         }
     }
 
@@ -357,6 +367,11 @@ impl Number {
             Number::Bfloat16 => {
                 for (value, bytes) in values.iter_mut().zip(bytes.as_chunks().0) {
                     *value = f32::from_bits(u32::from(u16::from_le_bytes(*bytes)) << 16);
+                }
+            }
+            Number::Float64 => {
+                for (value, bytes) in values.iter_mut().zip(bytes.as_chunks().0) {
+                    *value = f64::from_le_bytes(*bytes) as f32;
                 }
             }
         }

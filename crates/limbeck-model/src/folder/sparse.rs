@@ -52,7 +52,8 @@ impl Model {
     /// As [`Model::save`].
     pub fn save_sparse(&self, dir: &Path) -> Result<()> {
         let of_tensor = |tensor| (tensor, Compressed::new(tensor, self.values(tensor)));
-        let all: Vec<_> = self.layout.tensors.iter().map(of_tensor).collect();
+        let (config, views) = self.written();
+        let all: Vec<_> = views.iter().map(of_tensor).collect();
         let masks: Vec<String> = all.iter().map(|(tensor, _)| mask_of(&tensor.name)).collect();
         let mut tensors = Vec::new();
         for ((tensor, compressed), mask) in all.iter().zip(&masks) {
@@ -69,7 +70,7 @@ impl Model {
         }
         // Words first: they want to lie at multiples of eight bytes.
         tensors.sort_by_key(|tensor| !matches!(tensor.values, Values::UInt64(_)));
-        let mut config = self.config.to_json();
+        let mut config = config.to_json();
         config["quantization_config"] = json!({ "quant_method": SPARSE_METHOD });
         self.write_folder(dir, &tensors, &config)
     }

@@ -54,7 +54,7 @@ impl Model {
         self.config.validate().map_err(|error| error.in_file(&config_path))?;
         fs::create_dir_all(dir).map_err(ModelError::io("create", dir))?;
         let written = write::write(dir, &self.onnx_header(), &network::graph(self), limit)?;
-        let json = format!("{:#}\n", self.config.to_json());
+        let json = format!("{:#}\n", self.written().0.to_json());
         let config = Aside::write_bytes(&config_path, json.as_bytes())?;
         written.publish()?;
         config.publish()

@@ -138,6 +138,8 @@ fn open_teacher(
     progress: &mut Progress,
 ) -> Result<Model> {
     let dir = resolve(&last_or_only(name))?;
+    // What is wrong with the folder as a whole is told before what is wrong with a part.
+    ModelConfig::open(&dir)?;
     let mut tokenizer = Tokenizer::from_folder(&dir)?;
     if let Some(difference) = tokenizer.difference(student.tokenizer) {
         let what = format!("teacher and student have different tokenizers ({difference})");

@@ -40,9 +40,7 @@ fn error_of(dir: &Path) -> String {
 fn a_saved_model_is_read_back_the_same() {
     let mut pruned = testing::bert();
     pruned.pruned_heads.insert(1, vec![0]);
-    let mut segments = testing::distilbert();
-    segments.type_vocab_size = 16;
-    for config in testing::all().into_iter().chain([pruned, segments]) {
+    for config in testing::all().into_iter().chain([pruned]) {
         let (folder, model) = saved(config);
         let (read, report) = Model::open_reporting(folder.path()).unwrap();
         assert_eq!(read.config, model.config);
@@ -54,6 +52,41 @@ fn a_saved_model_is_read_back_the_same() {
         assert_eq!(fs::read(folder.path().join(WEIGHTS_FILE)).unwrap(), bytes);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
     }
+}
+
+#[test]
+fn a_distilbert_with_segments_is_written_as_the_bert_that_it_is() {
+    let mut config = testing::distilbert();
+    config.type_vocab_size = 16;
+    let (folder, model) = saved(config.clone());
+    let (read, report) = Model::open_reporting(folder.path()).unwrap();
+    assert_eq!(report, LoadReport::default());
+    assert_eq!(read.parameters, model.parameters);
+    let json: Value = read_json(&folder.path().join(CONFIG_FILE)).unwrap();
+    assert_eq!(json["model_type"], "bert");
+    assert_eq!(json["architectures"][0], "BertForQuestionAnswering");
+    assert_eq!(json["type_vocab_size"], 16);
+    assert!(read.layout.find("bert.embeddings.token_type_embeddings.weight").is_some());
+    // In its other forms, too.
+    for save in [Model::save_quantized, Model::save_sparse] {
+        save(&model, folder.path()).unwrap();
+        assert_eq!(Model::open(folder.path()).unwrap().config.architecture, Architecture::Bert);
+    }
+    // A folder of an older version opens as it is.
+    let old = format!("{:#}", config.to_json());
+    fs::write(folder.path().join(CONFIG_FILE), old).unwrap();
+    write_renamed(&model, &folder.path().join(WEIGHTS_FILE), |name| Some(name.into()));
+    let read = Model::open(folder.path()).unwrap();
+    assert_eq!((read.config, &read.parameters), (model.config.clone(), &model.parameters));
+}
+
+#[test]
+fn a_distilbert_that_classifies_keeps_its_names_and_its_segments() {
+    let mut config = testing::classifier(testing::distilbert(), &["A", "B"]);
+    config.type_vocab_size = 2;
+    let (folder, model) = saved(config);
+    let read = Model::open(folder.path()).unwrap();
+    assert_eq!((read.config, read.parameters), (model.config, model.parameters));
 }
 
 #[test]
@@ -157,6 +190,10 @@ fn shards_are_put_together_by_their_index() {
         let message = error_of(folder.path());
         assert!(message.contains("is not the name of a file"), "{message}");
     }
+    map.insert("qa_outputs.bias".into(), json!("model-00003-of-00003.safetensors"));
+    fs::write(&index, json!({ "weight_map": map }).to_string()).unwrap();
+    let message = error_of(folder.path());
+    assert!(message.contains("names model-00003-of-00003.safetensors"), "{message}");
     map.insert("qa_outputs.bias".into(), json!(shard_of("qa_outputs.bias.")));
     fs::write(&index, json!({ "weight_map": map }).to_string()).unwrap();
     let message = error_of(folder.path());
@@ -168,9 +205,10 @@ fn a_folder_without_readable_weights_says_what_to_do() {
     let (folder, _) = saved(testing::bert());
     fs::remove_file(folder.path().join(WEIGHTS_FILE)).unwrap();
     assert!(error_of(folder.path()).contains("has no model.safetensors"));
-    fs::write(folder.path().join(PICKLE_FILE), "").unwrap();
+    fs::write(folder.path().join("pytorch_model.bin"), "PK\x03\x04").unwrap();
     let message = error_of(folder.path());
     assert!(message.contains("python3 -c"), "{message}");
+    fs::remove_file(folder.path().join("pytorch_model.bin")).unwrap();
     fs::remove_file(folder.path().join(CONFIG_FILE)).unwrap();
     assert!(error_of(folder.path()).contains("it has no config.json"));
 }

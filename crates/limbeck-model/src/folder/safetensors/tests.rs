@@ -105,10 +105,22 @@ fn half_precision_numbers_are_converted_exactly() {
 }
 
 #[test]
+fn numbers_of_64_bits_are_rounded() {
+    let header = r#"{"d":{"dtype":"F64","shape":[2],"data_offsets":[0,16]}}"#;
+    let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+    bytes.extend(header.bytes());
+    bytes.extend([0.1_f64, -2.5].iter().flat_map(|value| value.to_le_bytes()));
+    let (_folder, path) = file(&bytes);
+    let mut values = [0.0; 2];
+    SafetensorsFile::open(&path).unwrap().read_into("d", &mut values).unwrap();
+    assert_eq!(values, [0.1, -2.5]);
+}
+
+#[test]
 fn a_damaged_file_is_one_line_that_names_it() {
     let whole = r#"{"w":{"dtype":"F32","shape":[4],"data_offsets":[0,16]}}"#;
     let cases: Vec<(&str, (TempDir, PathBuf))> = vec![
-        ("too few", file(b"")),
+        ("is empty", file(b"")),
         ("too few", file(b"1234567")),
         ("header would be", file(&u64::MAX.to_le_bytes())),
         ("header would be", file(&100_u64.to_le_bytes())),

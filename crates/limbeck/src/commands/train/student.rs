@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use limbeck_data::{Batch, Examples};
-use limbeck_model::{Activation, Head, Model, ModelConfig, student};
+use limbeck_model::{Activation, Architecture, Head, HeadKind, Model, ModelConfig, student};
 use limbeck_train::importance::Importance as Weights;
 use limbeck_train::importance::select::{self, evenly, largest};
 use limbeck_train::observer::Observer;
@@ -59,6 +59,17 @@ pub(super) fn open(
     let (mut model, load) = Model::open_as(dir, config, seed)?;
     if load.quantized {
         progress.message(&format!("{}: {READ_AS_FLOATS}", dir.display()));
+    }
+    let segments = model.config.type_vocab_size;
+    if model.config.architecture == Architecture::DistilBert && segments > 0 {
+        let of = format!("{}: a DistilBERT with {segments} segments", dir.display());
+        progress.message(&match head.kind() {
+            HeadKind::Classification => format!(
+                "{of} that classifies: Transformers loads what is written without the segments, \
+                 with other logits; a BERT keeps them"
+            ),
+            _ => format!("{of} is written as a BERT, which Transformers loads with its segments"),
+        });
     }
     let mut drawn = load.missing;
     if model.config.head != head {
