@@ -32,6 +32,9 @@ pub struct ErrorBody {
     code: &'static str,
 }
 
+/// The word for a body that is packed in another way than is read.
+const UNSUPPORTED_ENCODING: &str = "unsupported_encoding";
+
 /// Characters of a message.
 const LONGEST_MESSAGE: usize = 300;
 
@@ -100,6 +103,26 @@ impl Refusal {
         Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message)
     }
 
+    /// The body is packed in a way that is not read.
+    pub fn encoding(name: &str) -> Self {
+        let message =
+            format!("`Content-Encoding: {name}` is not read here; send gzip, or the body as it is");
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, UNSUPPORTED_ENCODING, message)
+    }
+
+    /// The body is no gzip, though it says so.
+    pub fn malformed_gzip() -> Self {
+        let message = "the body is not whole gzip, as `Content-Encoding` says it is";
+        Self::new(StatusCode::BAD_REQUEST, "malformed_gzip", message)
+    }
+
+    /// Pages of this origin may not ask.
+    pub fn origin() -> Self {
+        let message = "pages of this origin may not ask; --cors-allow-origin of the server names \
+                       those that may";
+        Self::new(StatusCode::FORBIDDEN, "origin_not_allowed", message)
+    }
+
     /// The body did not come in time.
     pub fn slow_body(limit: Duration) -> Self {
         let message = format!("the body did not arrive within {} s", limit.as_secs_f64());
@@ -150,6 +173,10 @@ impl IntoResponse for Refusal {
         if let Some(after) = self.retry_after {
             let seconds = after.as_secs_f64().ceil().clamp(1.0, 3600.0) as u64;
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if self.code == UNSUPPORTED_ENCODING {
+            let accepted = HeaderValue::from_static("gzip");
+            response.headers_mut().insert(header::ACCEPT_ENCODING, accepted);
         }
         if self.status == StatusCode::UNAUTHORIZED {
             let scheme = HeaderValue::from_static("Bearer");

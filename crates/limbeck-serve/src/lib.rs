@@ -13,7 +13,7 @@
 //! - [`engine`]: the queue and the thread that computes
 //! - [`mod@ask`]: from texts to answers, stage by stage
 //! - [`api`]: one file an endpoint
-//! - [`http`]: connections, request ids, the key
+//! - [`http`]: connections, request ids, the key, other origins, the prefix of a proxy
 //! - [`metrics`], [`error`], [`state`]: what they share
 //! - [`server`]: all of it, from start to end
 
@@ -31,6 +31,8 @@ pub mod student;
 #[cfg(test)]
 mod testing;
 
+pub use http::cors::Cors;
+pub use http::prefix::Prefix;
 pub use options::{ApiKey, ServeOptions};
 pub use server::{ServeError, Server};
 pub use student::{Skill, Student, Students};

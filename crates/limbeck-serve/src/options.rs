@@ -3,6 +3,9 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use crate::http::cors::Cors;
+use crate::http::prefix::Prefix;
+
 /// Limits and habits of a server. The defaults suit a small machine.
 #[derive(Debug, Clone)]
 pub struct ServeOptions {
@@ -12,6 +15,10 @@ pub struct ServeOptions {
     pub port: u16,
     /// What clients must show as `Authorization: Bearer KEY`; none lets everybody ask.
     pub api_key: Option<ApiKey>,
+    /// The path under which a proxy shows the server.
+    pub root_path: Prefix,
+    /// The pages of other origins that may ask from a browser; none lets the server's own alone.
+    pub cors: Option<Cors>,
     /// Tokens of one pass through a model. More makes others wait longer.
     pub max_batch_tokens: usize,
     /// Questions that may be under way at a time; further ones are told to come back.
@@ -41,6 +48,8 @@ impl Default for ServeOptions {
             host: IpAddr::from([127, 0, 0, 1]),
             port: 8080,
             api_key: None,
+            root_path: Prefix::default(),
+            cors: None,
             max_batch_tokens: 512,
             max_queue: 512,
             max_questions: 64,

@@ -156,7 +156,7 @@ pub struct ScoredLabel {
         (status = 404, description = "There is no such classifier", body = ErrorBody),
         (status = 408, description = "The body did not arrive in time", body = ErrorBody),
         (status = 413, description = "The body, or its texts, are too large", body = ErrorBody),
-        (status = 415, description = "Not declared as application/json", body = ErrorBody),
+        (status = 415, description = "Not declared as application/json, or packed in another way than gzip", body = ErrorBody),
         (status = 422, description = "The request does not make sense", body = ErrorBody),
         (status = 429, description = "Too many questions are under way", body = ErrorBody,
             headers(("Retry-After" = u64, description = "Seconds to wait"))),

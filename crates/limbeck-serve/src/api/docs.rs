@@ -1,14 +1,20 @@
 //! The OpenAPI description, and the same to read.
 
 use std::fmt::Write;
+use std::sync::Arc;
 
 use axum::Json;
-use axum::response::Html;
-use serde_json::{Map, Value};
+use axum::extract::State as Extract;
+use axum::http::HeaderMap;
+use axum::response::{Html, IntoResponse};
+use serde_json::{Map, Value, json};
 use utoipa::OpenApi;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 
+use super::page::{base, seen_under_a_prefix};
 use super::{about, answer, classify};
+use crate::http::prefix::Prefix;
+use crate::state::State;
 
 /// Everything that can be asked. A new endpoint is one line here.
 #[derive(OpenApi)]
@@ -38,28 +44,41 @@ pub fn description() -> Value {
     serde_json::to_value(Api::openapi()).unwrap_or_default()
 }
 
+/// The description of a server that is seen under this prefix. Where it is not known, the server is
+/// where the description is.
+fn description_under(prefix: &Prefix) -> Value {
+    let mut api = description();
+    let url = if prefix.as_str().is_empty() { "." } else { prefix.as_str() };
+    api["servers"] = json!([{ "url": url }]);
+    api
+}
+
 /// `/openapi.json`.
-pub async fn openapi() -> Json<Value> {
-    Json(description())
+pub async fn openapi(Extract(state): Extract<Arc<State>>, headers: HeaderMap) -> impl IntoResponse {
+    let prefix = Prefix::of(&state.options.root_path, &headers);
+    (seen_under_a_prefix(), Json(description_under(&prefix)))
 }
 
 /// `/docs`: the description to read.
-pub async fn docs() -> Html<String> {
-    Html(render(&description()))
+pub async fn docs(Extract(state): Extract<Arc<State>>, headers: HeaderMap) -> impl IntoResponse {
+    let prefix = Prefix::of(&state.options.root_path, &headers);
+    (seen_under_a_prefix(), Html(render(&description(), &prefix)))
 }
 
 /// The description as a page.
-fn render(api: &Value) -> String {
-    let mut page = String::from(
+fn render(api: &Value, prefix: &Prefix) -> String {
+    let (base, prefix) = (base(prefix), prefix.as_str());
+    let home = if base.is_empty() { "./" } else { &base };
+    let mut page = format!(
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
-         <title>Limbeck: the API</title><link rel=\"icon\" href=\"data:,\"><link rel=\"stylesheet\" href=\"/page.css\"></head>\
+         <title>Limbeck: the API</title><link rel=\"icon\" href=\"data:,\"><link rel=\"stylesheet\" href=\"{base}page.css\"></head>\
          <body class=\"docs\"><main><h1>The API</h1><p>Requests and answers are JSON. \
-         <a href=\"/openapi.json\">openapi.json</a> describes them for programs; \
-         <a href=\"/\">the page</a> asks for people. Where the server has a key, send it as \
-         <code>Authorization: Bearer KEY</code>.</p><pre>curl -s http://HOST:PORT/v1/answer \
-         -H 'Content-Type: application/json' \\\n  -d '{\"question\": \"Who wrote it?\", \
-         \"context\": \"Ada Lovelace wrote it in 1843.\"}'</pre>",
+         <a href=\"{base}openapi.json\">openapi.json</a> describes them for programs; \
+         <a href=\"{home}\">the page</a> asks for people. Where the server has a key, send it as \
+         <code>Authorization: Bearer KEY</code>.</p><pre>curl -s http://HOST:PORT{prefix}/v1/answer \
+         -H 'Content-Type: application/json' \\\n  -d '{{\"question\": \"Who wrote it?\", \
+         \"context\": \"Ada Lovelace wrote it in 1843.\"}}'</pre>",
     );
     for (path, methods) in object(&api["paths"]) {
         for (method, operation) in object(methods) {
@@ -195,7 +214,7 @@ mod tests {
             let name = reference.split('"').next().unwrap();
             assert!(api["components"]["schemas"][name].is_object(), "{name}");
         }
-        let page = render(&api);
+        let page = render(&api, &Prefix::default());
         for needed in [
             "POST /v1/answer",
             "null_score_diff_threshold",

@@ -26,7 +26,7 @@ use axum::middleware;
 use axum::routing::{get, post};
 
 use crate::error::Refusal;
-use crate::http::{auth, observe};
+use crate::http::{auth, cors, observe, prefix};
 use crate::state::State;
 
 /// All endpoints.
@@ -35,7 +35,7 @@ pub fn router(state: Arc<State>) -> Router {
         .route("/v1/answer", post(answer::answer))
         .route("/v1/classify", post(classify::classify))
         .route_layer(middleware::from_fn_with_state(state.clone(), auth::require_key));
-    Router::new()
+    let all = Router::new()
         .merge(asking)
         .route("/health", get(about::health))
         .route("/info", get(about::info))
@@ -45,6 +45,9 @@ pub fn router(state: Arc<State>) -> Router {
         .merge(page::routes())
         .fallback(|uri: Uri| async move { Refusal::unknown_path(uri.path()) })
         .method_not_allowed_fallback(|| async { Refusal::method() })
+        .layer(middleware::from_fn_with_state(state.clone(), cors::allow))
         .layer(middleware::from_fn_with_state(state.clone(), observe::observe))
-        .with_state(state)
+        .with_state(state.clone());
+    // Around all routes, so that it comes before one is chosen.
+    Router::new().fallback_service(all).layer(middleware::from_fn_with_state(state, prefix::strip))
 }

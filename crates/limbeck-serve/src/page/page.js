@@ -1,6 +1,9 @@
 // Asks the server, and shows each answer in its place in the text.
 "use strict";
 
+/** Where the server is: the folder of this script, whatever path a proxy shows it under. */
+const BASE = new URL(".", document.currentScript.src);
+
 const byId = (id) => document.getElementById(id);
 
 const EXAMPLE = {
@@ -22,7 +25,7 @@ let busy = false;
 
 async function start() {
   try {
-    const response = await fetch("/info");
+    const response = await fetch(new URL("info", BASE));
     if (!response.ok) throw new Error();
     info = await response.json();
     info.models = info.models.filter(({ task }) => task === "answer");
@@ -126,7 +129,7 @@ async function answer(asked) {
   const begun = performance.now();
   let response;
   try {
-    response = await fetch("/v1/answer", { method: "POST", headers, body });
+    response = await fetch(new URL("v1/answer", BASE), { method: "POST", headers, body });
   } catch {
     throw new Error("The server cannot be reached.");
   }

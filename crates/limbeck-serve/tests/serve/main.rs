@@ -5,4 +5,5 @@ mod classify;
 mod client;
 mod hostile;
 mod limits;
+mod proxies;
 mod running;

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use limbeck_serve::Prefix;
 
 use super::lengths::LengthArgs;
 use super::settings::{Predicting, Settings};
@@ -20,6 +21,7 @@ use super::settings::{Predicting, Settings};
   limbeck serve --model student
   limbeck serve --model student-int8 --model large=teacher --port 9000
   LIMBECK_API_KEY=secret limbeck serve --model student --host 0.0.0.0
+  limbeck serve --model student --root-path /qa --cors-allow-origin https://example.org
   curl -s http://127.0.0.1:8080/v1/answer -H 'Content-Type: application/json' \\
       -d '{\"question\": \"Who wrote it?\", \"context\": \"Ada wrote it in 1843.\"}'")]
 pub struct ServeArgs {
@@ -38,6 +40,15 @@ pub struct ServeArgs {
     /// File whose first line is the key
     #[arg(long, value_name = "FILE", conflicts_with = "api_key")]
     pub api_key_file: Option<PathBuf>,
+    /// Path under which a proxy shows the server, such as /qa; needed where the proxy neither takes
+    /// the path away nor tells it as X-Forwarded-Prefix, or where its last slash may be left out
+    #[arg(long, value_name = "PATH", default_value = "", hide_default_value = true,
+        value_parser = Prefix::parse)]
+    pub root_path: Prefix,
+    /// Origins whose pages may ask from a browser, such as https://example.org, or * for all;
+    /// several are possible, by commas or by giving it again
+    #[arg(long, value_name = "ORIGIN", value_delimiter = ',')]
+    pub cors_allow_origin: Vec<String>,
     /// Write questions and texts to classify into the log
     #[arg(long)]
     pub log_text: bool,

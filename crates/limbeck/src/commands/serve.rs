@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Result;
 use limbeck_model::{HeadKind, ModelConfig};
 use limbeck_runtime::OpenClassifier;
-use limbeck_serve::{ApiKey, ServeOptions, Server, Skill, Student, Students};
+use limbeck_serve::{ApiKey, Cors, ServeOptions, Server, Skill, Student, Students};
 use serde_json::json;
 
 use super::subject::{Subject, report_missing};
@@ -28,6 +28,11 @@ pub fn run(args: &ServeArgs, console: Console) -> Result<Ending> {
     }
     if options.api_key.is_none() && !options.host.is_loopback() {
         console.message("everybody who reaches this address may ask; --api-key sets a key");
+    }
+    if options.api_key.is_none() && options.cors == Some(Cors::Any) {
+        console.message(
+            "every page that a browser shows may ask; name origins, or set a key with --api-key",
+        );
     }
     Server::run_to_end(options, students, |address| {
         let told = json!({ "address": address.to_string(), "models": names });
@@ -99,12 +104,17 @@ fn options(args: &ServeArgs) -> Result<ServeOptions> {
         let advice = "leave it out to let everybody ask";
         return Err(InputError::new("the key is empty", "--api-key", advice).into());
     }
+    let origins = args.cors_allow_origin.iter().map(String::as_str);
+    let cors =
+        Cors::of(origins).map_err(|error| InputError::new(error, "--cors-allow-origin", ""))?;
     let limits = &args.limits;
     let seconds = |seconds: u32| Duration::from_secs(u64::from(seconds));
     Ok(ServeOptions {
         host: args.host,
         port: args.port,
         api_key: key.as_deref().map(ApiKey::new),
+        root_path: args.root_path.clone(),
+        cors,
         max_batch_tokens: limits.max_batch_tokens as usize,
         max_queue: limits.max_queue as usize,
         max_questions: limits.max_questions as usize,
