@@ -29,6 +29,8 @@ pub enum Ending {
     PartlyRefused,
     /// Stopped early on request, after saving.
     Interrupted,
+    /// The command went through, but nothing came of it; why was told.
+    Fruitless,
 }
 
 /// A mistake in what the user gave: what is wrong, where, and what to do.
@@ -65,18 +67,34 @@ impl fmt::Display for InputError {
 
 impl std::error::Error for InputError {}
 
+/// Several mistakes in what the user gave, a line each.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InputErrors(pub Vec<String>);
+
+impl fmt::Display for InputErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.join("; "))
+    }
+}
+
+impl std::error::Error for InputErrors {}
+
 /// Says on one line of standard error what went wrong and returns the exit code.
 pub fn finish(result: anyhow::Result<Ending>) -> ExitCode {
     let error = match result {
         Ok(Ending::Done) => return ExitCode::SUCCESS,
         Ok(Ending::PartlyRefused) => return ExitCode::from(INPUT),
+        Ok(Ending::Fruitless) => return ExitCode::from(FAILURE),
         Ok(Ending::Interrupted) => return ExitCode::from(INTERRUPTED),
         Err(error) => error,
     };
     if is_broken_pipe(&error) {
         return ExitCode::SUCCESS;
     }
-    complain(&line_of(&error));
+    match error.downcast_ref::<InputErrors>() {
+        Some(InputErrors(lines)) => lines.iter().for_each(|line| complain(&one_line(line))),
+        None => complain(&line_of(&error)),
+    }
     ExitCode::from(code_of(&error))
 }
 
@@ -158,6 +176,7 @@ fn is_the_users(cause: &(dyn std::error::Error + 'static)) -> bool {
         || cause.downcast_ref().is_some_and(hub)
         || cause.downcast_ref().is_some_and(store)
         || cause.is::<InputError>()
+        || cause.is::<InputErrors>()
 }
 
 #[cfg(test)]

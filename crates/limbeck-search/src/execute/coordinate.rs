@@ -9,7 +9,7 @@ use super::group;
 use super::supervise::is_open;
 use crate::error::{Result, SearchError};
 use crate::samplers::{History, Sampler};
-use crate::study::{LossPolicy, State, Study, Worker};
+use crate::study::{Alike, LossPolicy, State, Study, Worker};
 
 /// Time between two looks at the study.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -30,6 +30,9 @@ pub struct Coordination<'a> {
     pub parallel: usize,
     /// What is done when a worker vanishes.
     pub policy: LossPolicy,
+    /// The first trials that may fail for the same reason while none has come to its end; with as
+    /// many the search stops. 0 lets all of them fail.
+    pub alike_failures: usize,
     /// The process that [supervises](super::supervise) a trial; it becomes the leader of a
     /// group.
     pub worker: &'a dyn Fn(usize) -> Command,
@@ -49,7 +52,7 @@ pub enum Event {
 }
 
 /// How a search ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Finish {
     /// All trials are over.
     Done,
@@ -57,6 +60,8 @@ pub enum Finish {
     Exhausted,
     /// It was asked to stop; trials that were running can be taken up again.
     Stopped,
+    /// The first trials failed for the same reason; the next ones would too.
+    Alike(Alike),
 }
 
 /// Brings a study to its number of trials. Trials that are there already count, and workers
@@ -91,6 +96,14 @@ pub fn coordinate(
             }
         }
         observe(study, Event::Tick);
+        let alike = study
+            .alike_failures()
+            .filter(|alike| how.alike_failures > 0 && alike.trials.len() >= how.alike_failures);
+        if let Some(alike) = &alike
+            && crew.busy(study) == 0
+        {
+            return Ok(Finish::Alike(alike.clone()));
+        }
         let complete = exhausted || study.trials().len() >= how.trials;
         if complete && over.iter().all(|over| *over) && crew.children.is_empty() {
             return Ok(if exhausted { Finish::Exhausted } else { Finish::Done });
@@ -100,7 +113,8 @@ pub fn coordinate(
             return Ok(Finish::Stopped);
         }
         let mut changed = false;
-        while crew.busy(study) < how.parallel {
+        // Those that run are waited for: one that comes to its end shows that trials can.
+        while alike.is_none() && crew.busy(study) < how.parallel {
             let waiting = (0..study.trials().len())
                 .find(|&number| is_open(study, number) && !crew.children.contains_key(&number));
             let next = match waiting {

@@ -29,6 +29,8 @@ pub(super) enum Event {
     Stop { trial: usize, attempt: usize, reason: String, metrics: Metrics, time: f64 },
     /// Its worker gives it back.
     Release { trial: usize, attempt: usize, time: f64 },
+    /// It is to be run again, though it failed.
+    Reopen { trial: usize, time: f64 },
     /// Its worker vanished.
     Lose { trial: usize, attempt: usize, reason: String, retry: bool, time: f64 },
 }
@@ -46,6 +48,7 @@ impl Event {
             | Self::Fail { trial, .. }
             | Self::Stop { trial, .. }
             | Self::Release { trial, .. }
+            | Self::Reopen { trial, .. }
             | Self::Lose { trial, .. } => *trial,
         }
     }
@@ -104,6 +107,14 @@ pub(super) fn apply(trials: &mut Vec<Trial>, event: Event) -> Result<(), String>
         Event::Release { attempt, time, .. } => {
             let trial = end(trial, attempt, State::Suggested, time)?;
             (trial.ended, trial.job) = (None, None);
+        }
+        Event::Reopen { .. } => {
+            if trial.state != State::Failed {
+                return Err(format!("trial {number} is opened again while {}", trial.state.name()));
+            }
+            trial.state = State::Suggested;
+            (trial.ended, trial.job, trial.reason, trial.cause) = (None, None, None, None);
+            trial.reports.clear();
         }
         Event::Lose { attempt, reason, retry, time, .. } => {
             let state = if retry { State::Suggested } else { State::Lost };

@@ -11,9 +11,11 @@
 //! - `event`: what can happen, and what follows from it.
 //! - [`Trial`], [`State`], [`Outcome`]: the life of a trial.
 //! - `front`: the best of them, and their hypervolume.
+//! - `alike`: trials that fail for the same reason.
 //! - `takeover`: an earlier study's trials.
 //! - [`Worker`]: who runs it.
 
+mod alike;
 mod event;
 mod front;
 mod journal;
@@ -21,8 +23,10 @@ mod takeover;
 mod trial;
 mod worker;
 
+use std::io::ErrorKind;
 use std::path::Path;
 
+pub use alike::Alike;
 pub(crate) use front::reference;
 pub use takeover::Takeover;
 pub use trial::{Cause, Outcome, Report, Start, State, Trial};
@@ -116,7 +120,14 @@ impl Study {
     /// # Errors
     /// When there is none, or it cannot be read.
     pub fn open(path: &Path) -> Result<Self> {
-        let mut journal = Journal::open(path, false)?;
+        let mut journal = Journal::open(path, false).map_err(|error| match error {
+            SearchError::Io { path, source, .. } if source.kind() == ErrorKind::NotFound => {
+                let reason = "there is no such study; a search begins one, as does `study ask` with \
+                              a space";
+                SearchError::Study { path, reason: reason.to_owned() }
+            }
+            error => error,
+        })?;
         let events = journal.catch_up()?;
         Self::of(journal, events)
     }

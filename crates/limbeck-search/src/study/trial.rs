@@ -180,6 +180,16 @@ impl Trial {
         }
     }
 
+    /// Whether it was run, and not taken over from an earlier study, where it begins and ends at once.
+    pub fn was_run(&self) -> bool {
+        self.started.is_some() && self.started != self.ended
+    }
+
+    /// Whether it was run and came to its end with metrics, at least those of the way.
+    pub fn went(&self) -> bool {
+        self.was_run() && matches!(self.state, State::Complete | State::Stopped)
+    }
+
     /// Seconds that its last attempt took, once it is over.
     pub fn seconds(&self) -> Option<f64> {
         Some((self.ended? - self.started?).max(0.0))

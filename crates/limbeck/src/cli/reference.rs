@@ -23,7 +23,7 @@ line: `limbeck: what: where: what to do`.
 | exit code | meaning |
 |---|---|
 | 0 | done |
-| 1 | something failed that the input did not cause |
+| 1 | something failed that the input did not cause; or no trial of a search was complete |
 | 2 | the input is wrong: flags, recipes, data, models |
 | 130 | interrupted; the work is saved and the same command goes on with it |
 

@@ -22,6 +22,9 @@ use super::paths;
 /// environment variable `LIMBECK_PARAMS` as JSON and in the arguments in the place of `{name}`;
 /// its last line of output must be a JSON object of metrics. Earlier lines of the form
 /// `{"step": 3, "exact": 61.5}` tell how far it is.
+///
+/// What trials need is looked for before the first one, and all that is missing is told at once. A search
+/// in which no trial was complete ends with exit code 1.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   limbeck search --space space.toml --study s.study --trials 100 --parallel 4 \\
@@ -37,8 +40,9 @@ pub struct SearchArgs {
     #[arg(long, value_name = "FILE", value_parser = paths::local)]
     pub space: PathBuf,
     /// The study's file, made when there is none
-    #[arg(long, value_name = "FILE", value_parser = paths::local)]
-    pub study: PathBuf,
+    #[arg(long, value_name = "FILE", value_parser = paths::local,
+        required_unless_present = "print_config")]
+    pub study: Option<PathBuf>,
     /// What suggests trials [default: gp]
     #[arg(long, value_enum, value_name = "NAME")]
     pub sampler: Option<SamplerName>,
@@ -63,6 +67,15 @@ pub struct SearchArgs {
     /// How often a trial goes to another worker after its own vanished
     #[arg(long, value_name = "N", default_value_t = 2)]
     pub retries: usize,
+    /// Print the space, the metrics, what holds for the search, and the recipe of its trials, as one
+    /// file that can be given as --space, and exit
+    #[arg(long)]
+    pub print_config: bool,
+    /// Stop when the first N trials that end fail for the same reason, one after the other, and none
+    /// has come to its end; given again, the same command runs them again. Failures for want of
+    /// memory or time do not count. 0 lets all trials fail [default: 3]
+    #[arg(long, value_name = "N")]
+    pub stop_after_failures: Option<usize>,
     /// Begin with what these studies found, as far as it lies in this space
     #[arg(long, value_name = "STUDY", value_parser = paths::local)]
     pub warm_start: Vec<PathBuf>,
@@ -136,7 +149,7 @@ pub struct PlaceArgs {
 }
 
 /// What suggests trials.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SamplerName {
     /// Gaussian processes and the noisy expected improvement of the hypervolume

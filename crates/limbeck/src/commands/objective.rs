@@ -45,7 +45,8 @@ impl Teachers {
         let mut teachers = Teachers::default();
         let mut identity = Vec::new();
         let mut open = |name: &String| -> Result<Model> {
-            let teacher = open_teacher(config, name, student, progress)?;
+            let Student { config: of_student, tokenizer, .. } = student;
+            let teacher = open_teacher(config, name, of_student, tokenizer, progress)?;
             identity.extend(teacher::identity(&teacher));
             Ok(teacher)
         };
@@ -131,22 +132,23 @@ fn soft_losses(
 }
 
 /// A teacher that reads what the student reads and has learnt the task.
-fn open_teacher(
+pub fn open_teacher(
     config: &RunConfig,
     name: &str,
-    student: Student<'_>,
+    student: &ModelConfig,
+    tokenizer_of_student: &Tokenizer,
     progress: &mut Progress,
 ) -> Result<Model> {
     let dir = resolve(&last_or_only(name))?;
     // What is wrong with the folder as a whole is told before what is wrong with a part.
     ModelConfig::open(&dir)?;
     let mut tokenizer = Tokenizer::from_folder(&dir)?;
-    if let Some(difference) = tokenizer.difference(student.tokenizer) {
+    if let Some(difference) = tokenizer.difference(tokenizer_of_student) {
         let what = format!("teacher and student have different tokenizers ({difference})");
         let advice = "take a student with the teacher's vocabulary and settings";
         return Err(InputError::new(what, name, advice).into());
     }
-    let (teacher, load) = Model::open_with_head(&dir, student.config.head.kind())?;
+    let (teacher, load) = Model::open_with_head(&dir, student.head.kind())?;
     if load.quantized {
         progress.message(&format!("{name}: {READ_AS_FLOATS}"));
     }
@@ -159,7 +161,7 @@ fn open_teacher(
     }
     check_vocabulary(&mut tokenizer, &teacher.config, &dir)?;
     check_length(&config.features, &teacher.config, &dir)?;
-    check_labels(&teacher.config.head, &student.config.head, name)?;
+    check_labels(&teacher.config.head, &student.head, name)?;
     Ok(teacher)
 }
 

@@ -7,11 +7,13 @@ use anyhow::Result;
 use limbeck_data::metrics::Metrics;
 use serde_json::{Value, json};
 
+use super::search::preflight::advice_of;
+use super::train::needs::{Machine, Needs};
 use super::train::{self, Trained};
 use super::{run_on, runs};
 use crate::cli::ranks::JoinArgs;
 use crate::cli::training::{HowArgs, PretrainArgs, RangeShape, RunArgs};
-use crate::config::plan::{Assignment, Plan};
+use crate::config::plan::{Assignment, Plan, Stage};
 use crate::config::recipe::Recipe;
 use crate::config::{Layer, RunConfig};
 use crate::console::{self, Console, scores};
@@ -26,6 +28,7 @@ pub fn recipes(args: &RunArgs, part: &Part, console: Console) -> Result<Ending> 
         return run_on::run(args, &assignments, console);
     }
     let mut plans: Vec<Plan> = Vec::new();
+    let mut printed = Vec::new();
     for path in &args.recipes {
         let name = path.file_stem().map_or_else(|| "run".into(), PathBuf::from);
         let out = args.out.as_ref().map(|out| match args.recipes.as_slice() {
@@ -36,9 +39,19 @@ pub fn recipes(args: &RunArgs, part: &Part, console: Console) -> Result<Ending> 
         let place = path.display().to_string();
         let recipe = Recipe::read(path)?;
         let plan = Plan::of_recipe(&recipe, &assignments, out.as_deref(), &default_out, &place)?;
+        if args.how.print_config {
+            printed.push(recipe.with_search(&plan.to_toml()?)?);
+        }
         plans.push(plan);
     }
     refuse_shared_folders(&plans)?;
+    if args.how.print_config {
+        console::print(&printed.join("\n"))?;
+        return Ok(Ending::Done);
+    }
+    if part.leads() {
+        refuse_what_is_missing(&plans, args)?;
+    }
     execute(&plans, &args.how, console, part, |results| match (&args.place.job, &args.out) {
         (Some(job), Some(out)) => run_on::hand_over(job, results, out, args.place.shared_out),
         _ => tell(results, console),
@@ -113,6 +126,18 @@ fn refuse_shared_folders(plans: &[Plan]) -> Result<(), InputError> {
         seen.push(dir);
     }
     Ok(())
+}
+
+/// Where there are several runs, the last one must not find after hours that its model is not there.
+fn refuse_what_is_missing(plans: &[Plan], args: &RunArgs) -> Result<()> {
+    if plans.iter().map(|plan| plan.stages.len()).sum::<usize>() < 2 {
+        return Ok(());
+    }
+    let stages: Vec<Stage> = plans.iter().flat_map(|plan| plan.stages.clone()).collect();
+    let mut needs = Needs::on(Machine::This);
+    needs.of_stages(&stages, args.how.overwrite);
+    let advice = args.recipes.first().map(|recipe| advice_of(recipe));
+    needs.refuse(&advice.unwrap_or_default())
 }
 
 /// Runs all stages, then `report`s what came of each.

@@ -22,7 +22,9 @@ pub use results::hand_over;
 
 use super::place::address;
 use super::run::tell;
+use super::search::preflight::advice_of;
 use super::search::ray::{PROGRAM, RECIPE, cluster, program, quoted};
+use super::train::needs::{Machine, Needs};
 use crate::cli::training::RunArgs;
 use crate::config::plan::{Assignment, Plan};
 use crate::config::recipe::Recipe;
@@ -65,7 +67,8 @@ pub fn run(args: &RunArgs, assignments: &[Assignment], console: Console) -> Resu
         None => out.clone(),
     };
     // A mistake in the recipe is told here.
-    let plan = Plan::of_recipe(&recipe, assignments, Some(&out), &out, &named)?.to_toml()?;
+    let stages = Plan::of_recipe(&recipe, assignments, Some(&out), &out, &named)?;
+    let plan = stages.to_toml()?;
     let plan = blake3::hash(plan.as_bytes()).to_hex().to_string();
     let mut state = State::read(&folder);
     let is_another = state.plan != plan && !how.overwrite;
@@ -84,6 +87,9 @@ pub fn run(args: &RunArgs, assignments: &[Assignment], console: Console) -> Resu
         return Ok(Ending::Done);
     }
 
+    let mut needs = Needs::on(Machine::Nodes);
+    needs.of_stages(&stages.stages, true);
+    needs.refuse(&advice_of(path))?;
     let jobs = cluster(place.on.as_deref().unwrap_or_default())?;
     let packed = tempfile::tempdir().context("cannot make a folder for what goes along")?;
     let (text, mut packages) =

@@ -4,8 +4,10 @@
 //! - here: the run itself
 //! - [`student`]: the model that it starts from
 //! - [`questions`], [`texts`]: what it learns from, by the kind of its task
+//! - [`needs`]: what runs need, looked for all at once
 //! - [`plain`]: plain text, and the model and vocabulary of a pretraining
 
+pub mod needs;
 mod plain;
 mod questions;
 mod student;

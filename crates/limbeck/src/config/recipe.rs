@@ -97,6 +97,20 @@ impl Recipe {
         table
     }
 
+    /// A resolved plan of this recipe as text, with what it says of a search: a recipe, and a space,
+    /// that give the same again.
+    ///
+    /// # Errors
+    /// When a value cannot be written.
+    pub fn with_search(&self, plan: &str) -> Result<String> {
+        let (sections, keys): (Table, Table) =
+            self.search.clone().into_iter().partition(|(_, value)| value.is_table());
+        // Keys without a section stand above the first one.
+        let parts = [toml::to_string(&keys)?, plan.to_owned(), toml::to_string(&sections)?];
+        let parts: Vec<&str> = parts.iter().map(String::as_str).filter(|p| !p.is_empty()).collect();
+        Ok(parts.join("\n"))
+    }
+
     /// This recipe with what it does not say itself taken from `base`: stages are merged by their
     /// names, new ones come behind; a parameter or a metric of a search replaces the one of its
     /// name. Where results go is not taken over, so that each recipe has a folder of its own.

@@ -31,6 +31,23 @@ fn the_printed_configuration_is_a_recipe_for_itself() {
         let second = folder.run(&["run", "printed.toml", "--print-config"]);
         assert_eq!(second.code, 0, "{}", second.err);
         assert_eq!(first.out, second.out);
+        assert!(first.out.contains("[output]\ndir = ") || first.out.contains(".output]\ndir = "));
+        let text = fs::read_to_string(&recipe).unwrap();
+        for section in ["search", "parameters.", "metrics."] {
+            let written = text.contains(&format!("\n[{section}"));
+            let printed = first.out.contains(&format!("\n[{section}"));
+            assert!(printed || !written, "{recipe}: {section}");
+        }
+        if first.out.contains("[parameters.") {
+            let print = |space: &str, more: &[&str]| {
+                folder.run(&[&["search", "--space", space, "--print-config"], more].concat())
+            };
+            let first = print(&recipe, &["--trials", "7", "--sampler", "sobol"]);
+            assert_eq!(first.code, 0, "{}", first.err);
+            assert!(first.out.contains("trials = 7\n") && first.out.contains("\"sobol\""));
+            folder.write("printed.toml", &first.out);
+            assert_eq!(print("printed.toml", &[]).out, first.out);
+        }
     }
 }
 

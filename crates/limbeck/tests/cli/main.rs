@@ -23,6 +23,7 @@ mod ray_stub;
 mod reference;
 mod score;
 mod search;
+mod search_failures;
 mod search_kills;
 mod search_recipes;
 mod serve;

@@ -1,5 +1,7 @@
 //! `search`, `study` and `trial`: whole searches with commands as trials.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -80,12 +82,17 @@ fn a_failed_trial_is_an_observation_with_its_reason() {
         ("true", "output", "it wrote nothing"),
         ("echo {\\\"error\\\":1}", "output", "no number `cost`"),
         ("echo '{\"error\": NaN, \"cost\": 1}'", "output", "no JSON object"),
-        ("./no-such-program", "start", "no-such-program"),
+        ("./no-interpreter", "start", "no-interpreter"),
         ("sleep 60", "time", "longer than 0.3 s"),
     ] {
         let folder = folder();
+        let program = folder.write("no-interpreter", "#!/no/such/interpreter\n");
+        std::fs::set_permissions(program, Permissions::from_mode(0o755)).unwrap();
         let more = ["--trials", "1", "--sampler", "random", "--time-limit", "0.3"];
-        let study = folder.run(&[&search(&more)[..], &["--command", command]].concat()).json();
+        let outcome = folder.run(&[&search(&more)[..], &["--command", command]].concat());
+        assert_eq!(outcome.err.lines().count(), 1, "{}", outcome.err);
+        assert!(outcome.err.contains("no trial was complete"), "{}", outcome.err);
+        let study = outcome.json_with(1);
         let trial = &study["trials"][0];
         assert_eq!(
             (&trial["state"], &trial["cause"]),
@@ -104,7 +111,7 @@ fn a_trial_that_takes_too_much_memory_is_ended_with_its_children() {
     let folder = folder();
     let command = "sh -c 'tail /dev/zero & wait'";
     let more = ["--trials", "1", "--memory-limit", "100M", "--command", command];
-    let trial = folder.run(&search(&more)).json()["trials"][0].clone();
+    let trial = folder.run(&search(&more)).json_with(1)["trials"][0].clone();
     assert_eq!(trial["cause"], "memory", "{trial}");
     assert!(!any_process("tail\0/dev/zero"));
 }
@@ -167,7 +174,7 @@ fn a_trial_that_floods_its_output_is_ended_in_time() {
         let folder = folder();
         let more = ["--trials", "1", "--time-limit", "1", "--command", flood];
         let begun = std::time::Instant::now();
-        let trial = folder.run(&search(&more)).json()["trials"][0].clone();
+        let trial = folder.run(&search(&more)).json_with(1)["trials"][0].clone();
         assert_eq!(trial["cause"], "time", "{trial}");
         assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
         let bytes = std::fs::metadata(folder.path().join("s.study")).unwrap().len();

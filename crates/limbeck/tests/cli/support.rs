@@ -69,7 +69,13 @@ impl Outcome {
     /// The JSON object on standard output of a command that succeeded.
     #[track_caller]
     pub fn json(&self) -> Value {
-        assert_eq!(self.code, 0, "{}", self.err);
+        self.json_with(0)
+    }
+
+    /// The JSON object on standard output of a command that ended with this code.
+    #[track_caller]
+    pub fn json_with(&self, code: i32) -> Value {
+        assert_eq!(self.code, code, "{}", self.err);
         assert_eq!(self.out.lines().count(), 1, "{}", self.out);
         serde_json::from_str(&self.out).unwrap()
     }

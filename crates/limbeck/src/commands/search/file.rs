@@ -1,6 +1,7 @@
 //! The file that describes a search: space, metrics, defaults, and perhaps the recipe.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 
 use anyhow::Result;
@@ -40,14 +41,25 @@ pub struct Defaults {
     pub memory_limit: Option<String>,
     /// Of `--early-stop`.
     pub early_stop: Option<f64>,
+    /// Of `--stop-after-failures`.
+    pub stop_after_failures: Option<usize>,
 }
 
 impl SearchFile {
     /// Reads the file.
     pub fn read(path: &Path) -> Result<Self> {
         let place = path.display().to_string();
-        let text = fs::read_to_string(path)
-            .map_err(|error| InputError::new("cannot read the space", &place, error.to_string()))?;
+        let text = fs::read_to_string(path).map_err(|error| {
+            let advice = match error.kind() {
+                ErrorKind::NotFound => {
+                    "there is no such file; some spaces come with Limbeck's source, in `recipes`, \
+                         and `limbeck search --help` shows how one is given"
+                        .to_owned()
+                }
+                _ => error.to_string(),
+            };
+            InputError::new("cannot read the space", &place, advice)
+        })?;
         let recipe = Recipe::of(path, &text)?;
         let is_recipe = !recipe.is_empty();
         let mut table = recipe.search;

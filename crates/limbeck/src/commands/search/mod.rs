@@ -3,15 +3,21 @@
 //! # Layout
 //! - [`mod@file`]: the file that describes a search.
 //! - [`objective`]: what a trial does.
+//! - [`printed`]: all of it as one file.
+//! - [`preflight`]: what its trials need.
 //! - [`trial`]: `limbeck trial`, one of them.
 //! - [`measure`]: a trained model's metrics.
 //! - [`ray`]: trials on a Ray cluster.
 //! - [`mod@short`]: numbers for people to read.
 //! - [`watch`]: what is shown while it goes on.
+//! - [`fruitless`]: a search in which nothing came to its end.
 
 pub mod file;
+mod fruitless;
 mod measure;
 pub mod objective;
+pub mod preflight;
+mod printed;
 pub mod ray;
 mod short;
 pub mod trial;
@@ -27,6 +33,7 @@ use limbeck_search::study::{LossPolicy, Study, Takeover};
 
 use crate::cli::search::{SamplerName, SearchArgs, size, time};
 use crate::commands::study::show;
+use crate::commands::train::needs::Machine;
 use crate::console::Console;
 use crate::exit::{Ending, InputError};
 use crate::interrupt;
@@ -35,10 +42,18 @@ use objective::Objective;
 pub use short::{short, short_value};
 use watch::Watch;
 
+/// Trials that may fail alike before a search stops, where nothing else is said.
+const ALIKE_FAILURES: usize = 3;
+
 /// Runs the command.
 pub fn run(args: &SearchArgs, console: Console) -> Result<Ending> {
+    if args.print_config {
+        return printed::print(args);
+    }
+    // Only what is printed needs none.
+    let study_file = args.study.as_deref().unwrap_or(Path::new(""));
     let file = SearchFile::read(&args.space)?;
-    let Defaults { trials, parallel, sampler, seed, .. } = file.defaults;
+    let Defaults { trials, parallel, sampler, seed, stop_after_failures, .. } = file.defaults;
     let Some(trials) = args.trials.or(trials) else {
         let what = "how many trials is not given";
         return Err(InputError::new(what, "search", "give --trials N").into());
@@ -47,15 +62,18 @@ pub fn run(args: &SearchArgs, console: Console) -> Result<Ending> {
     let sampler = SamplerKind::from(args.sampler.or(sampler).unwrap_or(SamplerName::Gp)).sampler();
     let own_recipe = file.is_recipe.then_some(args.space.as_path());
     let objective = Objective::new(&args.objective, own_recipe)?;
-    objective.check(&file.description.space)?;
     let mut worker_flags = objective.flags();
     worker_flags.extend(limits(args, &file.defaults)?);
 
-    refuse_leftovers(&args.study)?;
-    let mut study = Study::open_or_create(&args.study, &file.description)?;
+    refuse_leftovers(study_file)?;
+    let machine = if args.place.on.is_some() { Machine::Nodes } else { Machine::This };
+    if has_work(study_file, trials) {
+        preflight::check(&objective, &file.description.space, &folder_of(study_file), machine)?;
+    }
+    let mut study = Study::open_or_create(study_file, &file.description)?;
     warm_start(&mut study, &args.warm_start, console)?;
     if let Some(address) = &args.place.on {
-        let (ship, folder) = (&args.place.ship, folder_of(&args.study));
+        let (ship, folder) = (&args.place.ship, folder_of(study_file));
         let packages = ray::packages(&objective, &file.description, ship, &folder)?;
         ray::bring(address, &packages)?;
         worker_flags.extend(ray::flags(&args.place, &packages, args.retries));
@@ -67,7 +85,7 @@ pub fn run(args: &SearchArgs, console: Console) -> Result<Ending> {
     };
     let worker = |number: usize| {
         let mut command = Command::new(&own);
-        command.arg("trial").arg("--study").arg(&args.study);
+        command.arg("trial").arg("--study").arg(study_file);
         command.args(["--trial", &number.to_string(), "--threads", &threads.to_string()]);
         command.arg("--quiet").args(&worker_flags);
         command.stdin(Stdio::null()).stdout(Stdio::null());
@@ -76,19 +94,24 @@ pub fn run(args: &SearchArgs, console: Console) -> Result<Ending> {
     interrupt::install_saying(
         "stopping: trials that run give themselves back; once more to leave them",
     )?;
+    let alike_failures = args.stop_after_failures.or(stop_after_failures).unwrap_or(ALIKE_FAILURES);
+    if alike_failures > 0 {
+        fruitless::run_again(&mut study, console)?;
+    }
     let how = Coordination {
         sampler: sampler.as_ref(),
         seed: args.seed.or(seed).unwrap_or(0),
         trials,
         parallel,
         policy: LossPolicy { retries: args.retries },
+        alike_failures,
         worker: &worker,
         stop: &interrupt::requested,
     };
     let mut watch = Watch::new(console, &study, trials, parallel);
     let finish = coordinate(&mut study, &how, &mut |study, event| watch.see(study, event))?;
     drop(watch);
-    match finish {
+    match &finish {
         Finish::Stopped => {
             let left = study.trials().iter().filter(|trial| !trial.state.is_final()).count();
             console.message(&format!(
@@ -97,10 +120,18 @@ pub fn run(args: &SearchArgs, console: Console) -> Result<Ending> {
             return Ok(Ending::Interrupted);
         }
         Finish::Exhausted => console.message("every combination was tried"),
-        Finish::Done => {}
+        Finish::Done | Finish::Alike(_) => {}
     }
     console.result(&show::json(&study), || show::text(&study))?;
-    Ok(Ending::Done)
+    if fruitless::tell(&study, &finish) { Ok(Ending::Fruitless) } else { Ok(Ending::Done) }
+}
+
+/// Whether a trial will be run: a study that is over is shown also where models are gone by now.
+fn has_work(study: &Path, trials: usize) -> bool {
+    let Ok(study) = Study::open(study) else { return true };
+    study.trials().len() < trials
+        || study.trials().iter().any(|trial| !trial.state.is_final())
+        || study.alike_failures().is_some()
 }
 
 /// The folder of a study's trials.

@@ -7,8 +7,6 @@ use limbeck_search::execute;
 use limbeck_search::space::{Params, Space, Value};
 
 use crate::cli::search::ObjectiveArgs;
-use crate::config::plan::{Assignment, Plan};
-use crate::config::recipe::Recipe;
 use crate::exit::InputError;
 use crate::revision;
 
@@ -39,7 +37,7 @@ pub enum Objective {
 }
 
 /// The parameter that holds a length plan.
-const LENGTHS: &str = "lengths";
+pub const LENGTHS: &str = "lengths";
 
 impl Objective {
     /// The objective that the flags name; `recipe` is what is trained when they name none.
@@ -57,42 +55,6 @@ impl Objective {
             return Err(InputError::new("nothing to try", "search", advice).into());
         };
         Ok(Self::Recipe { path: path.to_owned(), assignments: args.assignments.clone() })
-    }
-
-    /// Refuses an objective that no trial of the space could run.
-    pub fn check(&self, space: &Space) -> Result<()> {
-        match self {
-            Self::Command { .. } => Ok(()),
-            Self::Lengths { .. } => {
-                if space.parameters().iter().any(|parameter| parameter.name == LENGTHS) {
-                    return Ok(());
-                }
-                let advice =
-                    "add [parameters.lengths] of the type falling_reals or falling_integers";
-                let what = "the space has no parameter `lengths`";
-                Err(InputError::new(what, "--model", advice).into())
-            }
-            Self::Recipe { path, assignments } => {
-                let recipe = Recipe::read(path)?;
-                let params = space.decode(&vec![0.5; space.dimensions()]);
-                let all = assignments.iter().cloned().chain(sets(space, &params));
-                let all: Vec<Assignment> =
-                    all.map(|text| Assignment::parse(&text)).collect::<Result<_, _>>()?;
-                let place = path.display().to_string();
-                let plan = Plan::of_recipe(
-                    &recipe,
-                    &all,
-                    Some(Path::new("trial")),
-                    Path::new("trial"),
-                    &place,
-                )?;
-                if plan.stages.last().is_some_and(|stage| stage.config.data.dev.is_none()) {
-                    let what = "a trial of this recipe would measure nothing";
-                    return Err(InputError::new(what, place, "set `data.dev`").into());
-                }
-                Ok(())
-            }
-        }
     }
 
     /// The same with a recipe of this name, in which the assignments are written already.
@@ -145,7 +107,7 @@ impl Objective {
 }
 
 /// `KEY=VALUE` for each key that a parameter sets; for a parameter without `set`, its own name.
-fn sets(space: &Space, params: &Params) -> impl Iterator<Item = String> {
+pub fn sets(space: &Space, params: &Params) -> impl Iterator<Item = String> {
     let mut sets = Vec::new();
     for parameter in space.parameters() {
         let Some(own) = params.get(&parameter.name) else { continue };
@@ -170,6 +132,7 @@ fn number(x: f64) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::plan::Assignment;
 
     #[test]
     fn parameters_set_the_keys_that_they_name() {

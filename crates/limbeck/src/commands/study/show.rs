@@ -68,11 +68,15 @@ fn trial_json(trial: &Trial, metrics: &[Metric]) -> Value {
 /// A study for people: how it stands, and its front as a table.
 pub fn text(study: &Study) -> String {
     let front = study.front();
-    let rows = [
+    let mut rows = vec![
         ("trials", counts(study)),
         ("front", format!("{} trials", front.len())),
         ("hypervolume", short(study.hypervolume())),
     ];
+    if let Some(alike) = study.alike_failures() {
+        let (count, reason) = (alike.trials.len(), one_line(&alike.reason));
+        rows.push(("failures", format!("the last {count} failed alike: {reason}")));
+    }
     let mut text = columns(&rows);
     let metrics = &study.description().metrics;
     let Some(first) = metric::optimized(metrics).next() else { return text };
