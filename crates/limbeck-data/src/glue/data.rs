@@ -1,20 +1,36 @@
 //! Rows of files with their labels understood.
 
-use std::collections::BTreeSet;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::task::Labels;
-use super::{TextTask, lines, table};
+use serde_json::Value;
+
+use super::labels::LabelReader;
+use super::{TextTask, named, table};
+use crate::rows::{self, Content, Place};
 use crate::{DataError, random};
 
+/// Rows that are named where many are left out.
+const FIRST: usize = 3;
+
 /// A row as the file has it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Row {
-    /// From 1.
-    pub line: usize,
-    pub text: String,
+    pub place: Place,
+    /// `None` where it is missing or empty.
+    pub text: Option<String>,
     pub pair: Option<String>,
-    pub label: Option<String>,
+    pub label: Option<Value>,
+}
+
+/// What one file holds.
+#[derive(Debug, Default)]
+pub(super) struct File {
+    pub rows: Vec<Row>,
+    /// The lines of rows that lack columns.
+    pub short: Vec<usize>,
+    /// What a user should know of it.
+    pub notices: Vec<String>,
 }
 
 /// A text or a pair of them.
@@ -28,6 +44,28 @@ pub struct Example {
     pub label: Option<f32>,
 }
 
+/// A row that was left out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeftOut {
+    /// The file.
+    pub path: PathBuf,
+    /// Where in it.
+    pub place: Place,
+    /// Why.
+    pub reason: &'static str,
+}
+
+/// What texts are read for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Use {
+    /// To learn from: a row without text or label is left out.
+    Learn,
+    /// To score a model by: every row is kept, and those without a label do not count.
+    Score,
+    /// To be labelled: every row is kept, and no label is looked at.
+    Predict,
+}
+
 /// The examples of a task's files, in their order.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TextData {
@@ -37,9 +75,10 @@ pub struct TextData {
     pub labels: Vec<String>,
     /// The examples.
     pub examples: Vec<Example>,
-    /// Rows that were left out because they lack columns, as some of the official Quora file do:
-    /// file and line.
-    pub left_out: Vec<(PathBuf, usize)>,
+    /// Rows that were left out.
+    pub left_out: Vec<LeftOut>,
+    /// What a user should know of the files, a sentence each.
+    pub notices: Vec<String>,
 }
 
 /// The names that a model has for its labels already.
@@ -62,31 +101,101 @@ impl TextData {
     ///
     /// # Errors
     /// Names the file and the line that cannot be used: a column is missing, or a label is not
-    /// one of the task's, or is empty where `needs_labels`.
+    /// one of the task's; or there is no label in any row that is to learn from or to score by.
     pub fn read(
         paths: &[PathBuf],
         task: TextTask,
-        needs_labels: bool,
+        purpose: Use,
         model: ModelLabels<'_>,
     ) -> Result<TextData, DataError> {
         let mut files = Vec::with_capacity(paths.len());
-        let mut left_out = Vec::new();
         for path in paths {
-            let (rows, short) = read_rows(path, task)?;
-            left_out.extend(short.into_iter().map(|line| (path.clone(), line)));
-            files.push((path.as_path(), rows));
+            files.push((path.as_path(), read_file(path, task, purpose)?));
         }
-        let reader = LabelReader::new(task, model, &files);
-        let mut examples = Vec::with_capacity(files.iter().map(|(_, rows)| rows.len()).sum());
-        for (path, rows) in files {
-            for row in rows {
-                let label = reader.read(&row, needs_labels).map_err(|reason| {
-                    DataError::file(path, format!("line {}: {reason}", row.line))
-                })?;
-                examples.push(Example { text: row.text, pair: row.pair, label });
+        let rows = || files.iter().flat_map(|(_, file)| &file.rows);
+        let reader = LabelReader::new(task, model, rows());
+        let labels = reader.names.clone();
+        let examples = Vec::with_capacity(rows().count());
+        let mut data = TextData { task, labels, examples, left_out: vec![], notices: vec![] };
+        for (path, file) in files {
+            data.take(path, file, &reader, purpose)?;
+        }
+        match data.left_out.first() {
+            Some(first) if data.examples.is_empty() => {
+                let message =
+                    format!("{}: {}, and no other row is whole either", first.place, first.reason);
+                Err(DataError::file(&first.path, message))
             }
+            _ => Ok(data),
         }
-        Ok(TextData { task, labels: reader.names, examples, left_out })
+    }
+
+    /// Takes the rows of a file, as far as they are of use.
+    fn take(
+        &mut self,
+        path: &Path,
+        file: File,
+        reader: &LabelReader,
+        purpose: Use,
+    ) -> Result<(), DataError> {
+        let told = file.notices.into_iter().map(|notice| format!("{}: {notice}", path.display()));
+        self.notices.extend(told);
+        let left_out = |place, reason| LeftOut { path: path.to_owned(), place, reason };
+        let short =
+            file.short.into_iter().map(|line| left_out(Place::Line(line), "it lacks columns"));
+        self.left_out.extend(short);
+        let (mut empty, mut unlabelled, mut labelled) = (Odd::default(), Odd::default(), 0);
+        for Row { place, text, pair, label } in file.rows {
+            let label = match purpose {
+                Use::Predict => None,
+                Use::Learn | Use::Score => reader
+                    .read(label.as_ref())
+                    .map_err(|reason| DataError::file(path, format!("{place}: {reason}")))?,
+            };
+            let lacks_pair = self.task.columns().pair_is_needed && pair.is_none();
+            let reason = match (&text, label) {
+                (None, _) => Some("there is no text"),
+                _ if lacks_pair => Some("there is no second text"),
+                (_, None) => Some("there is no label"),
+                _ => None,
+            };
+            if let Some(reason) = reason.filter(|_| purpose == Use::Learn) {
+                self.left_out.push(left_out(place, reason));
+                continue;
+            }
+            if text.is_none() || lacks_pair {
+                empty.note(place);
+            }
+            match label {
+                Some(_) => labelled += 1,
+                None => unlabelled.note(place),
+            }
+            let pair = pair.or_else(|| lacks_pair.then(String::new));
+            self.examples.push(Example { text: text.unwrap_or_default(), pair, label });
+        }
+        if let (Use::Score, 0, Some(first)) = (purpose, labelled, unlabelled.first) {
+            let message = format!("{first}: there is no label to score by, nor in any other row");
+            return Err(DataError::file(path, message));
+        }
+        if purpose == Use::Score {
+            self.notices.extend(unlabelled.told(path, "without a label, which do not count"));
+        }
+        self.notices.extend(empty.told(path, "without a text, read as if it were empty"));
+        Ok(())
+    }
+
+    /// What a user should know of the files: their notices, and which rows were left out.
+    pub fn told(&self) -> Vec<String> {
+        let mut told = self.notices.clone();
+        let count = self.left_out.len();
+        let first: Vec<_> = self.left_out.iter().take(FIRST).map(LeftOut::to_string).collect();
+        let rest = count.saturating_sub(FIRST);
+        if count > 0 {
+            let rows = if count == 1 { "row is" } else { "rows are" };
+            let more = if rest > 0 { format!("; and {rest} more") } else { String::new() };
+            told.push(format!("{count} {rows} left out: {}{more}", first.join("; ")));
+        }
+        told
     }
 
     /// Keeps the first `count` examples.
@@ -121,89 +230,40 @@ impl TextData {
     }
 }
 
-fn read_rows(path: &Path, task: TextTask) -> Result<table::Rows, DataError> {
-    let text = std::fs::read_to_string(path).map_err(|error| match error.kind() {
-        std::io::ErrorKind::InvalidData => DataError::file(path, "is not UTF-8 text"),
-        _ => DataError::io("read", path)(error),
-    })?;
-    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-    let own = matches!(task, TextTask::Classify | TextTask::Regress);
-    if own && lines::looks_like_lines(text) {
-        return Ok((lines::rows(path, text)?, Vec::new()));
-    }
-    table::rows(path, text, &task.columns())
-}
-
-/// From what a file writes to the number of a label.
-struct LabelReader {
-    task: TextTask,
-    names: Vec<String>,
-    /// For each number of the task the number among `names`.
-    numbers: Vec<usize>,
-}
-
-impl LabelReader {
-    fn new(task: TextTask, model: ModelLabels<'_>, files: &[(&Path, Vec<Row>)]) -> LabelReader {
-        let own: Vec<String> = match (task.labels(), model) {
-            (Labels::Named(names) | Labels::Numbered(names), _) => {
-                names.iter().map(|&name| name.to_owned()).collect()
-            }
-            (Labels::Value, _) => Vec::new(),
-            (Labels::Open, ModelLabels::Learnt(names)) => names.to_vec(),
-            (Labels::Open, _) => found(files),
-        };
-        let names = match model {
-            ModelLabels::None => own.as_slice(),
-            ModelLabels::Former(names) | ModelLabels::Learnt(names) => names,
-        };
-        match order_among(&own, names) {
-            Some(numbers) => LabelReader { task, names: names.to_vec(), numbers },
-            None => LabelReader { task, numbers: (0..own.len()).collect(), names: own },
-        }
-    }
-
-    fn read(&self, row: &Row, needs_labels: bool) -> Result<Option<f32>, String> {
-        let text = row.label.as_deref().map_or("", str::trim);
-        let hidden = text.is_empty() || (text == "-1" && self.task.label_names().is_some());
-        if hidden {
-            return match needs_labels {
-                true => Err("there is no label to learn from or to score by".to_owned()),
-                false => Ok(None),
-            };
-        }
-        if self.task.is_regression() {
-            let number = text.parse::<f32>().ok().filter(|number| number.is_finite());
-            return number.map(Some).ok_or_else(|| format!("the label `{text}` is not a number"));
-        }
-        let by_name = self.names.iter().position(|name| name.eq_ignore_ascii_case(text));
-        // Where a label's name is a number, another number is another label.
-        let named_by_numbers = || self.names.iter().any(|name| name.parse::<f64>().is_ok());
-        let by_number = || match self.task.labels() {
-            Labels::Open if named_by_numbers() => None,
-            _ => self.numbers.get(text.parse::<usize>().ok()?).copied(),
-        };
-        match by_name.or_else(by_number) {
-            Some(number) => Ok(Some(number as f32)),
-            None => Err(format!("the label `{text}` is none of {}", self.names.join(", "))),
-        }
+impl fmt::Display for LeftOut {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}: {}: {}", self.path.display(), self.place, self.reason)
     }
 }
 
-/// The labels that files name, numbers in their order before names in theirs.
-fn found(files: &[(&Path, Vec<Row>)]) -> Vec<String> {
-    let rows = files.iter().flat_map(|(_, rows)| rows);
-    let texts = rows.filter_map(|row| row.label.as_deref().map(str::trim));
-    let distinct: BTreeSet<&str> = texts.filter(|text| !text.is_empty()).collect();
-    let mut names: Vec<&str> = distinct.into_iter().collect();
-    // The sort is stable: names stay in their order behind the numbers.
-    names.sort_by_key(|name| name.parse::<u64>().unwrap_or(u64::MAX));
-    names.into_iter().map(str::to_owned).collect()
+/// Rows of which something is to be told.
+#[derive(Debug, Default)]
+struct Odd {
+    count: usize,
+    first: Option<Place>,
 }
 
-/// For each of `own` its place among `names`, where both name the same labels.
-fn order_among(own: &[String], names: &[String]) -> Option<Vec<usize>> {
-    let place = |name: &String| names.iter().position(|other| other.eq_ignore_ascii_case(name));
-    let places: Vec<usize> = own.iter().map(place).collect::<Option<_>>()?;
-    let distinct: BTreeSet<_> = places.iter().collect();
-    (distinct.len() == names.len()).then_some(places)
+impl Odd {
+    fn note(&mut self, place: Place) {
+        self.count += 1;
+        self.first.get_or_insert(place);
+    }
+
+    fn told(&self, path: &Path, what: &str) -> Option<String> {
+        let rows = if self.count == 1 { "row" } else { "rows" };
+        let first = self.first?;
+        Some(format!("{}: {} {rows} {what}; the first is {first}", path.display(), self.count))
+    }
+}
+
+/// The rows of a file: GLUE's own tables as they are written, all else by the names of its fields.
+fn read_file(path: &Path, task: TextTask, purpose: Use) -> Result<File, DataError> {
+    let read = match rows::content(path)? {
+        Content::Table(text) if table::is_of_glue(path, &text, task) => {
+            return table::rows(path, &text, &task.columns());
+        }
+        Content::Table(text) => rows::of_table(path, &text)?,
+        Content::Rows(rows) => rows,
+    };
+    named::rows(path, read, task, purpose)
 }

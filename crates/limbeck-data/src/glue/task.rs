@@ -50,7 +50,8 @@ pub(super) enum Labels {
     Open,
 }
 
-/// Where a row keeps what is read of it: the names that a column may have.
+/// Where a row keeps what is read of it: the names that a column has in GLUE's own files. In other
+/// files texts may have any of [their names](crate::text_keys).
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Columns {
     pub text: &'static [&'static str],
@@ -207,7 +208,10 @@ impl TextTask {
                 &[Matthews],
             ),
             TextTask::Classify => ("classify", OWN, Open, &[Accuracy]),
-            TextTask::Regress => ("regress", OWN, Value, &[Pearson, Spearman]),
+            TextTask::Regress => {
+                let columns = Columns { label: &["label", "score"], ..OWN };
+                ("regress", columns, Value, &[Pearson, Spearman])
+            }
         }
     }
 }

@@ -16,12 +16,14 @@ fn file(content: &str) -> (tempfile::TempDir, Vec<PathBuf>) {
 
 fn read(task: TextTask, content: &str) -> TextData {
     let (_folder, paths) = file(content);
-    TextData::read(&paths, task, false, ModelLabels::None).unwrap()
+    // Files for the server have no labels.
+    let read = |purpose| TextData::read(&paths, task, purpose, ModelLabels::None);
+    read(Use::Score).or_else(|_| read(Use::Predict)).unwrap()
 }
 
-fn refusal(task: TextTask, content: &str, needs_labels: bool) -> String {
+fn refusal(task: TextTask, content: &str) -> String {
     let (_folder, paths) = file(content);
-    TextData::read(&paths, task, needs_labels, ModelLabels::None).unwrap_err().to_string()
+    TextData::read(&paths, task, Use::Score, ModelLabels::None).unwrap_err().to_string()
 }
 
 /// Text, pair and label of the only example.
@@ -82,32 +84,27 @@ fn files_of_one_s_own_name_their_labels() {
 #[test]
 fn what_is_broken_is_named_with_file_and_line() {
     let rte = "index\tsentence1\tsentence2\tlabel\n0\tA\tB\tentailment\n";
-    for (content, needs_labels, parts) in [
-        ("sentence\tlabel\n", false, ["line 1", "no column `sentence1`"]),
-        ("", false, ["line 1", "no column `sentence1`"]),
-        (&format!("{rte}1\tA\n"), false, ["line 3", "2 columns, of 4"]),
-        (
-            &format!("{rte}1\tA\tB\tmaybe\n"),
-            false,
-            ["line 3", "`maybe` is none of entailment, not_"],
-        ),
-        (&format!("{rte}1\tA\tB\t2\n"), false, ["line 3", "`2` is none of"]),
-        (&format!("{rte}1\tA\tB\t\n"), true, ["line 3", "no label"]),
-        ("index\tsentence1\tsentence2\n0\tA\tB\n", true, ["line 2", "no label"]),
+    for (task, content, parts) in [
+        (TextTask::Rte, "sentence\tlabel\na\t1\n", ["rte compares two texts", "`pair`"]),
+        (TextTask::Rte, "", ["is empty", ""]),
+        (TextTask::Rte, &format!("{rte}1\tA\n"), ["line 3", "2 columns, of 4"]),
+        (TextTask::Rte, &format!("{rte}1\tA\tB\tmaybe\n"), ["line 3", "`maybe` is none of entail"]),
+        (TextTask::Rte, &format!("{rte}1\tA\tB\t2\n"), ["line 3", "`2` is none of"]),
+        (TextTask::Rte, "index\tsentence1\tsentence2\n0\tA\tB\n", ["line 2", "no label"]),
+        (TextTask::Rte, "premise,hypothesis\nA,B\n", ["there are no labels", "`premise`"]),
+        (TextTask::Sst2, "sentence1,sentence2,label\na,b,1\n", ["line 2", "sst2 is of one text"]),
+        (TextTask::Stsb, "sentence1\tsentence2\tscore\nA\tB\thigh\n", ["line 2", "not a number"]),
+        (TextTask::Stsb, "sentence1\tsentence2\tscore\nA\tB\tinf\n", ["line 2", "not a number"]),
+        (TextTask::Cola, "gj04\t1\n", ["line 1", "2 columns, of 4"]),
+        (TextTask::Classify, "{\"text\": \"a\", \"label\": [1]}", ["row 1", "label is a list"]),
+        (TextTask::Classify, "{\"text\": 1, \"label\": 1}", ["row 1", "`text` must be a text"]),
+        (TextTask::Classify, "text,label\na,1\nb\n", ["line 3", "columns"]),
     ] {
-        let message = refusal(TextTask::Rte, content, needs_labels);
+        let message = refusal(task, content);
         assert!(message.contains("data.tsv"), "{message}");
         assert!(parts.iter().all(|part| message.contains(part)), "{message}");
         assert_eq!(message.lines().count(), 1);
     }
-    let stsb = "sentence1\tsentence2\tscore\nA\tB\thigh\n";
-    assert!(refusal(TextTask::Stsb, stsb, false).contains("`high` is not a number"));
-    assert!(refusal(TextTask::Stsb, &stsb.replace("high", "inf"), false).contains("not a number"));
-    let cola = "gj04\t1\n";
-    assert!(refusal(TextTask::Cola, cola, false).contains("line 1: 2 columns, of 4"));
-    let lines = "{\"text\": \"a\", \"label\": [1]}";
-    assert!(refusal(TextTask::Classify, lines, false).contains("line 1: `label` must be"));
-    assert!(refusal(TextTask::Classify, "{\"text\": 1}", false).contains("line 1: "));
 }
 
 #[test]
@@ -115,7 +112,8 @@ fn short_rows_of_the_quora_file_are_left_out_and_told() {
     let qqp = "id\tquestion1\tquestion2\tis_duplicate\n1\tA\n2\tA\tB\t1\n";
     let data = read(TextTask::Qqp, qqp);
     assert_eq!(data.examples.len(), 1);
-    assert_eq!(data.left_out.iter().map(|(_, line)| *line).collect::<Vec<_>>(), [2]);
+    let told = data.told().join("\n");
+    assert!(told.contains("1 row is left out") && told.contains("line 2: it lacks"), "{told}");
 }
 
 #[test]
@@ -124,7 +122,7 @@ fn a_model_s_own_order_of_the_labels_is_kept() {
     let (_folder, paths) = file(rte);
     let with_names = |names: [&str; 2]| {
         let names = names.map(str::to_owned);
-        TextData::read(&paths, TextTask::Rte, true, ModelLabels::Learnt(&names)).unwrap()
+        TextData::read(&paths, TextTask::Rte, Use::Learn, ModelLabels::Learnt(&names)).unwrap()
     };
     let data = with_names(["NOT_ENTAILMENT", "ENTAILMENT"]);
     assert_eq!(data.labels, ["NOT_ENTAILMENT", "ENTAILMENT"]);
@@ -142,7 +140,7 @@ fn f1_is_that_of_the_label_of_that_name_wherever_a_model_has_it() {
     let score_with = |names: [&str; 2], logits: [f32; 2]| {
         let names = names.map(str::to_owned);
         let labels = ModelLabels::Learnt(&names);
-        let data = TextData::read(&paths, TextTask::Mrpc, true, labels).unwrap();
+        let data = TextData::read(&paths, TextTask::Mrpc, Use::Learn, labels).unwrap();
         let metrics = score::score(&data, &vec![logits.to_vec(); 4]);
         metrics.iter().find(|(name, _)| *name == "f1").unwrap().1
     };
@@ -157,7 +155,7 @@ fn f1_is_that_of_the_label_of_that_name_wherever_a_model_has_it() {
 fn a_number_that_is_no_label_is_not_taken_for_the_number_of_one() {
     let (_folder, paths) = file("text\tlabel\na\t3\n");
     let names = ["1", "2", "4", "5"].map(str::to_owned);
-    let read = TextData::read(&paths, TextTask::Classify, true, ModelLabels::Learnt(&names));
+    let read = TextData::read(&paths, TextTask::Classify, Use::Learn, ModelLabels::Learnt(&names));
     let refused = read.unwrap_err().to_string();
     assert!(refused.contains("the label `3` is none of 1, 2, 4, 5"), "{refused}");
 }
@@ -165,7 +163,7 @@ fn a_number_that_is_no_label_is_not_taken_for_the_number_of_one() {
 #[test]
 fn labels_of_one_s_own_are_a_model_s_where_it_has_the_same() {
     let (_folder, paths) = file("text\tlabel\na\tham\nb\tspam\n");
-    let read = |labels| TextData::read(&paths, TextTask::Classify, true, labels);
+    let read = |labels| TextData::read(&paths, TextTask::Classify, Use::Learn, labels);
     let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
     let (same, other) = (names(&["spam", "ham"]), names(&["good", "bad"]));
     let data = read(ModelLabels::Former(&same)).unwrap();
@@ -218,7 +216,8 @@ fn predictions_spell_labels_as_the_task_does() {
     assert_eq!(predictions::texts(&read(TextTask::Rte, rte), &logits), ["not_entailment"]);
     let (_folder, paths) = file("sentence\nfine\n");
     let names = ["POSITIVE", "NEGATIVE"].map(str::to_owned);
-    let data = TextData::read(&paths, TextTask::Sst2, false, ModelLabels::Learnt(&names)).unwrap();
+    let data =
+        TextData::read(&paths, TextTask::Sst2, Use::Predict, ModelLabels::Learnt(&names)).unwrap();
     assert_eq!(predictions::texts(&data, &logits), ["0"]);
     let stsb = read(TextTask::Stsb, "sentence1\tsentence2\na\tb\n");
     assert_eq!(predictions::texts(&stsb, &[vec![2.500_04]]), ["2.500"]);

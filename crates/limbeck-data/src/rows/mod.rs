@@ -84,11 +84,51 @@ impl fmt::Display for Place {
 /// or row that is no row.
 pub fn rows(path: &Path) -> Result<Rows, DataError> {
     let (document, notice) = document(path)?;
-    let rows = match document {
-        Document::Rows(rows) => Rows { rows, ..Rows::default() },
-        Document::Json(value) => json::rows_of(path, value)?,
-    };
-    Ok(Rows { notice, ..rows })
+    Ok(Rows { notice, ..of_document(path, document)? })
+}
+
+/// A file that is not read as rows yet where it is a table.
+pub(crate) enum Content {
+    /// CSV, TSV or another table.
+    Table(String),
+    /// The rows of anything else.
+    Rows(Rows),
+}
+
+/// Reads a file whose tables may have a form of their own; [`of_table`] reads those that have not.
+///
+/// # Errors
+/// As [`rows`](rows()).
+pub(crate) fn content(path: &Path) -> Result<Content, DataError> {
+    let bytes = open::bytes(path)?;
+    if parquet::is_parquet(&bytes) {
+        let rows = parquet::rows(path, bytes)?;
+        return Ok(Content::Rows(Rows { rows, ..Rows::default() }));
+    }
+    let text = text::decoded(path, bytes)?;
+    if !json::looks_like_json(&text) {
+        return Ok(Content::Table(text));
+    }
+    let (document, notice) = json::document(path, text)?;
+    Ok(Content::Rows(Rows { notice, ..of_document(path, document)? }))
+}
+
+/// The rows of a table's `text`; `path` names it in errors.
+///
+/// # Errors
+/// As [`rows`](rows()).
+pub(crate) fn of_table(path: &Path, text: &str) -> Result<Rows, DataError> {
+    if text.trim().is_empty() {
+        return Err(DataError::file(path, "is empty"));
+    }
+    Ok(Rows { rows: table::rows(path, text)?, ..Rows::default() })
+}
+
+fn of_document(path: &Path, document: Document) -> Result<Rows, DataError> {
+    match document {
+        Document::Rows(rows) => Ok(Rows { rows, ..Rows::default() }),
+        Document::Json(value) => json::rows_of(path, value),
+    }
 }
 
 /// Reads a file as it is nested; and what was replaced in it, as one sentence.

@@ -47,7 +47,7 @@ fn texts(task: TextTask, labels: [f32; 3]) -> Box<dyn Examples> {
     let texts = ["ada sat here bob", "who sat", "here here bob"];
     let examples = texts.into_iter().zip(labels).map(|(text, label)| example(text, label));
     let examples = examples.collect();
-    let data = TextData { task, labels: vec![], examples, left_out: vec![] };
+    let data = TextData { task, labels: vec![], examples, left_out: vec![], notices: vec![] };
     Box::new(TextFeatures::build(&data, &tokenizer(), 16).unwrap())
 }
 

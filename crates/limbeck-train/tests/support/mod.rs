@@ -71,6 +71,7 @@ pub fn texts(task: TextTask, count: usize) -> TextData {
         labels: classes(task).labels,
         examples: (0..count).map(example).collect(),
         left_out: Vec::new(),
+        notices: Vec::new(),
     }
 }
 

@@ -11,8 +11,8 @@ use super::settings::{Predicting, Settings};
 ///
 /// A file of questions has SQuAD's form; answers in it are not looked at. With --out the folder
 /// gets predictions.json, nbest_predictions.json and null_odds.json. For a classifier the file
-/// has the form of its task, labels may be missing, and the folder gets predictions.tsv in the
-/// form in which GLUE takes them.
+/// has the form of its task, or texts as TSV, CSV, JSON, JSON lines or Parquet; labels in it are not
+/// looked at, and the folder gets predictions.tsv in the form in which GLUE takes them.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   limbeck predict --model student --data questions.json --out predictions
@@ -23,7 +23,7 @@ pub struct PredictArgs {
     /// Model folder, or id of a model of the Hugging Face Hub
     #[arg(long, value_name = "MODEL")]
     pub model: String,
-    /// Questions in SQuAD form, or texts in the form of the task
+    /// Questions in SQuAD form, or texts: the task's file, or TSV, CSV, JSON, JSON lines or Parquet
     #[arg(long, value_name = "FILE")]
     pub data: PathBuf,
     /// Folder of the results

@@ -66,7 +66,7 @@ pub fn run(args: &PruneArgs, console: Console) -> Result<Ending> {
     check_vocabulary(&mut tokenizer, &model.config, &dir)?;
     let lesson = Lesson::of(&args.settings.layer, &model.config, &dir)?;
     let sample = match is_measured(args) {
-        true => Some(lesson.sample(&args.how, &tokenizer)?),
+        true => Some(lesson.sample(&args.how, &tokenizer, console)?),
         false => None,
     };
     let destination = Destination::new_folder(&args.out)?;

@@ -224,7 +224,7 @@ fn broken_rows_and_wrong_tasks_are_refused_on_one_line() {
     };
     run("sst2", "sentence\tlabel\na\t1\nb\n", &["broken.tsv", "line 3", "1 columns, of 2"]);
     run("sst2", "sentence\tlabel\na\t2\n", &["broken.tsv", "line 2", "`2`", "negative, positive"]);
-    run("rte", "sentence\tlabel\na\t1\n", &["broken.tsv", "line 1", "no column `sentence1`"]);
+    run("rte", "sentence\tlabel\na\t1\n", &["broken.tsv", "rte compares two texts"]);
     run("sst2", "sentence\tlabel\n", &["there is no text", "broken.tsv"]);
     let questions = ["evaluate", "--model", "model", "--data", "dev.json", "--task", "sst2"];
     folder.run(&questions).refused(&["sst2 is a task of texts"]);

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use anyhow::Result;
-use limbeck_data::glue::TextData;
 use limbeck_data::glue::predictions::{self, PREDICTIONS};
+use limbeck_data::glue::{TextData, Use};
 use limbeck_data::metrics::Metrics;
 use limbeck_train::folder::write_json;
 use limbeck_train::observer::Observer;
@@ -26,7 +26,7 @@ pub(super) fn evaluate(
     console: Console,
 ) -> Result<Ending> {
     let (subject, outputs) = open(args, console)?;
-    let read = |path: &Path| subject.read(path, true, args.limit);
+    let read = |path: &Path| subject.read(path, Use::Score, args.limit, console);
     let mut set = read(&args.data)?;
     set.mismatched = mismatched.map(read).transpose()?.map(Box::new);
     let mut progress = Progress::new(console);
@@ -47,7 +47,7 @@ pub(super) fn evaluate(
 /// Runs `predict` for a classifier.
 pub(super) fn predict(args: &PredictArgs, console: Console) -> Result<Ending> {
     let (subject, outputs) = open(args, console)?;
-    let set = subject.read(&args.data, false, args.limit)?;
+    let set = subject.read(&args.data, Use::Predict, args.limit, console)?;
     let mut progress = Progress::new(console);
     progress.stage("classifying", Some(set.data.examples.len() as u64));
     let Some(logits) = set.logits(&subject.model, &mut Ranks::alone(), &mut progress)? else {

@@ -60,7 +60,7 @@ pub fn run(args: &LengthSearchArgs, console: Console) -> Result<Ending> {
     }
     let name = args.model.display().to_string();
     let reader = Reader::open(&name, &args.settings.layer, console)?;
-    let data = reader.read(&args.data, args.limit)?;
+    let data = reader.read(&args.data, args.limit, console)?;
     let identity = identity(args, &data, &reader)?;
     let teacher = args.reference.teacher.as_deref().map(Path::new);
     for (key, model) in [("--model", Some(args.model.as_path())), ("--teacher", teacher)] {
@@ -207,7 +207,7 @@ fn teacher(
     }
     progress.stage("scoring the teacher", None);
     // Read anew: its labels may have another order.
-    let trial = theirs.trial(theirs.read(&args.data, args.limit)?)?;
+    let trial = theirs.trial(theirs.read(&args.data, args.limit, console)?)?;
     let mut tester = Tester::new(theirs.model(), timing(args), ledger);
     let measured = tester.test((&trial_name, &trial), &whole, None, None)?;
     Ok(measured.map(|measured| Teacher::Model(name.clone(), measured)))

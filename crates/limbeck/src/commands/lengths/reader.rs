@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use limbeck_data::glue::score::main_metric;
-use limbeck_data::glue::{TextData, TextTask};
+use limbeck_data::glue::{TextData, TextTask, Use};
 use limbeck_data::{Features, Purpose, Question, SquadData};
 use limbeck_model::inference::InferenceModel;
 use limbeck_train::evaluation::EvaluationSet;
@@ -56,9 +56,9 @@ impl Reader {
     }
 
     /// What the model is scored on: the first `limit` questions or texts of a file, or all.
-    pub fn read(&self, path: &Path, limit: usize) -> Result<Data> {
+    pub fn read(&self, path: &Path, limit: usize, console: Console) -> Result<Data> {
         if let Reader::Texts(subject) = self {
-            return Ok(Data::Texts(subject.reading.read(path, true, limit)?));
+            return Ok(Data::Texts(subject.reading.read(path, Use::Score, limit, console)?));
         }
         let mut data = SquadData::read(path)?;
         if limit > 0 {

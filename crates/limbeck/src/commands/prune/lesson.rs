@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::Result;
-use limbeck_data::glue::TextFeatures;
+use limbeck_data::glue::{TextFeatures, Use};
 use limbeck_data::{Examples, FeatureOptions, Features, Purpose, SquadData, Tokenizer};
 use limbeck_model::folder::Limbeck;
 use limbeck_model::{HeadKind, ModelConfig};
@@ -13,6 +13,7 @@ use crate::cli::prune::HowArgs;
 use crate::commands::subject::texts::{Reading, length_of_texts};
 use crate::commands::subject::{check_length, task_of};
 use crate::config::{Layer, RunConfig, Task};
+use crate::console::Console;
 use crate::exit::InputError;
 
 /// What a model has learnt, as flags or its notes say.
@@ -63,7 +64,12 @@ impl<'a> Lesson<'a> {
     }
 
     /// The windows or texts to measure on.
-    pub fn sample(&self, how: &HowArgs, tokenizer: &Tokenizer) -> Result<Box<dyn Examples>> {
+    pub fn sample(
+        &self,
+        how: &HowArgs,
+        tokenizer: &Tokenizer,
+        console: Console,
+    ) -> Result<Box<dyn Examples>> {
         let Some(path) = &how.data else {
             let things = match self {
                 Lesson::Questions(..) => "questions",
@@ -80,7 +86,7 @@ impl<'a> Lesson<'a> {
             }
             Lesson::Texts(Texts { dir, config, flags, .. }) => {
                 let reading = Reading::of(dir, config, flags)?;
-                let mut data = reading.read(path, true, 0)?;
+                let mut data = reading.read(path, Use::Learn, 0, console)?;
                 if how.sample > 0 {
                     data.sample(how.sample, how.seed);
                 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use limbeck_data::Tokenizer;
-use limbeck_data::glue::{ModelLabels, TextData, TextFeatures, TextTask};
+use limbeck_data::glue::{ModelLabels, TextData, TextFeatures, TextTask, Use};
 use limbeck_model::folder::{Limbeck, NamedPlans};
 use limbeck_model::inference::InferenceModel;
 use limbeck_model::{Head, ModelConfig};
@@ -56,8 +56,14 @@ impl TextSubject {
     }
 
     /// The texts of a file, the first `limit` or all, ready for the model.
-    pub fn read(&self, path: &Path, needs_labels: bool, limit: usize) -> Result<TextEvaluationSet> {
-        self.set(self.reading.read(path, needs_labels, limit)?)
+    pub fn read(
+        &self,
+        path: &Path,
+        purpose: Use,
+        limit: usize,
+        console: Console,
+    ) -> Result<TextEvaluationSet> {
+        self.set(self.reading.read(path, purpose, limit, console)?)
     }
 
     /// Makes texts ready for the model.
@@ -101,10 +107,17 @@ impl Reading {
         Ok(Reading { task, labels, max_length })
     }
 
-    /// The texts of a file, the first `limit` or all.
-    pub fn read(&self, path: &Path, needs_labels: bool, limit: usize) -> Result<TextData> {
+    /// The texts of a file, the first `limit` or all. What is odd about the file is told.
+    pub fn read(
+        &self,
+        path: &Path,
+        purpose: Use,
+        limit: usize,
+        console: Console,
+    ) -> Result<TextData> {
         let labels = ModelLabels::Learnt(&self.labels);
-        let mut data = TextData::read(&[path.to_owned()], self.task, needs_labels, labels)?;
+        let mut data = TextData::read(&[path.to_owned()], self.task, purpose, labels)?;
+        data.told().iter().for_each(|line| console.message(line));
         if limit > 0 {
             data.limit(limit);
         }

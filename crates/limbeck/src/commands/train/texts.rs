@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use limbeck_data::Tokenizer;
-use limbeck_data::glue::{ModelLabels, TextData, TextFeatures, TextTask};
+use limbeck_data::glue::{ModelLabels, TextData, TextFeatures, TextTask, Use};
 use limbeck_model::{Classes, Head, HeadKind, ModelConfig, ProblemType};
 use limbeck_train::evaluation::{DevelopmentSet, TextEvaluationSet};
 use limbeck_train::observer::Observer;
@@ -34,9 +34,10 @@ impl Texts {
             Head::Classification(classes) => ModelLabels::Former(&classes.labels),
             Head::Span | Head::MaskedWord => ModelLabels::None,
         };
-        let train = read(train, task, former, limit)?;
+        let train = read(train, task, Use::Learn, former, limit)?;
         let learnt = ModelLabels::Learnt(&train.labels);
-        let read_one = |path: &PathBuf| read(std::slice::from_ref(path), task, learnt, dev_limit);
+        let read_one =
+            |path: &PathBuf| read(std::slice::from_ref(path), task, Use::Score, learnt, dev_limit);
         let dev = dev.as_ref().map(read_one).transpose()?;
         let mismatched = dev_mismatched.as_ref().map(read_one).transpose()?;
         Ok(Texts { train, dev, mismatched })
@@ -68,13 +69,7 @@ impl Texts {
                 let cut = features.truncated();
                 progress.message(&format!("{name}: {cut} texts cut to features.max_length"));
             }
-            if let Some((path, line)) = data.left_out.first() {
-                progress.message(&format!(
-                    "{name}: {} rows left out, they lack columns; the first is {}: line {line}",
-                    data.left_out.len(),
-                    path.display()
-                ));
-            }
+            data.told().iter().for_each(|line| progress.message(&format!("{name}: {line}")));
             Ok(features)
         };
         let features = build(&self.train, "data.train")?;
@@ -97,10 +92,11 @@ impl Texts {
 fn read(
     paths: &[PathBuf],
     task: TextTask,
+    purpose: Use,
     labels: ModelLabels<'_>,
     limit: usize,
 ) -> Result<TextData> {
-    let mut data = TextData::read(paths, task, true, labels)?;
+    let mut data = TextData::read(paths, task, purpose, labels)?;
     if limit > 0 {
         data.limit(limit);
     }

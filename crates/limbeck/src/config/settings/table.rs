@@ -54,8 +54,8 @@ pub const DATA: Group = Group {
             "train",
             Paths,
             "FILE",
-            "What to learn from: questions in SQuAD form, or texts as the task's TSV or JSON lines; \
-             several files are read one after the other",
+            "What to learn from: questions in SQuAD form, or labelled texts as TSV, CSV, JSON, JSON \
+             lines or Parquet; several files are read one after the other",
         ),
         row("data.dev", "dev", Path, "FILE", "Evaluate on this file and keep the best model"),
         row(

@@ -55,7 +55,7 @@ pub fn of_run(folder: &Path, config: &RunConfig, console: Console) -> Result<Met
         let latency = if config.task.has_windows() {
             Some(questions::latency_of_run(folder, dev, console)?)
         } else if config.task.texts().is_some() {
-            Some(texts::latency_of_run(folder, dev)?)
+            Some(texts::latency_of_run(folder, dev, console)?)
         } else {
             None
         };

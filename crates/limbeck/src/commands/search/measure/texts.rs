@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::Result;
-use limbeck_data::glue::TextData;
+use limbeck_data::glue::{TextData, Use};
 use limbeck_runtime::{Classifier, OpenClassifier};
 use limbeck_train::ranks::Ranks;
 
@@ -23,7 +23,7 @@ pub(super) fn measured(
     console: Console,
 ) -> Result<Option<Measured>> {
     let subject = TextSubject::open(name, &Layer::default(), plan, console)?;
-    let set = subject.read(data, true, 0)?;
+    let set = subject.read(data, Use::Score, 0, console)?;
     let mut progress = Progress::new(console);
     let Some(evaluation) = set.evaluate(&subject.model, &mut Ranks::alone(), &mut progress)? else {
         return Ok(None);
@@ -37,10 +37,12 @@ pub(super) fn measured(
 }
 
 /// Milliseconds from a text to its labels, one at a time.
-pub(super) fn latency_of_run(folder: &Path, data: &Path) -> Result<f64> {
+pub(super) fn latency_of_run(folder: &Path, data: &Path, console: Console) -> Result<f64> {
     let opened = OpenClassifier::open(folder)?;
     let reading = Reading::of(folder, opened.model.config(), &Layer::default())?;
-    latency(opened, &reading.read(data, false, TIMED)?)
+    // The run has told what is odd about the file.
+    let quiet = Console { quiet: true, ..console };
+    latency(opened, &reading.read(data, Use::Predict, TIMED, quiet)?)
 }
 
 fn latency(opened: OpenClassifier, data: &TextData) -> Result<f64> {
