@@ -44,6 +44,8 @@ the sequences lie end to end and there is no padding anywhere.
     after_google.{name}   parameters after STEPS steps of Google BERT's optimiser with the
                           constants of the Habana recipe
 
+How tokenizers cut texts is a file of its own, see `golden_tokenizers.py`, which is called at the end.
+
 The optimisers are written out in `adamw` and `google_bert`. Both clip the gradient to a
 global norm of MAX_GRAD_NORM before every step. Optimiser step s counts from 0, so the
 learning rate of the first step is 0.
@@ -108,6 +110,8 @@ from transformers import (
     get_linear_schedule_with_warmup,
 )
 from transformers.utils.logging import disable_progress_bar
+
+import golden_tokenizers
 
 SEED = 20
 VOCABULARY, POSITIONS = 100, 48
@@ -632,6 +636,8 @@ def main():
         write_small(name, "classification", build_classifier, expect_of_classifier, arguments)
         build = build_masked_word_model
         write_small(name, "masked-word", build, expect_of_masked_words, arguments)
+    if not arguments.compare_float32:
+        golden_tokenizers.write_golden()
 
 
 if __name__ == "__main__":

@@ -19,6 +19,8 @@ import json
 import tempfile
 from pathlib import Path
 
+GOLDEN = Path("crates/limbeck-data/tests/golden/tokenizers.json")
+
 WORDS = (
     "[PAD] [UNK] [CLS] [SEP] [MASK] the cat sat on mat café cafe caf ##e ##é ##s The Cat CAT , . ! - "
     "< > [ ] e1 ent <ent> 日 本 ##本 日本 a b c d e n t ##a ##b ##c ##d ##n ##t ##T o ##o ##1 1 / "
@@ -191,13 +193,8 @@ def golden(folder):
     return {"words": WORDS, "texts": TEXTS, "folders": found}
 
 
-def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    default = Path("crates/limbeck-data/tests/golden/tokenizers.json")
-    parser.add_argument("--out", type=Path, default=default)
-    out = parser.parse_args().out
+def write_golden(out=GOLDEN):
+    """Writes the golden file."""
     with tempfile.TemporaryDirectory() as folder:
         content = golden(Path(folder))
     # One folder a line, so that a change of one can be seen.
@@ -209,6 +206,14 @@ def main():
     head = json.dumps(head, ensure_ascii=False)[:-1]
     out.write_text(head + ', "folders": {\n' + ",\n".join(lines) + "\n}}\n", encoding="utf-8")
     print(f"{out}: {len(lines)} folders, {out.stat().st_size / 1000:.0f} kB")
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--out", type=Path, default=GOLDEN)
+    write_golden(parser.parse_args().out)
 
 
 if __name__ == "__main__":

@@ -63,7 +63,7 @@ pub use features::{BuildReport, DocStrideMeaning, Feature, FeatureOptions, Featu
 pub use order::BatchOrder;
 pub use squad::{Answer, Paragraph, Question, SquadData};
 pub use texts::Sequence;
-pub use tokenizer::{Encoded, TOKENIZER_FILES, Tokenizer};
+pub use tokenizer::{Encoded, TOKENIZER_FILES, Tokenizer, model_max_length};
 
 /// Sets the number of threads on which texts are tokenised and logits decoded; 0 takes all
 /// cores. Must come before the first of them starts; afterwards it changes nothing.

@@ -256,6 +256,15 @@ impl Tokenizer {
     }
 }
 
+/// The most tokens of a text, special ones included, that the tokenizer of a folder makes where
+/// nobody asks for another number: `model_max_length` of `tokenizer_config.json`, if it is one.
+///
+/// # Errors
+/// When that file cannot be read.
+pub fn model_max_length(folder: &Path) -> Result<Option<usize>, DataError> {
+    Ok(Settings::read(folder)?.longest())
+}
+
 /// Lets each token end behind the combining marks that follow its last letter. They make no
 /// token once accents are stripped, but a slice without them would be another word.
 fn keep_marks(text: &str, offsets: &mut [(u32, u32)]) {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use limbeck_data::glue::TextTask;
-use limbeck_data::{DecodeOptions, FeatureOptions, Tokenizer};
+use limbeck_data::{DecodeOptions, FeatureOptions, Tokenizer, model_max_length};
 use limbeck_model::folder::{Limbeck, NOTES_FILE, NamedPlans};
 use limbeck_model::inference::InferenceModel;
 use limbeck_model::{Classes, Head, HeadKind, LoadReport, ModelConfig};
@@ -122,7 +122,12 @@ impl Habits {
     /// When a part of them cannot be understood.
     pub fn of(notes: &Limbeck, config: &ModelConfig, dir: &Path) -> Result<Habits> {
         let task: Option<Task> = part(notes, "task", dir)?;
-        let mut features: FeatureOptions = part(notes, "features", dir)?.unwrap_or_default();
+        let own: Option<FeatureOptions> = part(notes, "features", dir)?;
+        let is_own = own.is_some();
+        let mut features = own.unwrap_or_default();
+        if !is_own {
+            fit(&mut features, model_max_length(dir)?.unwrap_or(usize::MAX));
+        }
         let mut decode: DecodeOptions = part(notes, "eval", dir)?.unwrap_or_default();
         if let Some(threshold) = notes.null_score_diff_threshold {
             decode.null_score_diff_threshold = f64::from(threshold);
@@ -159,7 +164,7 @@ impl OpenClassifier {
     pub fn open(dir: &Path) -> Result<OpenClassifier> {
         let (model, load, tokenizer) = open_parts(dir, HeadKind::Classification)?;
         let notes = Limbeck::open(dir)?.unwrap_or_default();
-        let max_length = text_length(&notes, model.config());
+        let max_length = text_length(&notes, model.config(), dir)?;
         let Head::Classification(classes) = model.config().head.clone() else {
             return Err(wrong_head(dir, HeadKind::Classification, model.config().head.kind()));
         };
@@ -169,10 +174,16 @@ impl OpenClassifier {
 }
 
 /// Tokens that a classifier reads of a text, special ones included: as many as in training, if its
-/// notes say, else as many as it has positions.
-pub fn text_length(notes: &Limbeck, config: &ModelConfig) -> usize {
-    let positions = config.max_position_embeddings;
-    notes.max_length.map_or(positions, |length| length.min(positions))
+/// notes say, else as many as its tokenizer makes and it has positions.
+///
+/// # Errors
+/// When the tokenizer's settings cannot be read.
+pub fn text_length(notes: &Limbeck, config: &ModelConfig, dir: &Path) -> Result<usize> {
+    let length = match notes.max_length {
+        Some(length) => length,
+        None => model_max_length(dir)?.unwrap_or(usize::MAX),
+    };
+    Ok(length.min(config.max_position_embeddings))
 }
 
 /// Opens what every model folder has, once the head is known to be the one that is needed.

@@ -32,6 +32,9 @@ const NAMED: [(&str, Option<&str>); 7] = [
 /// Lists of further special tokens; current Transformers writes the first, older the second.
 const EXTRA: [&str; 2] = ["extra_special_tokens", "additional_special_tokens"];
 
+/// A lower `model_max_length` leaves no room for a text between its special tokens.
+const SHORTEST: u64 = 16;
+
 /// The settings of a folder.
 #[derive(Debug, Default)]
 pub(super) struct Settings {
@@ -44,6 +47,8 @@ pub(super) struct Settings {
     tokenize_chinese_chars: Option<bool>,
     /// Whether special tokens in a text are read like any other words.
     split_special_tokens: bool,
+    /// The most tokens of a text, special ones included, if a file says so.
+    model_max_length: Option<u64>,
     /// Tokens that have an id of their own, by the id that a file gives them.
     added: BTreeMap<u32, AddedToken>,
     /// Special tokens that a file names, in its order.
@@ -96,6 +101,9 @@ impl Settings {
             None => None,
         };
         self.tokenize_chinese_chars = keys.take("tokenize_chinese_chars")?;
+        // Where there is no limit, Transformers writes a number of 31 digits.
+        let length = keys.map.get("model_max_length").or(keys.map.get("max_len"));
+        self.model_max_length = length.and_then(Value::as_u64);
         self.split_special_tokens = keys.take("split_special_tokens")?.unwrap_or(false);
         self.read_special(keys)
     }
@@ -184,6 +192,12 @@ impl Settings {
         let own = self.named.iter().filter(|(name, _)| is_own(name));
         tokens.extend(own.map(|(name, token)| (name.as_str(), token.clone())));
         tokens
+    }
+
+    /// The most tokens of a text, if a file names a number that can be meant.
+    pub(super) fn longest(&self) -> Option<usize> {
+        let length = self.model_max_length.filter(|&length| length >= SHORTEST)?;
+        usize::try_from(length).ok()
     }
 
     /// Adds the tokens of a tokenizer's own file and those of these settings, in the order in

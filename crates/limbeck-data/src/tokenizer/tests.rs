@@ -238,3 +238,16 @@ fn saving_copies_the_files_of_added_tokens_too() {
     let copy = Tokenizer::from_folder(target.path()).unwrap();
     assert_eq!(copy.ids("the brenta").unwrap(), [5, 7]);
 }
+
+#[test]
+fn the_longest_text_is_what_the_settings_say_unless_they_mean_no_limit() {
+    let folder = tempfile::tempdir().unwrap();
+    assert_eq!(model_max_length(folder.path()).unwrap(), None);
+    for (value, expected) in
+        [("256", Some(256)), ("1000000000000000019884624838656", None), ("null", None), ("0", None)]
+    {
+        let config = format!(r#"{{"model_max_length": {value}}}"#);
+        std::fs::write(folder.path().join(CONFIG), config).unwrap();
+        assert_eq!(model_max_length(folder.path()).unwrap(), expected, "{value}");
+    }
+}

@@ -150,7 +150,7 @@ pub fn length_of_texts(
     let given: RunConfig = flags.clone().into_table().try_into()?;
     let max_length = match flags.get("features.max_length") {
         Some(_) => given.features.max_length,
-        None => text_length(notes, config),
+        None => text_length(notes, config, dir)?,
     };
     check_text_length(max_length, config, dir)?;
     Ok(max_length)
