@@ -183,8 +183,12 @@ mod tests {
             id: id.into(),
             text: text.into(),
             paragraph,
-            answers: answers.iter().map(|&text| Answer { text: text.into(), start: 0 }).collect(),
+            answers: answers
+                .iter()
+                .map(|&text| Answer { text: text.into(), start: Some(0) })
+                .collect(),
             is_impossible: answers.is_empty(),
+            ..Question::default()
         }
     }
 

@@ -20,6 +20,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::squad::LeftOut;
+use crate::squad::report::{by_reason, first};
 use crate::{Batch, Cache, DataError, SquadData, Tokenizer};
 use columns::{Columns, Record};
 use options::SPECIAL_TOKENS;
@@ -31,7 +33,7 @@ pub(crate) use windows::is_max_context;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Purpose {
-    /// To learn from: every question has an answer or is marked impossible.
+    /// To learn from: a question has an answer or is marked impossible, or is left out.
     Train,
     /// To answer: gold answers are not looked at, positions are 0.
     Predict,
@@ -50,13 +52,51 @@ pub struct BuildReport {
     pub truncated_questions: usize,
     /// Answers that were not where the data says, but elsewhere in the context.
     pub moved_answers: usize,
-    /// Answers found nowhere in their context; their questions are left out of training.
+    /// Questions that there is nothing to learn from: without an answer, or with one that is not in
+    /// the context or cannot be told from others.
     pub unlocatable_answers: usize,
     /// The ids of the first ten of those questions.
     pub unlocatable_ids: Vec<String>,
+    /// The answers that were moved.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub moved: Vec<MovedAnswer>,
+    /// The questions that are left out, and why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<LeftOut>,
     /// Where the features came from.
     #[serde(skip)]
     pub cache: CacheUse,
+}
+
+impl BuildReport {
+    /// One line for each kind of what was moved or left out; none of data that is as it should be.
+    pub fn messages(&self) -> Vec<String> {
+        let mut messages = by_reason(&self.left_out, "questions are left out of training, each");
+        for (has_start, what) in [
+            (true, "are not where the data says, and were moved to where they stand nearest to it"),
+            (false, "have no start, and were found in their contexts, which hold them once"),
+        ] {
+            let moved = self.moved.iter().filter(|moved| moved.from.is_some() == has_start);
+            let ids: Vec<&str> = moved.map(|moved| moved.id.as_str()).collect();
+            if !ids.is_empty() {
+                messages.push(format!("{} answers {what}: {}", ids.len(), first(&ids)));
+            }
+        }
+        messages
+    }
+}
+
+/// An answer that was found elsewhere than the data says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MovedAnswer {
+    /// Its question's id.
+    pub id: String,
+    /// Its text.
+    pub text: String,
+    /// Where the data says that it begins, in code points, if it says so.
+    pub from: Option<usize>,
+    /// Where it was found.
+    pub to: usize,
 }
 
 /// What part the cache played.
@@ -122,8 +162,7 @@ impl Features {
     /// Builds the features of `data`. The result does not depend on the number of threads.
     ///
     /// # Errors
-    /// When the options do not fit together, a question leaves no room for its context, or,
-    /// to train on, a question has neither an answer nor the mark `is_impossible`.
+    /// When the options do not fit together, or a question leaves no room for its context.
     pub fn build(
         data: &SquadData,
         tokenizer: &Tokenizer,

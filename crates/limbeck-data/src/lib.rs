@@ -59,9 +59,11 @@ pub use cache::Cache;
 pub use decode::{DecodeOptions, Decoded};
 pub use error::DataError;
 pub use examples::Examples;
-pub use features::{BuildReport, DocStrideMeaning, Feature, FeatureOptions, Features, Purpose};
+pub use features::{
+    BuildReport, DocStrideMeaning, Feature, FeatureOptions, Features, MovedAnswer, Purpose,
+};
 pub use order::BatchOrder;
-pub use squad::{Answer, Paragraph, Question, SquadData};
+pub use squad::{Answer, Gold, Paragraph, Question, ReadReport, SquadData};
 pub use texts::Sequence;
 pub use tokenizer::{Encoded, TOKENIZER_FILES, Tokenizer, model_max_length};
 

@@ -4,10 +4,12 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use serde::de::DeserializeOwned;
 use serde::{Serialize, Serializer};
+use serde_json::{Map, Value};
 
 use crate::metrics::Predictions;
+use crate::rows::{self, Document, Row, name_of};
+use crate::squad::gold;
 use crate::{DataError, Decoded, SquadData, files};
 
 /// The predicted text of each question.
@@ -37,20 +39,142 @@ pub fn write(folder: &Path, data: &SquadData, decoded: &[Decoded]) -> Result<(),
     }
 }
 
-/// Reads a file of predicted texts by question id.
-///
-/// # Errors
-/// When it cannot be read or is not an object of texts; the message has line and column.
-pub fn read(path: &Path) -> Result<Predictions, DataError> {
-    read_object(path)
+/// What a file of predictions holds.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Predicted {
+    /// The predicted text of each question; empty for "no answer".
+    pub texts: Predictions,
+    /// How sure the model is of "no answer", where the file has it for every question.
+    pub no_answer: Option<HashMap<String, f64>>,
 }
 
-/// Reads a file of null odds by question id.
+/// The keys under which rows have the text of a prediction.
+const TEXT_KEYS: [&str; 4] = ["prediction_text", "prediction", "answer", "text"];
+
+/// The keys under which rows say how sure the model is of "no answer".
+const NO_ANSWER_KEYS: [&str; 3] = ["no_answer_probability", "null_odds", "score_diff"];
+
+/// Reads predicted texts by question id: an object of texts, or rows with `id` and
+/// `prediction_text`, and perhaps `no_answer_probability`, as Transformers' scripts give them to the
+/// metric. Out of any container that [`rows`](mod@rows) reads.
 ///
 /// # Errors
-/// When it cannot be read or is not an object of numbers; the message has line and column.
+/// When the file cannot be read or has something else; the message names the id or the row.
+pub fn read(path: &Path) -> Result<Predicted, DataError> {
+    let mut predicted = Predicted::default();
+    let rows = match object_or_rows(path)? {
+        Content::Object(object) => {
+            for (id, value) in object {
+                let text = text_of(&value).map_err(|has| {
+                    let message = format!("the prediction of {id:?} is {has}, not a text");
+                    DataError::file(path, message)
+                })?;
+                predicted.texts.insert(id, text);
+            }
+            return Ok(predicted);
+        }
+        Content::Rows(rows) => rows,
+    };
+    let mut no_answer = HashMap::new();
+    for row in &rows {
+        let id = id_of(path, row)?;
+        let value = field(path, row, &TEXT_KEYS)?;
+        let text = text_of(value).map_err(|has| {
+            DataError::file(path, format!("{}: the prediction is {has}, not a text", row.place))
+        })?;
+        let odds = NO_ANSWER_KEYS.iter().find_map(|&key| number_of(row.fields.get(key)?));
+        no_answer.extend(odds.map(|odds| (id.clone(), odds)));
+        if predicted.texts.insert(id.clone(), text).is_some() {
+            let message = format!("{}: {id:?} has a prediction before", row.place);
+            return Err(DataError::file(path, message));
+        }
+    }
+    let has_all = !rows.is_empty() && no_answer.len() == rows.len();
+    predicted.no_answer = has_all.then_some(no_answer);
+    Ok(predicted)
+}
+
+/// Reads null odds by question id: an object of numbers, or rows with `id` and
+/// `no_answer_probability`.
+///
+/// # Errors
+/// When the file cannot be read or has something else; the message names the id or the row.
 pub fn read_null_odds(path: &Path) -> Result<HashMap<String, f64>, DataError> {
-    read_object(path)
+    let mut odds = HashMap::new();
+    match object_or_rows(path)? {
+        Content::Object(object) => {
+            for (id, value) in object {
+                let number = number_of(&value).ok_or_else(|| {
+                    let has = name_of(&value);
+                    DataError::file(
+                        path,
+                        format!("the null odds of {id:?} are {has}, not a number"),
+                    )
+                })?;
+                odds.insert(id, number);
+            }
+        }
+        Content::Rows(rows) => {
+            for row in &rows {
+                let value = field(path, row, &NO_ANSWER_KEYS)?;
+                let number = number_of(value).ok_or_else(|| {
+                    let has = name_of(value);
+                    DataError::file(path, format!("{}: the null odds are {has}", row.place))
+                })?;
+                odds.insert(id_of(path, row)?, number);
+            }
+        }
+    }
+    Ok(odds)
+}
+
+/// A file by id, or as rows.
+enum Content {
+    Object(Map<String, Value>),
+    Rows(Vec<Row>),
+}
+
+fn object_or_rows(path: &Path) -> Result<Content, DataError> {
+    Ok(match rows::document(path)?.0 {
+        // An object of lists under the names of rows is a table of columns.
+        Document::Json(Value::Object(object)) if !object.get("id").is_some_and(Value::is_array) => {
+            Content::Object(object)
+        }
+        Document::Json(value) => Content::Rows(rows::rows_in(path, value)?),
+        Document::Rows(rows) => Content::Rows(rows),
+    })
+}
+
+fn id_of(path: &Path, row: &Row) -> Result<String, DataError> {
+    let id = text_of(field(path, row, &["id"])?);
+    id.map_err(|has| DataError::file(path, format!("{}: `id` is {has}, not a text", row.place)))
+}
+
+fn field<'a>(path: &Path, row: &'a Row, keys: &[&str]) -> Result<&'a Value, DataError> {
+    keys.iter().find_map(|&key| row.fields.get(key)).ok_or_else(|| {
+        let wanted = keys.first().copied().unwrap_or_default();
+        let message = format!(
+            "{}: there is no `{wanted}`; an object of predictions by id is wanted, or rows with \
+             `id` and `prediction_text`",
+            row.place
+        );
+        DataError::file(path, message)
+    })
+}
+
+/// A text, a number as text, or no text for null; else what it is.
+fn text_of(value: &Value) -> Result<String, &'static str> {
+    match value {
+        Value::Null => Ok(String::new()),
+        value => gold::text_of(value).ok_or_else(|| name_of(value)),
+    }
+}
+
+fn number_of(value: &Value) -> Option<f64> {
+    match value {
+        Value::String(text) => text.trim().parse().ok(),
+        value => value.as_f64(),
+    }
 }
 
 /// The predicted texts, as the metrics want them.
@@ -78,11 +202,6 @@ fn by_id<T>(
         .zip(decoded)
         .filter_map(|(question, decoded)| Some((question.id.clone(), value(decoded)?)))
         .collect()
-}
-
-fn read_object<T: DeserializeOwned>(path: &Path) -> Result<HashMap<String, T>, DataError> {
-    let bytes = std::fs::read(path).map_err(DataError::io("read", path))?;
-    serde_json::from_slice(&bytes).map_err(DataError::json(path))
 }
 
 fn write_object<'a, T: Serialize>(
@@ -137,9 +256,10 @@ mod tests {
         write(folder.path(), &data(), &all).unwrap();
         let text = std::fs::read_to_string(file(PREDICTIONS)).unwrap();
         assert_eq!(text, "{\n    \"z\": \"Café\",\n    \"a\": \"\"\n}\n");
-        assert_eq!(read(&file(PREDICTIONS)).unwrap(), texts(&data(), &all));
+        assert_eq!(read(&file(PREDICTIONS)).unwrap().texts, texts(&data(), &all));
         assert_eq!(read_null_odds(&file(NULL_ODDS)).unwrap(), null_odds(&data(), &all));
-        let best: HashMap<String, Vec<Candidate>> = read_object(&file(NBEST_PREDICTIONS)).unwrap();
+        let best = std::fs::read(file(NBEST_PREDICTIONS)).unwrap();
+        let best: HashMap<String, Vec<Candidate>> = serde_json::from_slice(&best).unwrap();
         assert_eq!(best["a"], all[1].candidates);
         assert_eq!(best_texts(&data(), &all)["a"], "Café");
     }
@@ -154,10 +274,53 @@ mod tests {
     }
 
     #[test]
+    fn lists_of_predictions_are_read_as_the_metrics_of_transformers_take_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let read = |name: &str, content: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, content).unwrap();
+            (read(&path), read_null_odds(&path))
+        };
+        let rows = r#"[{"id": "a", "prediction_text": "x", "no_answer_probability": 0.25},
+                       {"id": 7, "prediction_text": 1874, "no_answer_probability": 0}]"#;
+        let lines = rows.trim_matches(['[', ']']).replace("},", "}\n");
+        let table = "id,prediction_text,no_answer_probability\na,x,0.25\n7,1874,0\n";
+        for (name, content) in [("p.json", rows), ("p.jsonl", &lines), ("p.csv", table)] {
+            let (predicted, odds) = read(name, content);
+            let predicted = predicted.unwrap();
+            assert_eq!(
+                (predicted.texts["a"].as_str(), predicted.texts["7"].as_str()),
+                ("x", "1874")
+            );
+            assert_eq!(predicted.no_answer, Some(odds.unwrap()));
+            assert_eq!(
+                predicted.no_answer.unwrap(),
+                HashMap::from([("a".into(), 0.25), ("7".into(), 0.0)])
+            );
+        }
+        let without = read("p.json", r#"[{"id": "a", "prediction_text": null}]"#).0.unwrap();
+        assert_eq!((without.texts["a"].as_str(), without.no_answer), ("", None));
+        for (content, wanted) in [
+            (r#"[{"id": "a"}]"#, "row 1: there is no `prediction_text`"),
+            (r#"[{"prediction_text": "a"}]"#, "row 1: there is no `id`"),
+            (
+                r#"[{"id": "a", "prediction_text": "a"}, {"id": "a", "prediction_text": "b"}]"#,
+                "row 2",
+            ),
+            (r#"{"a": [{"text": "b"}]}"#, "the prediction of \"a\" is a list"),
+        ] {
+            let error = read("p.json", content).0.unwrap_err().to_string();
+            assert!(error.contains("p.json") && error.contains(wanted), "{error}");
+        }
+        let error = read("o.json", r#"{"a": null}"#).1.unwrap_err().to_string();
+        assert!(error.contains("null odds of \"a\" are null"), "{error}");
+    }
+
+    #[test]
     fn a_broken_file_is_told_with_its_place() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(PREDICTIONS);
-        std::fs::write(&path, "{\"z\": \"a\",\n \"a\": [1]}").unwrap();
+        std::fs::write(&path, "{\"z\": \"a\",\n \"a\": [1}").unwrap();
         let error = read(&path).unwrap_err().to_string();
         assert!(error.contains(PREDICTIONS) && error.contains("line 2"), "{error}");
         assert!(read(&folder.path().join("none.json")).is_err());

@@ -40,9 +40,10 @@ pub(crate) fn data(context: &str, question: &str, answer: Option<(&str, usize)>)
             paragraph: 0,
             answers: answer
                 .into_iter()
-                .map(|(text, start)| Answer { text: text.into(), start })
+                .map(|(text, start)| Answer { text: text.into(), start: Some(start) })
                 .collect(),
             is_impossible: answer.is_none(),
+            lists_no_answer: false,
         }],
     }
 }

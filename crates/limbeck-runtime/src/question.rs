@@ -86,11 +86,9 @@ fn data_of(asked: &[Asked<'_>]) -> SquadData {
             data.paragraphs.push(Paragraph { title: String::new(), context });
         }
         data.questions.push(Question {
-            id: String::new(),
             text: question.to_owned(),
             paragraph: data.paragraphs.len() - 1,
-            answers: Vec::new(),
-            is_impossible: false,
+            ..Question::default()
         });
     }
     data

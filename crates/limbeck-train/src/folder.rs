@@ -36,6 +36,7 @@ const OWN_FILES: &[&str] = &[
     "train.jsonl",
     "tracking.json",
     "errors.json",
+    "left_out.jsonl",
     "report.html",
     "run.toml",
     "plans.jsonl",

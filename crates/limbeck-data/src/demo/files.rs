@@ -78,7 +78,7 @@ struct Question<'a> {
 #[derive(Serialize)]
 struct Answer<'a> {
     text: &'a str,
-    answer_start: usize,
+    answer_start: Option<usize>,
 }
 
 fn to_squad_json(data: &SquadData) -> Vec<u8> {

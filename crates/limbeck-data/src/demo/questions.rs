@@ -26,7 +26,7 @@ impl Asked {
             && !is_right
             && !self.text.contains(text)
         {
-            self.answer = Some(Answer { text: text.to_owned(), start });
+            self.answer = Some(Answer { text: text.to_owned(), start: Some(start) });
         }
     }
 
@@ -37,6 +37,7 @@ impl Asked {
             paragraph,
             is_impossible: self.answer.is_none(),
             answers: self.answer.into_iter().collect(),
+            lists_no_answer: false,
         }
     }
 }
@@ -81,7 +82,7 @@ fn ask_for_fact(random: &mut Random, told: &Told, options: &DemoOptions) -> Aske
     let text = fill(choose_wording(random, asking, options), |slot| told.value(fact, slot));
     let answer = fact
         .start(asking.slot)
-        .map(|start| Answer { text: told.value(fact, asking.slot).to_owned(), start });
+        .map(|start| Answer { text: told.value(fact, asking.slot).to_owned(), start: Some(start) });
     Asked { text, answer }
 }
 

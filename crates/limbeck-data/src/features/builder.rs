@@ -5,25 +5,33 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::columns::{Columns, Parts, Record};
-use super::labels::{locate, refine, tokens_of, whole_words};
+use super::labels::{Lost, locate, refine, tokens_of, whole_words};
 use super::options::SPECIAL_TOKENS;
 use super::windows::windows;
-use super::{BuildReport, CacheUse, DocStrideMeaning, FeatureOptions, Purpose};
+use super::{BuildReport, CacheUse, DocStrideMeaning, FeatureOptions, MovedAnswer, Purpose};
 use crate::error::to_u32;
-use crate::{DataError, Encoded, Question, SquadData, Tokenizer};
+use crate::squad::LeftOut;
+use crate::text::code_point_of_byte;
+use crate::{Answer, DataError, Encoded, Question, SquadData, Tokenizer};
 
-/// How many ids of unlocatable answers a report lists.
+/// How many ids of questions that are left out a report lists by themselves.
 const LISTED_IDS: usize = 10;
 
 /// What a question's windows should be labelled with.
 enum Label {
     /// These tokens of the paragraph.
-    Tokens { tokens: Range<usize>, moved: bool },
+    Tokens { tokens: Range<usize>, moved: Option<MovedAnswer> },
     /// No answer: positions are 0.
     None,
-    /// The answer is not in the context: no features.
-    Unlocatable,
+    /// There is nothing to learn from it, for this reason: no features.
+    LeftOut(&'static str),
 }
+
+/// The tokens of an answer, and whether it was moved there; or why it has none.
+type Found = Result<(Range<usize>, Option<MovedAnswer>), Lost>;
+
+/// Why a question that has neither an answer nor the mark that there is none is left out.
+const UNANSWERED: &str = "has no answer, and no mark that it has none";
 
 struct Builder<'a> {
     data: &'a SquadData,
@@ -58,12 +66,13 @@ pub(super) fn build(
     let mut records = Vec::with_capacity(built.len());
     for (question, built) in data.questions.iter().zip(built) {
         report.truncated_questions += usize::from(built.truncated);
-        report.moved_answers += usize::from(built.moved);
-        if built.unlocatable {
-            report.unlocatable_answers += 1;
+        report.moved.extend(built.moved);
+        if let Some(reason) = built.left_out {
+            let (id, reason) = (question.id.clone(), reason.to_owned());
             if report.unlocatable_ids.len() < LISTED_IDS {
-                report.unlocatable_ids.push(question.id.clone());
+                report.unlocatable_ids.push(id.clone());
             }
+            report.left_out.push(LeftOut { id, reason });
         }
         report.features += built.records.len();
         report.rows += built
@@ -74,6 +83,8 @@ pub(super) fn build(
         question_ids.push(built.ids);
         records.push(built.records);
     }
+    report.moved_answers = report.moved.len();
+    report.unlocatable_answers = report.left_out.len();
     report.cache = CacheUse::Off;
     let parts = Parts {
         cls: tokenizer.cls(),
@@ -90,8 +101,8 @@ struct Built {
     ids: Vec<u32>,
     records: Vec<Record>,
     truncated: bool,
-    moved: bool,
-    unlocatable: bool,
+    moved: Option<MovedAnswer>,
+    left_out: Option<&'static str>,
 }
 
 impl Builder<'_> {
@@ -118,10 +129,10 @@ impl Builder<'_> {
         })?;
         let (tokens, moved) = match self.label(question, paragraph)? {
             Label::Tokens { tokens, moved } => (Some(tokens), moved),
-            Label::None => (None, false),
-            Label::Unlocatable => {
-                let records = Vec::new();
-                return Ok(Built { ids, records, truncated, moved: false, unlocatable: true });
+            Label::None => (None, None),
+            Label::LeftOut(reason) => {
+                let (records, left_out) = (Vec::new(), Some(reason));
+                return Ok(Built { ids, records, truncated, moved: None, left_out });
             }
         };
         let first_row = ids.len() + 2;
@@ -150,7 +161,7 @@ impl Builder<'_> {
                 })
             })
             .collect::<Result<Vec<_>, DataError>>()?;
-        Ok(Built { ids, records, truncated, moved, unlocatable: false })
+        Ok(Built { ids, records, truncated, moved, left_out: None })
     }
 
     /// Tokens that a window may have beside a question; none when windows would not move on.
@@ -167,17 +178,28 @@ impl Builder<'_> {
         if self.purpose == Purpose::Predict || question.is_impossible {
             return Ok(Label::None);
         }
-        let Some(answer) = question.answers.first() else {
-            return Err(DataError::Question {
-                id: question.id.clone(),
-                message: "it has no answer to learn from; give it one, or mark it \
-                          \"is_impossible\": true"
-                    .into(),
-            });
-        };
+        // The first one that can be learnt from; of most questions that is the first there is.
+        let mut lost = None;
+        for answer in &question.answers {
+            match self.tokens(question, answer, paragraph)? {
+                Ok((tokens, moved)) => return Ok(Label::Tokens { tokens, moved }),
+                Err(reason) => lost = lost.or(Some(reason)),
+            }
+        }
+        Ok(Label::LeftOut(lost.map_or(UNANSWERED, Lost::reason)))
+    }
+
+    /// Finds the tokens of an answer.
+    fn tokens(
+        &self,
+        question: &Question,
+        answer: &Answer,
+        paragraph: &Encoded,
+    ) -> Result<Found, DataError> {
         let context = self.data.context(question);
-        let Some(location) = locate(context, answer) else {
-            return Ok(Label::Unlocatable);
+        let location = match locate(context, answer) {
+            Ok(location) => location,
+            Err(lost) => return Ok(Err(lost)),
         };
         let tokens = match self.options.doc_stride_meaning {
             DocStrideMeaning::Overlap => tokens_of(&paragraph.offsets, &location.bytes),
@@ -193,8 +215,14 @@ impl Builder<'_> {
             }
         };
         if tokens.is_empty() {
-            return Ok(Label::Unlocatable);
+            return Ok(Err(Lost::NoToken));
         }
-        Ok(Label::Tokens { tokens, moved: location.moved })
+        let moved = location.moved.then(|| MovedAnswer {
+            id: question.id.clone(),
+            text: answer.text.clone(),
+            from: answer.start,
+            to: code_point_of_byte(context, location.bytes.start),
+        });
+        Ok(Ok((tokens, moved)))
     }
 }

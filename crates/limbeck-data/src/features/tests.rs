@@ -111,7 +111,7 @@ fn an_answer_that_is_nowhere_is_counted_and_left_out_of_training_only() {
     let mut data = data("the cat", "who", Some(("dog", 4)));
     let more = |id: &str, text: &str, start| Question {
         id: id.into(),
-        answers: vec![Answer { text: text.into(), start }],
+        answers: vec![Answer { text: text.into(), start: Some(start) }],
         ..data.questions[0].clone()
     };
     let more = [more("r", "cat", 0), more("s", "\u{200b}", 0)];
@@ -127,14 +127,48 @@ fn an_answer_that_is_nowhere_is_counted_and_left_out_of_training_only() {
 }
 
 #[test]
-fn training_needs_an_answer_or_the_mark_that_there_is_none() {
+fn training_leaves_out_what_has_no_answer_and_no_mark_that_it_has_none() {
     let mut data = data("the cat", "who", None);
     assert_eq!(train(&data, &FeatureOptions::default()).0.feature(0).end_position, 0);
     data.questions[0].is_impossible = false;
     let build = |purpose| Features::build(&data, &tokenizer(), &FeatureOptions::default(), purpose);
-    let error = build(Purpose::Train).unwrap_err().to_string();
-    assert!(error.contains("question \"q\"") && error.contains("is_impossible"), "{error}");
-    assert!(build(Purpose::Predict).is_ok());
+    let (features, report) = build(Purpose::Train).unwrap();
+    assert!(features.is_empty());
+    assert_eq!((report.left_out[0].id.as_str(), report.unlocatable_answers), ("q", 1));
+    assert!(report.left_out[0].reason.contains("no answer"), "{:?}", report.left_out);
+    assert_eq!(build(Purpose::Predict).unwrap().1.left_out, []);
+}
+
+#[test]
+fn answers_that_are_moved_or_left_out_are_all_named_from_the_cache_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut data = data("the cat, the dog, the cat", "who", Some(("dog", 3)));
+    let first = data.questions[0].clone();
+    let more = |id: &str, answers: &[(&str, Option<usize>)]| Question {
+        id: id.into(),
+        answers: answers.iter().map(|&(text, start)| Answer { text: text.into(), start }).collect(),
+        ..first.clone()
+    };
+    data.questions.extend([
+        more("undecided", &[("cat", None)]),
+        more("second", &[("bird", Some(4)), ("cat", Some(4))]),
+        more("nearest", &[("cat", Some(20))]),
+    ]);
+    let built = open(folder.path(), &data, &FeatureOptions::default());
+    let (features, report) = open(folder.path(), &data, &FeatureOptions::default());
+    assert!(matches!(report.cache, CacheUse::Opened(_)));
+    assert_eq!((&built.1.moved, &built.1.left_out), (&report.moved, &report.left_out));
+    let moved = |id: &str, text: &str, from, to| MovedAnswer {
+        id: id.into(),
+        text: text.into(),
+        from: Some(from),
+        to,
+    };
+    assert_eq!(report.moved, [moved("q", "dog", 3, 13), moved("nearest", "cat", 20, 22)]);
+    assert_eq!(report.left_out.len(), 1);
+    assert_eq!(report.left_out[0].id, "undecided");
+    assert!(report.left_out[0].reason.contains("several times"));
+    assert_eq!(labelled(&data, &features, features.features_of(2).start), "cat");
 }
 
 #[test]
@@ -240,7 +274,8 @@ fn everything_that_features_depend_on_has_its_own_file() {
     keep(predict.unwrap().1);
     data.limit(14);
     keep(open(folder.path(), &data, &base).1);
-    data.questions[0].answers[0].start -= 1;
+    let start = &mut data.questions[0].answers[0].start;
+    *start = start.map(|start| start - 1);
     keep(open(folder.path(), &data, &base).1);
     let count = files.len();
     files.sort();

@@ -177,7 +177,10 @@ mod tests {
         let question = |id: &str, answers: &[&str]| Question {
             id: id.into(),
             is_impossible: answers.is_empty(),
-            answers: answers.iter().map(|&text| Answer { text: text.into(), start: 0 }).collect(),
+            answers: answers
+                .iter()
+                .map(|&text| Answer { text: text.into(), start: Some(0) })
+                .collect(),
             ..Question::default()
         };
         SquadData {
@@ -275,7 +278,7 @@ mod tests {
     #[test]
     fn gold_answers_without_words_are_left_out() {
         let mut data = data();
-        data.questions[0].answers.push(Answer { text: "the".into(), start: 0 });
+        data.questions[0].answers.push(Answer { text: "the".into(), start: Some(0) });
         assert_eq!(score(&data.questions[0], "the"), (0.0, 0.0));
         assert_eq!(score(&data.questions[5], "the"), (1.0, 1.0));
     }

@@ -40,7 +40,10 @@ mod tests {
     fn missing_predictions_count_and_empty_texts_share_no_words() {
         let question = |id: &str, answers: &[&str]| Question {
             id: id.into(),
-            answers: answers.iter().map(|&text| Answer { text: text.into(), start: 0 }).collect(),
+            answers: answers
+                .iter()
+                .map(|&text| Answer { text: text.into(), start: Some(0) })
+                .collect(),
             ..Question::default()
         };
         let data = SquadData {

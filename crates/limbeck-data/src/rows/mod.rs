@@ -8,13 +8,14 @@
 //! * [`open`](open()) and [`text`](text()): what is read of any file, a stream or all of it.
 //! * `kind`: names what a file is, where it is none that can be read.
 //! * `json`: JSON and JSON lines. `mend`: what Python writes into JSON that is none.
-//! * `table`: CSV and TSV. `parquet`: Parquet.
+//! * `table`: CSV and TSV, `python`: lists and objects in their fields. `parquet`: Parquet.
 
 mod json;
 mod kind;
 mod mend;
 mod open;
 mod parquet;
+pub(crate) mod python;
 mod table;
 mod text;
 
@@ -25,6 +26,7 @@ use serde_json::{Map, Value};
 
 use crate::DataError;
 
+pub(crate) use json::name_of;
 pub use open::open;
 pub use text::{decoded, text};
 
@@ -145,6 +147,20 @@ pub(crate) fn document(path: &Path) -> Result<(Document, Option<String>), DataEr
         return Err(DataError::file(path, "is empty"));
     }
     Ok((Document::Rows(table::rows(path, &text)?), None))
+}
+
+/// What bytes are that a file or a stream begins with, where they are no UTF-8 text; as the end of a
+/// sentence on it.
+pub fn refusal(start: &[u8]) -> Option<&'static str> {
+    let compressed =
+        || open::starts_compressed(start).map(|_| "is compressed; decompress it first");
+    let utf_16 = || text::is_utf_16(start).then_some("is UTF-16; convert it to UTF-8");
+    kind::of_bytes(start).or_else(compressed).or_else(utf_16)
+}
+
+/// The rows that one JSON value holds.
+pub(crate) fn rows_in(path: &Path, value: Value) -> Result<Vec<Row>, DataError> {
+    Ok(json::rows_of(path, value)?.rows)
 }
 
 #[cfg(test)]

@@ -144,7 +144,7 @@ fn folder_message(path: &Path) -> &'static str {
     }
 }
 
-fn starts_compressed(bytes: &[u8]) -> Option<&'static str> {
+pub(super) fn starts_compressed(bytes: &[u8]) -> Option<&'static str> {
     if bytes.starts_with(&[0x1F, 0x8B]) {
         return Some("gzip");
     }

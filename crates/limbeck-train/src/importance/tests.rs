@@ -31,8 +31,8 @@ fn features() -> Features {
             id: i.to_string(),
             text: "who sat".into(),
             paragraph: i,
-            answers: vec![Answer { text: name.into(), start: context.find(name).unwrap() }],
-            is_impossible: false,
+            answers: vec![Answer { text: name.into(), start: context.find(name) }],
+            ..Question::default()
         });
     }
     let options =

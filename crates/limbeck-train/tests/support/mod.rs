@@ -35,8 +35,8 @@ pub fn questions(count: usize) -> SquadData {
             id: i.to_string(),
             text: format!("where does {} live?", NAMES[a]),
             paragraph: i,
-            answers: vec![Answer { text: TOWNS[t].into(), start }],
-            is_impossible: false,
+            answers: vec![Answer { text: TOWNS[t].into(), start: Some(start) }],
+            ..Question::default()
         });
     }
     data

@@ -9,10 +9,12 @@ use super::settings::{Predicting, Settings};
 
 /// Answer every question of a file, or label every text.
 ///
-/// A file of questions has SQuAD's form; answers in it are not looked at. With --out the folder
-/// gets predictions.json, nbest_predictions.json and null_odds.json. For a classifier the file
-/// has the form of its task, or texts as TSV, CSV, JSON, JSON lines or Parquet; labels in it are not
-/// looked at, and the folder gets predictions.tsv in the form in which GLUE takes them.
+/// A file of questions has SQuAD's form, or rows with `id`, `context` and `question` (JSON, JSON
+/// lines, CSV, TSV, Parquet); answers in it are not looked at. With --out the folder gets
+/// predictions.json, nbest_predictions.json and null_odds.json, and left_out.jsonl where questions
+/// could not be read. For a classifier the file has the form of its task, or texts as TSV, CSV,
+/// JSON, JSON lines or Parquet; labels in it are not looked at, and the folder gets predictions.tsv
+/// in the form in which GLUE takes them.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   limbeck predict --model student --data questions.json --out predictions
@@ -23,7 +25,8 @@ pub struct PredictArgs {
     /// Model folder, or id of a model of the Hugging Face Hub
     #[arg(long, value_name = "MODEL")]
     pub model: String,
-    /// Questions in SQuAD form, or texts: the task's file, or TSV, CSV, JSON, JSON lines or Parquet
+    /// Questions in SQuAD form or as rows, or texts: the task's file, or TSV, CSV, JSON, JSON lines
+    /// or Parquet
     #[arg(long, value_name = "FILE")]
     pub data: PathBuf,
     /// Folder of the results
@@ -73,13 +76,15 @@ pub struct EvaluateArgs {
   limbeck score --data dev.json --predictions predictions.json
   limbeck score --data dev-v2.json --predictions predictions.json --null-odds null_odds.json --json")]
 pub struct ScoreArgs {
-    /// Questions with their right answers, in SQuAD form
+    /// Questions with their right answers, in SQuAD form or as rows
     #[arg(long, value_name = "FILE")]
     pub data: PathBuf,
-    /// JSON object of question ids and answers; an empty answer means "no answer"
+    /// JSON object of question ids and answers, or rows with `id` and `prediction_text`; an empty
+    /// answer means "no answer"
     #[arg(long, value_name = "FILE")]
     pub predictions: PathBuf,
-    /// JSON object of question ids and the lead of "no answer", for the best_* scores
+    /// JSON object of question ids and the lead of "no answer", or rows with `id` and
+    /// `no_answer_probability`, for the best_* scores
     #[arg(long, value_name = "FILE")]
     pub null_odds: Option<PathBuf>,
 }

@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use limbeck_data::decode::Candidate;
+use limbeck_data::rows;
 use limbeck_runtime::{Answered, Answerer, Asked};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -81,10 +82,7 @@ pub fn open(model: &str, flags: &Layer, length: &LengthArgs, console: Console) -
 fn context(args: &AnswerArgs) -> Result<String> {
     match (&args.context, &args.context_file) {
         (Some(text), _) => Ok(text.clone()),
-        (None, Some(path)) => std::fs::read_to_string(path).map_err(|error| {
-            let what = "cannot read the context";
-            InputError::new(what, path.display().to_string(), error.to_string()).into()
-        }),
+        (None, Some(path)) => Ok(rows::text(path)?),
         (None, None) => {
             let advice = "give --context TEXT or --context-file FILE";
             Err(InputError::new("a question without a context", "answer", advice).into())

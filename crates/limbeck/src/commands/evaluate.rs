@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use limbeck_data::decode;
-use limbeck_data::{Features, Purpose, SquadData, error_report, predictions};
+use limbeck_data::{Features, Gold, Purpose, SquadData, error_report, predictions};
 use limbeck_runtime::logits::{Memory, span_logits};
 use limbeck_train::evaluation::EvaluationSet;
 use limbeck_train::folder::write_json;
@@ -17,6 +17,7 @@ use serde_json::{Map, Value};
 
 use super::guard::refuse_own_file;
 use super::place::Destination;
+use super::questions::{Notes, read_noting};
 use super::score;
 use super::subject::{Subject, is_classifier};
 use crate::cli::answering::{EvaluateArgs, PredictArgs};
@@ -38,7 +39,7 @@ pub fn evaluate(args: &EvaluateArgs, console: Console) -> Result<Ending> {
         let what = "--mismatched is for texts, and the model answers questions";
         return Err(InputError::new(what, &args.model, "").into());
     }
-    let Asked { subject, data, features, outputs } = Asked::open(args, console)?;
+    let Asked { subject, data, features, outputs } = Asked::open(args, Gold::Read, console)?;
     let has_gold =
         |question: &limbeck_data::Question| question.is_impossible || !question.answers.is_empty();
     if !data.questions.iter().any(has_gold) {
@@ -70,7 +71,7 @@ pub fn predict(args: &PredictArgs, console: Console) -> Result<Ending> {
     if is_classifier(&args.model)? {
         return texts::predict(args, console);
     }
-    let Asked { subject, data, features, outputs } = Asked::open(args, console)?;
+    let Asked { subject, data, features, outputs } = Asked::open(args, Gold::Ignored, console)?;
     let mut progress = Progress::new(console);
     progress.stage("answering", Some(features.len() as u64));
     let mut memory = Memory::default();
@@ -151,20 +152,18 @@ struct Asked {
 }
 
 impl Asked {
-    fn open(args: &PredictArgs, console: Console) -> Result<Asked> {
+    fn open(args: &PredictArgs, gold: Gold, console: Console) -> Result<Asked> {
         if args.submission.is_some() {
             let what = "--submission is for tasks of GLUE, and the model answers questions";
             return Err(InputError::new(what, &args.model, "use --out").into());
         }
         interrupt::install()?;
         let outputs = Outputs::open(args)?;
-        let mut data = SquadData::read(&args.data)?;
-        if args.limit > 0 {
-            data.limit(args.limit);
-        }
-        if data.questions.is_empty() {
-            let place = args.data.display().to_string();
-            return Err(InputError::new("there is no question", place, "").into());
+        let mut notes = Notes::default();
+        let tell = |text: &str| console.message(text);
+        let data = read_noting(&args.data, gold, args.limit, &mut notes, tell)?;
+        if let Some(out) = outputs.out() {
+            notes.write(out)?;
         }
         let subject = Subject::open(&args.model, &args.settings.layer, &args.length, console)?;
         let (features, _) =

@@ -7,13 +7,14 @@ use anyhow::Result;
 use crate::exit::InputError;
 
 /// Files of a run's folder, or of an evaluation's, that may lie where data is read from.
-const OUTPUTS: [&str; 12] = [
+const OUTPUTS: [&str; 13] = [
     "predictions.json",
     "nbest_predictions.json",
     "null_odds.json",
     "predictions.tsv",
     "metrics.json",
     "errors.json",
+    "left_out.jsonl",
     "run.json",
     "train.jsonl",
     "limbeck.json",

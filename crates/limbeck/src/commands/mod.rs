@@ -15,6 +15,7 @@
 //! - [`tracking`]: who is told of a run.
 //! - [`models`]: from what a user names to a model's folder.
 //! - [`place`]: where results go; [`guard`]: where they must not.
+//! - [`questions`]: files of questions, and what is said of what cannot be used of them.
 //! - [`range_test`]: what a learning-rate range test says.
 //! - [`stream`]: lines of JSON answered one by one, for `answer` and `classify`.
 //! - [`subject`]: the model that a command runs, with the options that belong to it.
@@ -35,6 +36,7 @@ mod objective;
 mod place;
 mod prune;
 mod quantize;
+mod questions;
 mod range_test;
 mod run;
 mod run_on;

@@ -5,18 +5,21 @@ use std::collections::HashSet;
 use anyhow::Result;
 use limbeck_data::metrics::squad::{self, NullOdds};
 use limbeck_data::metrics::{Metrics, Predictions, SquadMetrics};
-use limbeck_data::{SquadData, predictions};
+use limbeck_data::predictions::Predicted;
+use limbeck_data::{Gold, SquadData, predictions};
 use serde_json::{Value, json};
 
+use super::questions;
 use crate::cli::answering::ScoreArgs;
 use crate::console::{Console, columns};
 use crate::exit::{Ending, InputError};
 
 /// Runs the command.
 pub fn run(args: &ScoreArgs, console: Console) -> Result<Ending> {
-    let data = SquadData::read(&args.data)?;
-    let predicted = predictions::read(&args.predictions)?;
+    let data = questions::read(&args.data, Gold::Read, 0, console)?;
+    let Predicted { texts: predicted, no_answer } = predictions::read(&args.predictions)?;
     let odds = args.null_odds.as_deref().map(predictions::read_null_odds).transpose()?;
+    let odds = odds.or(no_answer);
     // The file's predictions are final: an empty one already means "no answer".
     let null_odds = odds.as_ref().map(|odds| NullOdds { odds, threshold: f64::INFINITY });
     let SquadMetrics { metrics, missing } = squad::evaluate(&data, &predicted, null_odds)?;

@@ -4,12 +4,13 @@ use std::io::{self, BufRead};
 use std::sync::mpsc::{self, Receiver};
 
 use anyhow::{Context, Result, anyhow};
+use limbeck_data::rows;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use crate::console;
-use crate::exit::{Ending, line_of};
+use crate::exit::{Ending, InputError, line_of};
 
 /// Lines of standard input that are answered together, if so many are waiting.
 const MOST_TOGETHER: usize = 64;
@@ -27,7 +28,7 @@ pub fn answer_lines<L: DeserializeOwned, R: Serialize>(
     while let Ok(first) = lines.recv() {
         let waiting = lines.try_iter().take(MOST_TOGETHER - 1);
         let together = std::iter::once(first).chain(waiting).collect::<io::Result<Vec<_>>>();
-        let together = together.context("cannot read standard input")?;
+        let together = together.map_err(unreadable)?;
         for ((number, _), reply) in together.iter().zip(replies(&together, &mut reply)) {
             let reply = match reply {
                 Ok(answer) => serde_json::to_string(&answer)?,
@@ -53,9 +54,13 @@ fn lines_of_standard_input() -> Receiver<io::Result<Numbered>> {
     let (sender, receiver) = mpsc::sync_channel(MOST_TOGETHER);
     std::thread::spawn(move || {
         for (index, line) in io::stdin().lock().split(b'\n').enumerate() {
-            let line = line.map(|line| match line.strip_prefix(BYTE_ORDER_MARK) {
-                Some(rest) if index == 0 => rest.to_vec(),
-                _ => line,
+            let line = line.and_then(|line| match line.strip_prefix(BYTE_ORDER_MARK) {
+                _ if index > 0 => Ok(line),
+                Some(rest) => Ok(rest.to_vec()),
+                None => match rows::refusal(&line) {
+                    Some(what) => Err(io::Error::new(io::ErrorKind::InvalidData, what)),
+                    None => Ok(line),
+                },
             });
             let blank = line.as_ref().is_ok_and(|line| line.trim_ascii().is_empty());
             // Sending fails when nobody answers any more.
@@ -65,6 +70,17 @@ fn lines_of_standard_input() -> Receiver<io::Result<Numbered>> {
         }
     });
     receiver
+}
+
+/// The error of standard input that cannot be read, or is no lines of text.
+fn unreadable(error: io::Error) -> anyhow::Error {
+    match error.kind() {
+        io::ErrorKind::InvalidData => {
+            let what = format!("standard input {error}");
+            InputError::new(what, "", "lines of JSON are wanted, in UTF-8").into()
+        }
+        _ => anyhow::Error::new(error).context("cannot read standard input"),
+    }
 }
 
 /// A reply, or what is wrong, for each line.
@@ -92,8 +108,15 @@ fn replies<L: DeserializeOwned, R>(
 fn without_line(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let place = format!(" at line {} column {}", error.line(), error.column());
-    match text.strip_suffix(&place) {
-        Some(what) => format!("{what} at column {}", error.column()),
-        None => text,
+    let what = text.strip_suffix(&place).unwrap_or(&text);
+    let more = match what {
+        "unexpected end of hex escape" | "lone leading surrogate in hex escape" => {
+            ": half of a character, a surrogate that stands alone"
+        }
+        _ => "",
+    };
+    match text.ends_with(&place) {
+        true => format!("{what}{more} at column {}", error.column()),
+        false => text,
     }
 }

@@ -102,7 +102,10 @@ pub fn is_classifier(model: &str) -> Result<bool> {
 /// The task that data looks like.
 pub fn task_of(data: &SquadData) -> Task {
     let looks_like_two = data.version.trim_start_matches('v').starts_with('2')
-        || data.questions.iter().any(|question| question.is_impossible);
+        || data.questions.iter().any(|question| question.is_impossible)
+        // Where others are answered, an empty list says that there is no answer.
+        || data.questions.iter().any(|question| question.lists_no_answer)
+            && data.questions.iter().any(|question| !question.answers.is_empty());
     if looks_like_two { Task::SquadV2 } else { Task::Squad }
 }
 

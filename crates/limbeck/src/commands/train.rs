@@ -41,6 +41,7 @@ use super::tracking::Tracking;
 use super::{range_test, train_report};
 use crate::commands::guard::{refuse_own_file, refuse_own_folder};
 use crate::commands::models::resolve;
+use crate::commands::questions::Notes;
 use crate::config::{RunConfig, Task};
 use crate::console::Console;
 use crate::exit::{self, InputError};
@@ -148,11 +149,12 @@ fn run_in(
     // The run is that of the addresses; what is read are local copies.
     let here = with_local_data(config)?;
     let cache = cache::given(config.data.cache.as_deref(), console)?;
+    let mut left_out = Notes::default();
     let start = match config.task {
         Task::Pretrain => {
             plain::start(&here, cache.as_ref(), &out, folder.as_mut(), &mut progress)?
         }
-        _ => Some(labelled(&here, cache.as_ref(), &out, &mut progress)?),
+        _ => Some(labelled(&here, cache.as_ref(), &out, &mut left_out, &mut progress)?),
     };
     let Some(Start { model, tokenizer, lesson }) = start else {
         drop(progress);
@@ -185,6 +187,10 @@ fn run_in(
     if let Some(folder) = &mut folder {
         // All input is there and fits: only now may what an earlier run left go.
         folder.begin()?;
+        left_out.write(&out)?;
+        if let Some(message) = left_out.message(&out) {
+            progress.message(&message);
+        }
         files::replace(&run_toml, toml::to_string(config)?.as_bytes())?;
     }
     let together = part.join(&run_toml, &mut progress)?;
@@ -267,6 +273,7 @@ fn labelled(
     config: &RunConfig,
     cache: Option<&Cache>,
     out: &Path,
+    left_out: &mut Notes,
     progress: &mut Progress,
 ) -> Result<Start> {
     let dir = resolve(&last_or_only(given(config.model.path.as_ref(), "model.path")?))?;
@@ -282,7 +289,7 @@ fn labelled(
     check_length(&config.features, &model.config, &dir)?;
     let lesson = match texts {
         Some(texts) => texts.lesson(config, &tokenizer, progress)?,
-        None => questions::lesson(config, cache, &tokenizer, progress)?,
+        None => questions::lesson(config, cache, &tokenizer, left_out, progress)?,
     };
     Ok(Start { model, tokenizer, lesson })
 }

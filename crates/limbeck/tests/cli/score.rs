@@ -36,6 +36,40 @@ fn scores_are_those_of_the_official_script() {
 }
 
 #[test]
+fn rows_and_lists_are_scored_as_their_nested_forms() {
+    let folder = Folder::new();
+    folder.write("data.json", TWO_ZERO);
+    folder.write("p.json", r#"{"a": "Ada Lovelace", "b": "1843"}"#);
+    folder.write("odds.json", r#"{"a": 0.25, "b": 0.75}"#);
+    let context = "Ada Lovelace wrote the first program in 1843.";
+    folder.write(
+        "data.csv",
+        format!(
+            "id,context,question,answers\n\
+             a,{context},Who?,\"{{'text': ['Ada Lovelace'], 'answer_start': array([0])}}\"\n\
+             b,{context},Where?,\"{{'text': [], 'answer_start': []}}\"\n"
+        ),
+    );
+    folder.write(
+        "p.jsonl",
+        "\u{feff}{\"id\": \"a\", \"prediction_text\": \"Ada Lovelace\", \"no_answer_probability\": 0.25}\n\
+         {\"id\": \"b\", \"prediction_text\": \"1843\", \"no_answer_probability\": 0.75}\n",
+    );
+    let nested = [
+        "score",
+        "--data",
+        "data.json",
+        "--predictions",
+        "p.json",
+        "--null-odds",
+        "odds.json",
+        "--json",
+    ];
+    let rows = ["score", "--data", "data.csv", "--predictions", "p.jsonl", "--json"];
+    assert_eq!(folder.run(&rows).json(), folder.run(&nested).json());
+}
+
+#[test]
 fn null_odds_add_the_best_thresholds() {
     let folder = Folder::new();
     folder.write("data.json", TWO_ZERO);

@@ -3,8 +3,50 @@
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use serde_json::{Value, json};
+
 use crate::support::Folder;
 use crate::world::{TOWNS, arguments, train, world};
+
+#[test]
+fn what_is_left_out_or_moved_is_told_and_named_in_the_folder() {
+    let folder = world();
+    let row = |id: Value, answers: Value| {
+        let context = "ana lives in rome. bo lives in rome.";
+        let question = "where does ana live?";
+        json!({"id": id, "context": context, "question": question, "answers": answers}).to_string()
+    };
+    let rows = [
+        row(json!(0), json!({"text": ["rome"], "answer_start": [13]})),
+        row(json!("moved"), json!({"text": ["rome"], "answer_start": [12]})),
+        row(json!("undecided"), json!(["rome"])),
+        row(json!("nowhere"), json!([{"text": "oslo", "answer_start": 13}])),
+        row(json!("empty"), json!([])),
+        row(json!("null"), Value::Null),
+    ];
+    // The rows have one question and one context: only their ids tell them apart.
+    folder.write("train.json", rows.join("\n"));
+    let options = ["--model", "model", "--max-steps", "1", "--out", "out"];
+    let trained = train(&folder, "finetune", &options);
+    assert_eq!(trained.code, 0, "{}", trained.err);
+    let names = std::fs::read_to_string(folder.path().join("out/left_out.jsonl")).unwrap();
+    let names: Vec<Value> = names.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let named: Vec<_> = names
+        .iter()
+        .map(|line| (line["id"].as_str().unwrap(), line["what"].as_str().unwrap()))
+        .collect();
+    assert_eq!(
+        named,
+        [
+            ("null", "left_out"),
+            ("undecided", "left_out"),
+            ("nowhere", "left_out"),
+            ("empty", "left_out"),
+            ("moved", "answer_moved"),
+        ]
+    );
+    assert_eq!((&names[4]["answer_start"], &names[4]["moved_to"]), (&json!(12), &json!(13)));
+}
 
 #[test]
 fn a_teacher_is_trained_distilled_evaluated_and_asked() {

@@ -3,13 +3,14 @@
 use std::time::Instant;
 
 use anyhow::Result;
-use limbeck_data::SquadData;
+use limbeck_data::Gold;
 use limbeck_runtime::Asked;
 use serde::Serialize;
 
 use super::{memory, peak_rss_bytes, percentile};
 use crate::cli::measuring::BenchAnswerArgs;
 use crate::commands::answer;
+use crate::commands::questions;
 use crate::config::Layer;
 use crate::console::{Console, columns};
 use crate::exit::{Ending, InputError};
@@ -28,10 +29,7 @@ struct Figures {
 
 /// Runs the command.
 pub fn run(args: &BenchAnswerArgs, console: Console) -> Result<Ending> {
-    let mut data = SquadData::read(&args.data)?;
-    if args.limit > 0 {
-        data.limit(args.limit);
-    }
+    let data = questions::read(&args.data, Gold::Ignored, args.limit, console)?;
     let mut answerer = answer::open(&args.model, &Layer::default(), &args.length, console)?;
     let Some(first) = data.questions.first() else {
         let place = args.data.display().to_string();

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use anyhow::{Result, bail};
 use limbeck_data::features::{CacheUse, FeatureOptions};
-use limbeck_data::{BuildReport, Cache, Features, Purpose, SquadData, Tokenizer};
+use limbeck_data::{BuildReport, Cache, Features, Gold, Purpose, SquadData, Tokenizer};
 use limbeck_model::ModelConfig;
 use limbeck_runtime::folder::fit;
 use serde::Serialize;
@@ -41,7 +41,7 @@ pub fn run(args: &BenchFeaturesArgs, console: Console) -> Result<Ending> {
     let mut options = FeatureOptions::default();
     fit(&mut options, ModelConfig::open(&dir)?.max_position_embeddings);
     let begun = Instant::now();
-    let data = SquadData::read(&args.data)?;
+    let (data, _) = SquadData::read(&args.data, Gold::Read)?;
     let read_seconds = begun.elapsed().as_secs_f64();
     let begun = Instant::now();
     let (features, report) = Features::build(&data, &tokenizer, &options, Purpose::Train)?;
@@ -50,7 +50,7 @@ pub fn run(args: &BenchFeaturesArgs, console: Console) -> Result<Ending> {
 
     let folder = tempfile::tempdir()?;
     let start = || -> Result<BuildReport> {
-        let data = SquadData::read(&args.data)?;
+        let (data, _) = SquadData::read(&args.data, Gold::Read)?;
         let cache = Cache::folder(folder.path());
         Ok(Features::open_or_build(Some(&cache), &data, &tokenizer, &options, Purpose::Train)?.1)
     };

@@ -10,13 +10,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
-use limbeck_data::SquadData;
+use limbeck_data::Gold;
 use limbeck_data::random::SplitMix64;
 use serde::Serialize;
 use serde_json::json;
 
 use super::percentile;
 use crate::cli::measuring::{Arrivals, BenchServeArgs};
+use crate::commands::questions;
 use crate::console::{Console, columns};
 use crate::exit::{Ending, InputError};
 
@@ -44,14 +45,7 @@ struct Seen {
 
 /// Runs the command.
 pub fn run(args: &BenchServeArgs, console: Console) -> Result<Ending> {
-    let mut data = SquadData::read(&args.data)?;
-    if args.limit > 0 {
-        data.limit(args.limit);
-    }
-    if data.questions.is_empty() {
-        let place = args.data.display().to_string();
-        return Err(InputError::new("there is no question", place, "").into());
-    }
+    let data = questions::read(&args.data, Gold::Ignored, args.limit, console)?;
     let mut bodies: Vec<String> = data
         .questions
         .iter()

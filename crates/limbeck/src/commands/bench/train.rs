@@ -4,9 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use limbeck_data::{
-    Batch, BatchOrder, Cache, FeatureOptions, Features, Purpose, SquadData, Tokenizer,
-};
+use limbeck_data::{Batch, BatchOrder, Cache, FeatureOptions, Features, Gold, Purpose, Tokenizer};
 use limbeck_kernels::random::Key;
 use limbeck_model::{HeadKind, Model};
 use limbeck_runtime::folder::{check_vocabulary, fit};
@@ -26,6 +24,7 @@ use super::profile::{Profile, timed};
 use super::{median, memory, peak_rss_bytes};
 use crate::cli::measuring::BenchTrainArgs;
 use crate::commands::models::resolve;
+use crate::commands::questions;
 use crate::commands::subject::check_length;
 use crate::config::RunConfig;
 use crate::console::{Console, columns};
@@ -60,7 +59,7 @@ struct Figures {
 
 /// Runs the command.
 pub fn run(args: &BenchTrainArgs, console: Console) -> Result<Ending> {
-    let mut bench = Bench::open(args)?;
+    let mut bench = Bench::open(args, console)?;
     let mut profile = args.profile.then(Profile::default);
     // The first step takes its memory from the system; the others find it there.
     bench.step(0, false)?;
@@ -135,9 +134,9 @@ struct Bench {
 }
 
 impl Bench {
-    fn open(args: &BenchTrainArgs) -> Result<Bench> {
-        let mut data = SquadData::read(&args.data)?;
-        data.limit((args.steps + 1).saturating_mul(args.batch_size));
+    fn open(args: &BenchTrainArgs, console: Console) -> Result<Bench> {
+        let limit = (args.steps + 1).saturating_mul(args.batch_size);
+        let data = questions::read(&args.data, Gold::Read, limit, console)?;
         let dir = resolve(&args.model)?;
         let model = Model::open_with_head(&dir, HeadKind::Span)?.0;
         let mut tokenizer = Tokenizer::from_folder(&dir)?;

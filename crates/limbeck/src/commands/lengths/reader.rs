@@ -5,13 +5,14 @@ use std::path::Path;
 use anyhow::Result;
 use limbeck_data::glue::score::main_metric;
 use limbeck_data::glue::{TextData, TextTask, Use};
-use limbeck_data::{Features, Purpose, Question, SquadData};
+use limbeck_data::{Features, Gold, Purpose, Question, SquadData};
 use limbeck_model::inference::InferenceModel;
 use limbeck_train::evaluation::EvaluationSet;
 use serde_json::{Value, json};
 
 use super::trial::Trial;
 use crate::cli::lengths::LengthArgs;
+use crate::commands::questions;
 use crate::commands::subject::texts::TextSubject;
 use crate::commands::subject::{Subject, is_classifier};
 use crate::config::Layer;
@@ -60,10 +61,7 @@ impl Reader {
         if let Reader::Texts(subject) = self {
             return Ok(Data::Texts(subject.reading.read(path, Use::Score, limit, console)?));
         }
-        let mut data = SquadData::read(path)?;
-        if limit > 0 {
-            data.limit(limit);
-        }
+        let data = questions::read(path, Gold::Read, limit, console)?;
         let has_gold = |question: &Question| question.is_impossible || !question.answers.is_empty();
         if !data.questions.iter().any(has_gold) {
             let what = "no question has an answer to score against";

@@ -4,17 +4,18 @@ use std::path::Path;
 
 use anyhow::Result;
 use limbeck_data::glue::{TextFeatures, Use};
-use limbeck_data::{Examples, FeatureOptions, Features, Purpose, SquadData, Tokenizer};
+use limbeck_data::{Examples, FeatureOptions, Features, Gold, Purpose, SquadData, Tokenizer};
 use limbeck_model::folder::Limbeck;
 use limbeck_model::{HeadKind, ModelConfig};
 use limbeck_runtime::folder::Habits;
 
 use crate::cli::prune::HowArgs;
+use crate::commands::questions;
 use crate::commands::subject::texts::{Reading, length_of_texts};
 use crate::commands::subject::{check_length, task_of};
 use crate::config::{Layer, RunConfig, Task};
 use crate::console::Console;
-use crate::exit::InputError;
+use crate::exit::{InputError, one_line};
 
 /// What a model has learnt, as flags or its notes say.
 pub enum Lesson<'a> {
@@ -82,7 +83,7 @@ impl<'a> Lesson<'a> {
         };
         match self {
             Lesson::Questions(task, options) => {
-                Ok(Box::new(windows(path, *task, options, how, tokenizer)?))
+                Ok(Box::new(windows(path, *task, options, how, tokenizer, console)?))
             }
             Lesson::Texts(Texts { dir, config, flags, .. }) => {
                 let reading = Reading::of(dir, config, flags)?;
@@ -103,16 +104,22 @@ fn windows(
     options: &FeatureOptions,
     how: &HowArgs,
     tokenizer: &Tokenizer,
+    console: Console,
 ) -> Result<Features> {
-    let mut data = SquadData::read(path)?;
+    let mut data = questions::read(path, Gold::Read, 0, console)?;
     if task.unwrap_or_else(|| task_of(&data)) == Task::Squad {
         // A model that always answers has nothing to say of them.
         data.questions.retain(|question| !question.is_impossible);
+    } else {
+        data.take_empty_lists_as_no_answer();
     }
     if how.sample > 0 {
         data.sample(how.sample, how.seed);
     }
-    let (features, _) = Features::build(&data, tokenizer, options, Purpose::Train)?;
+    let (features, report) = Features::build(&data, tokenizer, options, Purpose::Train)?;
+    for message in report.messages() {
+        console.message(&one_line(&format!("{}: {message}", path.display())));
+    }
     if features.is_empty() {
         let what = "there is no question with an answer to measure on";
         return Err(InputError::new(what, path.display().to_string(), "").into());

@@ -356,7 +356,7 @@ fn read(key: &str, path: &Path, task: Task) -> Result<()> {
         && task != Task::Pretrain
         && task.texts().is_none()
     {
-        let data = SquadData::read(&local)?;
+        let data = SquadData::read(&local, limbeck_data::Gold::Ignored)?.0;
         if data.questions.is_empty() {
             return Err(InputError::new("there is no question", "", "").into());
         }

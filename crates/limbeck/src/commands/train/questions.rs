@@ -4,14 +4,15 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use limbeck_data::features::CacheUse;
-use limbeck_data::{BuildReport, Cache, Features, Purpose, SquadData, Tokenizer};
+use limbeck_data::{BuildReport, Cache, Features, Gold, Purpose, SquadData, Tokenizer};
 use limbeck_train::evaluation::{DevelopmentSet, EvaluationSet};
 use limbeck_train::observer::Observer;
 
 use super::Lesson;
+use crate::commands::questions::{Notes, read_noting};
 use crate::commands::subject::decode_options;
 use crate::config::{DataSection, RunConfig, Task};
-use crate::exit::InputError;
+use crate::exit::{InputError, one_line};
 use crate::progress::Progress;
 
 /// The features of the questions that the configuration names.
@@ -19,10 +20,11 @@ pub(super) fn lesson(
     config: &RunConfig,
     cache: Option<&Cache>,
     tokenizer: &Tokenizer,
+    notes: &mut Notes,
     progress: &mut Progress,
 ) -> Result<Lesson> {
-    let features = training_features(config, cache, tokenizer, progress)?;
-    let dev = development_set(config, cache, tokenizer, progress)?;
+    let features = training_features(config, cache, tokenizer, notes, progress)?;
+    let dev = development_set(config, cache, tokenizer, notes, progress)?;
     let dev = dev.map(|dev| Box::new(dev) as Box<dyn DevelopmentSet>);
     Ok(Lesson { features: Box::new(features), dev })
 }
@@ -31,10 +33,14 @@ fn training_features(
     config: &RunConfig,
     cache: Option<&Cache>,
     tokenizer: &Tokenizer,
+    notes: &mut Notes,
     progress: &mut Progress,
 ) -> Result<Features> {
     let DataSection { train, max_train_questions, .. } = &config.data;
-    let (data, place) = read(train, *max_train_questions)?;
+    let (mut data, place) = read(train, *max_train_questions, notes, progress)?;
+    if config.task == Task::SquadV2 {
+        data.take_empty_lists_as_no_answer();
+    }
     let without_answer = data.questions.iter().filter(|q| q.is_impossible).count();
     if config.task == Task::Squad && without_answer > 0 {
         progress.message(&format!(
@@ -46,6 +52,12 @@ fn training_features(
     let (features, report) =
         Features::open_or_build(cache, &data, tokenizer, &config.features, Purpose::Train)?;
     tell(&place, &report, progress);
+    notes.built(&place, &report);
+    if features.is_empty() {
+        let what = "there is no question to learn from";
+        let why = report.left_out.first().map(|first| format!("{} {}", first.id, first.reason));
+        return Err(InputError::new(what, place, why.unwrap_or_default()).into());
+    }
     Ok(features)
 }
 
@@ -53,11 +65,12 @@ fn development_set(
     config: &RunConfig,
     cache: Option<&Cache>,
     tokenizer: &Tokenizer,
+    notes: &mut Notes,
     progress: &mut Progress,
 ) -> Result<Option<EvaluationSet>> {
     let DataSection { dev, max_dev_questions, .. } = &config.data;
     let Some(path) = dev else { return Ok(None) };
-    let (data, place) = read(std::slice::from_ref(path), *max_dev_questions)?;
+    let (data, place) = read(std::slice::from_ref(path), *max_dev_questions, notes, progress)?;
     let options = &config.features;
     let (features, report) =
         Features::open_or_build(cache, &data, tokenizer, options, Purpose::Predict)?;
@@ -68,10 +81,15 @@ fn development_set(
 }
 
 /// The first `limit` questions of the files, or all; and how messages call the files.
-fn read(paths: &[PathBuf], limit: usize) -> Result<(SquadData, String)> {
+fn read(
+    paths: &[PathBuf],
+    limit: usize,
+    notes: &mut Notes,
+    progress: &mut Progress,
+) -> Result<(SquadData, String)> {
     let mut data = SquadData::default();
     for path in paths {
-        data.append(SquadData::read(path)?);
+        data.append(read_noting(path, Gold::Read, 0, notes, |text| progress.message(text))?);
     }
     let place = paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
     if limit > 0 {
@@ -89,11 +107,8 @@ fn tell(place: &str, report: &BuildReport, progress: &mut Progress) {
         "{place}: {} questions, {} windows, {} tokens",
         report.questions, report.features, report.rows
     ));
-    if let Some(first) = report.unlocatable_ids.first() {
-        progress.message(&format!(
-            "{place}: {} questions left out, their answers are not in their contexts; the first is {first}",
-            report.unlocatable_answers
-        ));
+    for message in report.messages() {
+        progress.message(&one_line(&format!("{place}: {message}")));
     }
     if report.truncated_questions > 0 {
         progress.message(&format!(

@@ -3,17 +3,17 @@
 use std::path::Path;
 
 use anyhow::Result;
-use limbeck_data::{Features, Purpose, SquadData};
+use limbeck_data::{Features, Gold, Purpose, SquadData};
 use limbeck_train::evaluation::EvaluationSet;
 use limbeck_train::ranks::Ranks;
 
 use super::{Measured, median_latency, scores};
 use crate::cli::lengths::LengthArgs;
 use crate::commands::answer;
+use crate::commands::questions::read;
 use crate::commands::subject::Subject;
 use crate::config::Layer;
 use crate::console::Console;
-use crate::exit::InputError;
 use crate::progress::Progress;
 
 /// A trained model at a length plan; none when it was interrupted.
@@ -23,7 +23,7 @@ pub(super) fn measured(
     plan: &LengthArgs,
     console: Console,
 ) -> Result<Option<Measured>> {
-    let data = read(data)?;
+    let data = read(data, Gold::Read, 0, console)?;
     let subject = Subject::open(name, &Layer::default(), plan, console)?;
     let (features, _) =
         Features::build(&data, &subject.tokenizer, &subject.features, Purpose::Predict)?;
@@ -41,7 +41,8 @@ pub(super) fn measured(
 
 /// Milliseconds from a question to its answer, one at a time.
 pub(super) fn latency_of_run(folder: &Path, data: &Path, console: Console) -> Result<f64> {
-    latency(&folder.to_string_lossy(), &read(data)?, &LengthArgs::default(), console)
+    let data = read(data, Gold::Ignored, 0, console)?;
+    latency(&folder.to_string_lossy(), &data, &LengthArgs::default(), console)
 }
 
 fn latency(name: &str, data: &SquadData, plan: &LengthArgs, console: Console) -> Result<f64> {
@@ -51,13 +52,4 @@ fn latency(name: &str, data: &SquadData, plan: &LengthArgs, console: Console) ->
         answerer.answer(&question.text, data.context(question))?;
         Ok(())
     })
-}
-
-fn read(path: &Path) -> Result<SquadData> {
-    let data = SquadData::read(path)?;
-    if data.questions.is_empty() {
-        let place = path.display().to_string();
-        return Err(InputError::new("there is no question", place, "").into());
-    }
-    Ok(data)
 }
