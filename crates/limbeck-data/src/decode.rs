@@ -25,7 +25,8 @@ pub struct DecodeOptions {
     pub n_best_size: usize,
     /// Tokens of an answer at most.
     pub max_answer_length: usize,
-    /// Nothing is predicted where the null score exceeds the best answer's by more than this.
+    /// Nothing is predicted where the null score exceeds the best answer's by more than this, in
+    /// the precision of the scores: see [`is_null`].
     pub null_score_diff_threshold: f64,
     /// Whether an answer may begin only in the window that shows most context around its
     /// first token, as in the scripts of the BERT paper.
@@ -90,21 +91,40 @@ pub struct Decoded {
     /// Score of "no answer" less that of the best answer, where it was allowed; the score
     /// alone where there is no answer to compare with.
     pub null_odds: Option<f32>,
+    /// The candidate behind the best answer, also where the list is too short for it and "no
+    /// answer".
+    #[serde(skip)]
+    pub best: Option<Candidate>,
 }
 
 impl Decoded {
     /// Chooses between the best answer and none by another threshold of null odds.
     pub fn apply_threshold(&mut self, threshold: f64) {
         match self.null_odds {
-            Some(odds) if f64::from(odds) > threshold => self.text.clear(),
+            Some(odds) if is_null(odds, threshold) => self.text.clear(),
             _ => self.text.clone_from(&self.best_text),
         }
     }
 
     /// The candidate behind the prediction, if there is any.
     pub fn predicted(&self) -> Option<&Candidate> {
-        self.candidates.iter().find(|candidate| candidate.text == self.text)
+        self.candidates.iter().chain(&self.best).find(|candidate| candidate.text == self.text)
     }
+}
+
+/// Whether a question of these null odds counts as unanswered: whether they exceed the threshold.
+///
+/// The threshold is rounded to the precision of the odds, so that one that was written with the
+/// fewest digits that name such a number is that number again. Whatever decides between an answer
+/// and none asks here.
+pub fn is_null(odds: f32, threshold: f64) -> bool {
+    odds > threshold as f32
+}
+
+/// The null score's lead over an answer. The order of the operations is part of the number, which
+/// thresholds are compared with.
+fn lead(null: &Candidate, answer: &Candidate) -> f32 {
+    null.start_logit + null.end_logit - answer.start_logit - answer.end_logit
 }
 
 /// Decodes one question from all windows of its context.
@@ -127,16 +147,17 @@ pub fn decode_question(context: &str, windows: &[Window<'_>], options: &DecodeOp
     if options.allow_null {
         let null = null_candidate(windows);
         let odds = match &best {
-            Some(best) => null.start_logit + null.end_logit - best.start_logit - best.end_logit,
-            None => null.start_logit + null.end_logit,
+            Some(best) => lead(&null, best),
+            None => score(&null),
         };
-        if f64::from(odds) > options.null_score_diff_threshold {
+        if is_null(odds, options.null_score_diff_threshold) {
             decoded.text.clear();
         }
         decoded.null_odds = Some(odds);
         insert_null(&mut candidates, null, options.n_best_size);
     }
     set_probabilities(candidates.iter_mut().collect());
+    decoded.best = best.map(|best| probable(best, &candidates));
     decoded.candidates = candidates;
     decoded
 }
@@ -200,6 +221,19 @@ fn insert_null(candidates: &mut Vec<Candidate>, null: Candidate, n_best_size: us
         // Of the two last entries, the one that is an answer has to go.
         candidates.remove(if last_is_null { before_last } else { before_last + 1 });
     }
+}
+
+/// The best answer with its probability: that of the list, or where the list has no room for it the
+/// one beside what is there.
+fn probable(mut best: Candidate, candidates: &[Candidate]) -> Candidate {
+    match candidates.iter().find(|candidate| candidate.text == best.text) {
+        Some(listed) => best.probability = listed.probability,
+        None => {
+            let mut others = candidates.to_vec();
+            set_probabilities(others.iter_mut().chain([&mut best]).collect());
+        }
+    }
+    best
 }
 
 /// Softmax over the scores. They are finite, so their sum is at least 1.

@@ -4,6 +4,7 @@
 //!
 //! # Layout
 //! * [`squad`]: `exact`, `f1` and the best thresholds, as SQuAD 2.0's script gives them.
+//! * `threshold`: which threshold of null odds suits best.
 //! * [`squad_v1`]: `exact_match` and `f1`, as SQuAD 1.1's script gives them.
 //! * [`text`]: the normalisation and the token overlap that both rest on.
 //! * [`accuracy`], [`f1`], [`matthews`]: of predicted labels.
@@ -21,6 +22,7 @@ pub mod spearman;
 pub mod squad;
 pub mod squad_v1;
 pub mod text;
+mod threshold;
 
 pub use squad::SquadMetrics;
 

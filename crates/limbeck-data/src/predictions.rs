@@ -243,6 +243,7 @@ mod tests {
         Decoded {
             text: text.into(),
             best_text: "Café".into(),
+            best: None,
             candidates: vec![candidate],
             null_odds,
         }

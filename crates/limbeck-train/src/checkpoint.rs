@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Result, TrainError};
 use crate::learner::Learner;
+use crate::run::Pace;
 
 /// What a run knows beside parameters and moments.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -19,6 +20,9 @@ pub struct Progress {
     pub inputs: String,
     /// Optimiser steps done.
     pub step: usize,
+    /// Whether the last step of an epoch takes what is left of it. Earlier versions did not say so,
+    /// and went on with the next epoch.
+    pub steps_end_with_epochs: bool,
     /// The threshold of null scores of the last evaluation.
     pub threshold: Option<f64>,
     /// The step of the last evaluation.
@@ -31,6 +35,13 @@ pub struct Progress {
     pub evaluations_since_best: usize,
     /// Sums since the last line of `train.jsonl`.
     pub window: Window,
+}
+
+impl Progress {
+    /// Whether steps were taken that this version would not take.
+    pub(crate) fn steps_crossed_epochs(&self, pace: &Pace) -> bool {
+        self.step > 0 && !self.steps_end_with_epochs && !pace.is_even()
+    }
 }
 
 /// Sums over the steps since the last line of `train.jsonl`.

@@ -12,7 +12,7 @@ use std::path::Path;
 
 use limbeck_data::decode::{self, DecodeOptions, Decoded, SpanLogits};
 use limbeck_data::metrics::Metrics;
-use limbeck_data::metrics::squad::{self, NullOdds};
+use limbeck_data::metrics::squad::{self, NullKind, NullOdds};
 use limbeck_data::{Features, SquadData, predictions};
 use limbeck_model::inference::InferenceModel;
 use limbeck_runtime::logits::{Memory, span_logits};
@@ -128,8 +128,11 @@ impl EvaluationSet {
         }
         let odds = predictions::null_odds(&self.data, &decoded);
         let best_texts = predictions::best_texts(&self.data, &decoded);
-        let evaluate = |threshold| -> Result<Metrics> {
-            let null_odds = Some(NullOdds { odds: &odds, threshold });
+        let evaluate = |threshold: f64| -> Result<Metrics> {
+            // In the precision in which answers are chosen.
+            let threshold = f64::from(threshold as f32);
+            let kind = NullKind::Differences;
+            let null_odds = Some(NullOdds { odds: &odds, threshold, kind });
             Ok(squad::evaluate(&self.data, &best_texts, null_odds)?.metrics)
         };
         let mut threshold = self.decode.null_score_diff_threshold;
@@ -162,10 +165,10 @@ impl DevelopmentSet for EvaluationSet {
 }
 
 impl Evaluation {
-    /// The number by which models of one run are compared: the best `f1` that any
-    /// threshold gives where questions may have no answer, else `f1`.
+    /// The number by which models of one run are compared: `f1` at the threshold that goes with the
+    /// model, so that what is kept is what is told and what answers. Where the threshold was chosen
+    /// here, that is `best_f1`.
     pub fn score(&self) -> f64 {
-        let of = |key| self.metrics.get(key);
-        of("best_f1").or_else(|| of("f1")).unwrap_or(0.0)
+        self.metrics.get("f1").unwrap_or(0.0)
     }
 }

@@ -5,9 +5,11 @@
 //! - `distill`: what is learnt from teachers
 //! - `lengths`: training for every length budget
 //! - `sparsity`: which weights are off
+//! - `room`: what is counted in steps in a run that is too short for it
 
 mod distill;
 mod lengths;
+mod room;
 mod sparsity;
 
 use serde::{Deserialize, Serialize};
@@ -15,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Result, TrainError};
 pub use distill::{DistanceKind, DistillOptions, HiddenStates, MapsKind, Projection, SoftKind};
 pub use lengths::{Direction, LengthOptions, Sampling};
+pub(crate) use room::{Ends, Fitted, period_in};
 pub(crate) use sparsity::ModuleLevel;
 pub use sparsity::{InitialMask, LevelOf, Scope, SparseEmbeddings, SparseMethod, SparsityOptions};
 
@@ -163,8 +166,8 @@ pub struct TrainOptions {
     pub max_steps: usize,
     /// Features in one forward pass.
     pub batch_size: usize,
-    /// Forward passes whose gradients are averaged into one optimiser step. A step that
-    /// begins in one epoch may end in the next.
+    /// Forward passes whose gradients are averaged into one optimiser step, over all features in
+    /// them. The last step of an epoch takes what is left of it.
     pub gradient_accumulation_steps: usize,
     /// Fixes the order of the features, dropout and newly drawn weights.
     pub seed: u64,

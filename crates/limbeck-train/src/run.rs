@@ -3,9 +3,11 @@
 //! # Layout
 //! - here: what a run needs, and how it begins
 //! - `steps`: the loop
+//! - `pace`: how batches fall into steps
 //! - `batches`: what each step reads
 
 mod batches;
+mod pace;
 mod steps;
 
 use limbeck_data::metrics::Metrics;
@@ -14,6 +16,7 @@ use limbeck_model::Model;
 use limbeck_model::folder::Limbeck;
 
 use batches::Batches;
+pub(crate) use pace::Pace;
 use steps::Loop;
 
 use crate::checkpoint::{self, Progress};
@@ -91,14 +94,7 @@ pub struct Summary {
 
 /// How many optimiser steps a run takes.
 pub fn total_steps(options: &TrainOptions, features: usize) -> usize {
-    if options.max_steps > 0 {
-        return options.max_steps;
-    }
-    let batches = features.div_ceil(options.batch_size.max(1)) as f64;
-    // A hair less, so that an epoch of exactly n batches is n steps whatever the
-    // rounding of the product.
-    let steps = options.epochs * batches / options.gradient_accumulation_steps.max(1) as f64;
-    (steps - 1e-9).ceil().max(1.0) as usize
+    Pace::new(options, features).total_steps()
 }
 
 impl Run<'_> {
@@ -116,8 +112,20 @@ impl Run<'_> {
                 reason: "there is no feature to train on".into(),
             });
         }
-        let total_steps = total_steps(self.train, self.features.len());
+        let pace = Pace::new(self.train, self.features.len());
+        let total_steps = pace.total_steps();
         let schedule = Schedule::new(self.schedule, self.optim.peak_rate(self.train), total_steps)?;
+        let masks = self.sparsity.as_ref().map_or(&[][..], Sparsity::told).iter();
+        for line in schedule.told().into_iter().chain(masks.map(String::as_str)) {
+            observer.message(line);
+        }
+        if self.train.eval_steps > total_steps && self.dev.is_some() && !schedule.is_range_test() {
+            let every = self.train.eval_steps;
+            observer.message(&format!(
+                "the run has {total_steps} steps: `train.eval_steps` is shortened from {every} to \
+                 {total_steps}, one evaluation at the end"
+            ));
+        }
         let inputs = fingerprint(&self.model, self.features, &self.objective);
         let mut learner = Learner::new(self.model, self.optim, self.objective);
         learner.exchange.ranks = self.ranks;
@@ -137,9 +145,18 @@ impl Run<'_> {
                         .into(),
                 });
             }
+            if resumed.as_ref().is_some_and(|progress| progress.steps_crossed_epochs(&pace)) {
+                return Err(TrainError::Folder {
+                    path: folder.path().to_owned(),
+                    reason: "this run was begun by a version whose steps reached from one epoch \
+                             into the next; give another --out, or --overwrite"
+                        .into(),
+                });
+            }
             trackers = self::trackers(folder.path(), resumed.as_ref(), self.tensorboard)?;
         }
         let mut progress = resumed.unwrap_or(Progress { inputs, ..Progress::default() });
+        progress.steps_end_with_epochs = true;
         begin_together(&mut learner, &mut progress)?;
         if progress.step > 0 {
             let message = format!("resuming after step {} of {total_steps}", progress.step);
@@ -148,13 +165,13 @@ impl Run<'_> {
         let mut loop_ = Loop {
             trackers,
             batches: Batches::new(self.features, self.train),
+            pace,
             tokenizer: self.tokenizer,
             names: learner.objective.names().iter().map(|name| format!("loss_{name}")).collect(),
             parts: Vec::new(),
             sums: Vec::new(),
             dev: self.dev,
             options: self.train,
-            total_steps,
             schedule,
             folder: self.folder,
             notes: self.notes,

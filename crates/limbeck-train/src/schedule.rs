@@ -1,7 +1,7 @@
 //! The learning rate over the steps of a run.
 
 use crate::error::{Result, TrainError};
-use crate::options::{Anneal, ScheduleKind, ScheduleOptions, steps_of};
+use crate::options::{Anneal, Ends, ScheduleKind, ScheduleOptions};
 
 /// A learning rate for every step.
 #[derive(Debug, Clone)]
@@ -11,41 +11,40 @@ pub struct Schedule {
     warmup_steps: usize,
     cooldown_steps: usize,
     total_steps: usize,
+    told: Option<String>,
 }
 
 impl Schedule {
-    /// The schedule of a run of `total_steps` that peaks at `peak`.
+    /// The schedule of a run of `total_steps` that peaks at `peak`. Warm-up and cool-down that are
+    /// given in steps and longer than the run are shortened ([`Schedule::told`]).
     ///
     /// # Errors
-    /// When warm-up or cool-down are negative, not a number, or together as long as the run, or a
-    /// number of a one-cycle schedule or a range test cannot work.
+    /// When warm-up or cool-down are negative, not a number, or as shares together more than the
+    /// run, or a number of a one-cycle schedule or a range test cannot work.
     pub fn new(options: &ScheduleOptions, peak: f64, total_steps: usize) -> Result<Self> {
         let &ScheduleOptions { kind, warmup, cooldown, .. } = options;
-        let warmup_steps = steps_of(warmup, total_steps, "schedule.warmup")?;
-        if warmup_steps > 0 && warmup_steps >= total_steps {
-            return Err(TrainError::Option {
-                option: "schedule.warmup",
-                reason: format!(
-                    "{warmup_steps} steps of warm-up leave none of the run's {total_steps}"
-                ),
-            });
+        let has_cooldown = kind == ScheduleKind::ThreeStage;
+        let fitted = Ends {
+            first: (warmup, "schedule.warmup"),
+            last: (if has_cooldown { cooldown } else { 0.0 }, "schedule.cooldown"),
+            // A run may be all warm-up and cool-down, but not all warm-up.
+            between: usize::from(!has_cooldown && warmup > 0.0),
         }
-        let cooldown_steps = match kind {
-            ScheduleKind::ThreeStage => steps_of(cooldown, total_steps, "schedule.cooldown")?,
-            _ => 0,
-        };
-        if cooldown_steps > total_steps - warmup_steps.min(total_steps) {
-            return Err(TrainError::Option {
-                option: "schedule.cooldown",
-                reason: format!(
-                    "{cooldown_steps} steps of cool-down after {warmup_steps} of warm-up are more \
-                     than the run's {total_steps}"
-                ),
-            });
-        }
+        .fit(total_steps)?;
+        let (warmup_steps, cooldown_steps) = (fitted.first, fitted.last);
         options.validate(peak)?;
-        let options = options.clone();
-        Ok(Schedule { options, peak, warmup_steps, cooldown_steps, total_steps })
+        let (options, told) = (options.clone(), fitted.told);
+        Ok(Schedule { options, peak, warmup_steps, cooldown_steps, total_steps, told })
+    }
+
+    /// What was shortened to fit the run, in one line.
+    pub fn told(&self) -> Option<&str> {
+        self.told.as_deref()
+    }
+
+    /// Whether the rate only rises, to find out where it is too high.
+    pub fn is_range_test(&self) -> bool {
+        matches!(self.options.kind, ScheduleKind::RangeExponential | ScheduleKind::RangeLinear)
     }
 
     /// The rate of `step`, counted from 0.
@@ -203,10 +202,19 @@ mod tests {
     }
 
     #[test]
-    fn a_warmup_that_leaves_no_step_is_refused() {
-        for warmup in [-0.1, f64::NAN, 10.0, 1e9] {
+    fn a_warmup_that_leaves_no_step_is_shortened_and_told_and_none_is_refused() {
+        let of = |warmup| {
             let options = ScheduleOptions { warmup, ..ScheduleOptions::default() };
-            assert!(Schedule::new(&options, 1.0, 10).is_err(), "{warmup}");
+            Schedule::new(&options, 1.0, 10)
+        };
+        for warmup in [10.0, 1e9] {
+            let schedule = of(warmup).unwrap();
+            assert_eq!((schedule.warmup_steps, schedule.rate(5)), (5, 1.0));
+            assert!(schedule.told().unwrap().contains("schedule.warmup"));
+        }
+        assert_eq!(of(9.0).unwrap().told(), None);
+        for warmup in [-0.1, f64::NAN] {
+            assert!(of(warmup).is_err(), "{warmup}");
         }
     }
 

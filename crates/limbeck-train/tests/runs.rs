@@ -23,6 +23,7 @@ use limbeck_train::options::{
     ScheduleOptions, SoftKind, SparseMethod, SparsityOptions, TrainOptions,
 };
 use limbeck_train::ranks::Ranks;
+use limbeck_train::ranks::rendezvous::{Meeting, join, listen};
 use limbeck_train::run::{Outcome, Run, total_steps};
 use limbeck_train::sandwich::Sandwich;
 use limbeck_train::sparsity::{Account, Sparsity};
@@ -33,6 +34,8 @@ struct World {
     data: SquadData,
     features: Features,
     dev: EvaluationSet,
+    optim: OptimizerOptions,
+    schedule: ScheduleOptions,
     _folder: tempfile::TempDir,
 }
 
@@ -52,6 +55,8 @@ impl World {
             },
             tokenizer,
             data,
+            optim: fast(),
+            schedule: ScheduleOptions { warmup: 0.1, ..ScheduleOptions::default() },
             _folder: folder,
         }
     }
@@ -76,24 +81,33 @@ impl World {
         observer: &mut dyn Observer,
     ) -> Result<Outcome, TrainError> {
         let (mut folder, _) = RunFolder::open(out, serde_json::json!({}), false)?;
-        let model = support::model(3);
+        let run = self.prepared(train, objective, Some(&mut folder));
         let steps = total_steps(train, self.features.len());
+        let sparsity = Sparsity::new(sparsity, &run.model, steps, train.seed)?;
+        Run { sparsity, optim, ..run }.execute(observer)
+    }
+
+    fn prepared<'a>(
+        &'a self,
+        train: &'a TrainOptions,
+        objective: impl Into<Objective>,
+        folder: Option<&'a mut RunFolder>,
+    ) -> Run<'a> {
         Run {
-            sparsity: Sparsity::new(sparsity, &model, steps, train.seed)?,
-            model,
+            sparsity: None,
+            model: support::model(3),
             tokenizer: &self.tokenizer,
             features: &self.features,
             objective: objective.into(),
             dev: Some(&self.dev),
             train,
-            optim,
-            schedule: &ScheduleOptions { warmup: 0.1, ..ScheduleOptions::default() },
-            folder: Some(&mut folder),
+            optim: &self.optim,
+            schedule: &self.schedule,
+            folder,
             ranks: Ranks::alone(),
             notes: Default::default(),
             tensorboard: true,
         }
-        .execute(observer)
     }
 }
 
@@ -142,6 +156,129 @@ fn a_run_that_was_stopped_at_any_point_ends_with_the_same_bytes() {
             text.lines().map(|line| step(line)["step"].as_u64().unwrap()).collect()
         };
         assert_eq!(lines(out.path()), lines(whole.path()));
+    }
+}
+
+/// Numbers of `train.jsonl`, a step each.
+fn logged(out: &Path, key: &str) -> Vec<f64> {
+    let text = std::fs::read_to_string(out.join("train.jsonl")).unwrap();
+    let line = |line| serde_json::from_str::<serde_json::Value>(line).unwrap();
+    text.lines().filter_map(|text| line(text)[key].as_f64()).collect()
+}
+
+/// Runs whose batches do not divide evenly into steps: 90 features, six batches of 16 or less.
+fn uneven(gradient_accumulation_steps: usize) -> TrainOptions {
+    TrainOptions {
+        gradient_accumulation_steps,
+        batch_size: 16,
+        logging_steps: 1,
+        save_steps: 1,
+        ..options()
+    }
+}
+
+#[test]
+fn a_step_that_takes_what_is_left_is_the_mean_over_what_it_took() {
+    let world = World::new();
+    assert_eq!(world.features.len(), 90);
+    let of = |batch_size, gradient_accumulation_steps| {
+        let out = tempfile::tempdir().unwrap();
+        let train = TrainOptions { epochs: 1.0, dropout: false, batch_size, ..uneven(1) };
+        let train = TrainOptions { gradient_accumulation_steps, ..train };
+        world.run(out.path(), &train, &fast(), of_sequences(&world), &mut Silent).unwrap();
+        ["loss", "gradient_norm", "epoch"].map(|key| logged(out.path(), key))
+    };
+    // One step each over all features, whatever the batches, the last of which has 10.
+    let [losses, norms, epochs] = of(90, 1);
+    assert_eq!((losses.len(), &epochs), (1, &vec![1.0]));
+    for (batch_size, accumulation) in [(16, 8), (16, 6), (40, 3), (1, 500)] {
+        let [loss, norm, epoch] = of(batch_size, accumulation);
+        assert_eq!((loss.len(), &epoch), (1, &epochs), "{batch_size} times {accumulation}");
+        assert!((loss[0] - losses[0]).abs() < 1e-5 * losses[0], "{loss:?} for {losses:?}");
+        assert!((norm[0] - norms[0]).abs() < 1e-4 * norms[0], "{norm:?} for {norms:?}");
+    }
+}
+
+#[test]
+fn a_run_with_short_steps_goes_on_with_the_same_bytes() {
+    let world = World::new();
+    for accumulation in [4, 8] {
+        let train = uneven(accumulation);
+        let whole = tempfile::tempdir().unwrap();
+        world.run(whole.path(), &train, &fast(), hard(), &mut Silent).unwrap();
+        let steps =
+            if accumulation == 4 { vec![4.0 / 6.0, 1.0, 10.0 / 6.0, 2.0] } else { vec![1.0, 2.0] };
+        assert_eq!(logged(whole.path(), "epoch"), steps);
+        let model = |out: &Path| std::fs::read(out.join("model.safetensors")).unwrap();
+        for after in [1, 5, 6, 7, 9] {
+            let out = tempfile::tempdir().unwrap();
+            let mut stop = StopAfter { asked: Cell::new(0), after };
+            let outcome = world.run(out.path(), &train, &fast(), hard(), &mut stop).unwrap();
+            assert!(matches!(outcome, Outcome::Interrupted { .. }), "stopped after {after}");
+            world.run(out.path(), &train, &fast(), hard(), &mut Silent).unwrap();
+            assert!(model(out.path()) == model(whole.path()), "stopped after {after}");
+        }
+    }
+}
+
+#[test]
+fn an_unfinished_run_of_steps_that_crossed_epochs_is_refused_and_others_go_on() {
+    let world = World::new();
+    let even = TrainOptions { batch_size: 15, ..uneven(3) };
+    for (train, goes_on) in [(uneven(4), false), (uneven(1), true), (even, true)] {
+        let out = tempfile::tempdir().unwrap();
+        let mut stop = StopAfter { asked: Cell::new(0), after: 7 };
+        world.run(out.path(), &train, &fast(), hard(), &mut stop).unwrap();
+        // As an earlier version left it.
+        let state = out.path().join("checkpoint").join("state.safetensors");
+        let mut bytes = std::fs::read(&state).unwrap();
+        let key = b"steps_end_with_epochs";
+        let place = bytes.windows(key.len()).position(|window| window == key).unwrap();
+        bytes[place] = b'S';
+        std::fs::write(&state, bytes).unwrap();
+        let outcome = world.run(out.path(), &train, &fast(), hard(), &mut Silent);
+        match goes_on {
+            true => assert!(matches!(outcome, Ok(Outcome::Finished { .. }))),
+            false => assert!(outcome.unwrap_err().to_string().contains("--overwrite")),
+        }
+    }
+}
+
+#[test]
+fn processes_divide_a_short_step_too() {
+    let world = World::new();
+    let train = TrainOptions { epochs: 1.0, ..uneven(4) };
+    let alone = tempfile::tempdir().unwrap();
+    world.run(alone.path(), &train, &fast(), everything(), &mut Silent).unwrap();
+    let out = tempfile::tempdir().unwrap();
+    let (listener, address) = listen("127.0.0.1:0").unwrap();
+    let mut listener = Some(listener);
+    let count = 3;
+    std::thread::scope(|scope| {
+        for rank in 0..count {
+            let listener = listener.take_if(|_| rank == 0);
+            let meeting =
+                Meeting { rank, count, address: address.to_string(), secret: "ours".to_owned() };
+            let (world, out, train) = (&world, out.path(), &train);
+            scope.spawn(move || {
+                let ranks = Ranks::start(move || join(&meeting, listener, || true)).unwrap();
+                let mut folder = (rank == 0)
+                    .then(|| RunFolder::open(out, serde_json::json!({}), false).unwrap().0);
+                let run = world.prepared(train, everything(), folder.as_mut());
+                Run { ranks, ..run }.execute(&mut Silent).unwrap();
+            });
+        }
+    });
+    for key in ["loss", "gradient_norm", "epoch", "loss_in_place", "eval_f1"] {
+        let (alone, together) = (logged(alone.path(), key), logged(out.path(), key));
+        assert!(!alone.is_empty() && alone.len() == together.len(), "{key}");
+        for (step, (alone, together)) in alone.iter().zip(&together).enumerate() {
+            // Adam makes much of roundings from the second step on, and which tokens leave is a
+            // matter of them.
+            let exact = step == 0 && key != "loss_in_place";
+            let most = if exact { 1e-4 } else { 2e-2 } * alone;
+            assert!((alone - together).abs() <= most, "{key}: {together} for {alone}");
+        }
     }
 }
 
@@ -284,6 +421,25 @@ fn accumulated_batches_make_the_step_of_one_large_batch() {
 /// All that a run can minimise at once; the teacher is wider and deeper than the student.
 fn everything() -> Objective {
     everything_with(DistanceKind::Mse, Sampling::Uniform)
+}
+
+/// Losses that are means over sequences: labels, two teachers' logits and shortened passes that are
+/// the same whatever else is in a batch.
+fn of_sequences(world: &World) -> Objective {
+    let cache = Cache::folder(world._folder.path().join("cache"));
+    let soft = |seed, weight| {
+        let teacher = support::model(seed);
+        let logits = TeacherLogits::open_or_compute(&cache, &teacher, &world.features, &mut Silent);
+        let logits = Arc::new(logits.unwrap().unwrap());
+        let loss = SoftLoss::new(format!("soft_{seed}"), logits, 2.0, SoftKind::Divergence);
+        Weighted::new(weight, loss)
+    };
+    let lengths = LengthOptions { sampling: Sampling::Fixed, ..LengthOptions::default() };
+    Objective {
+        losses: vec![Weighted::new(0.5, HardLoss), soft(8, 0.3), soft(9, 0.2)],
+        sandwich: Some(Sandwich::new(&lengths, 2)),
+        ..Objective::default()
+    }
 }
 
 fn everything_with(attention_loss: DistanceKind, sampling: Sampling) -> Objective {

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use super::{Metrics, Predictions, text};
+use super::{Metrics, Predictions, text, threshold};
 use crate::{DataError, Question, SquadData};
 
 /// The scores, in percent, and what could not be scored.
@@ -23,20 +23,55 @@ pub struct SquadMetrics {
 /// How sure a model is that questions have no answer.
 #[derive(Clone, Copy, Debug)]
 pub struct NullOdds<'a> {
-    /// The null score's lead over the best answer, by question id.
+    /// The null score's lead over the best answer, by question id; or the probability of no answer.
     pub odds: &'a HashMap<String, f64>,
     /// A question counts as unanswered where its odds exceed this. With infinity,
     /// predictions are taken as they are.
     pub threshold: f64,
+    /// What the odds are, which decides how the best thresholds are looked for.
+    pub kind: NullKind,
+}
+
+/// What null odds are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NullKind {
+    /// Differences of scores, of either sign: the best threshold gives the best score when it is
+    /// used.
+    Differences,
+    /// Probabilities: the best threshold is the official script's. It begins at 0, and may lie
+    /// among equal probabilities of which it answers only some; then no threshold gives its score.
+    Probabilities,
+}
+
+impl NullKind {
+    /// Of a file that does not say: probabilities where all numbers lie from 0 to 1.
+    pub fn of(odds: &HashMap<String, f64>) -> NullKind {
+        match odds.values().all(|odds| (0.0..=1.0).contains(odds)) {
+            true => NullKind::Probabilities,
+            false => NullKind::Differences,
+        }
+    }
 }
 
 /// One question's scores, before any threshold.
-struct Scored {
-    has_answer: bool,
-    predicts: bool,
-    exact: f64,
-    f1: f64,
-    odds: f64,
+pub(super) struct Scored {
+    pub(super) has_answer: bool,
+    pub(super) predicts: bool,
+    pub(super) exact: f64,
+    pub(super) f1: f64,
+    pub(super) odds: f64,
+}
+
+impl Scored {
+    /// What it scores where it counts as unanswered: that is right exactly when it has no answer.
+    pub(super) fn unanswered(&self) -> f64 {
+        f64::from(u8::from(!self.has_answer))
+    }
+
+    /// What it scores at a threshold, of what it scores when it is answered.
+    fn at(&self, threshold: f64, answered: f64) -> f64 {
+        if self.odds > threshold { self.unanswered() } else { answered }
+    }
 }
 
 /// The best `exact` and `f1` of a prediction over the gold answers, each 0 to 1.
@@ -92,15 +127,18 @@ pub fn evaluate(
     }
     let threshold = null_odds.map_or(f64::INFINITY, |null_odds| null_odds.threshold);
     let mut metrics = Metrics::default();
-    let all = scored.iter().filter(|_| true);
-    push_means(&mut metrics, "", all, threshold);
+    push_means(&mut metrics, "", scored.iter(), threshold);
     push_means(&mut metrics, "HasAns_", scored.iter().filter(|s| s.has_answer), threshold);
     push_means(&mut metrics, "NoAns_", scored.iter().filter(|s| !s.has_answer), threshold);
-    if null_odds.is_some() && !scored.is_empty() {
-        // The sort is stable: equal odds stay in the data's order.
-        scored.sort_by(|a, b| a.odds.total_cmp(&b.odds));
-        for (name, of) in [("exact", (|s| s.exact) as fn(&Scored) -> f64), ("f1", |s| s.f1)] {
-            let (best, threshold) = best_threshold(&scored, of);
+    let kind = null_odds.map(|null_odds| null_odds.kind);
+    for (name, of) in [("exact", (|s| s.exact) as fn(&Scored) -> f64), ("f1", |s| s.f1)] {
+        let found = match kind {
+            Some(NullKind::Differences) => threshold::best(&scored, of)
+                .map(|threshold| (percent(&scored, |s| s.at(threshold, of(s))), threshold)),
+            Some(NullKind::Probabilities) => official_best(&scored, of),
+            None => None,
+        };
+        if let Some((best, threshold)) = found {
             metrics.push(format!("best_{name}"), best);
             metrics.push(format!("best_{name}_thresh"), threshold);
         }
@@ -127,33 +165,41 @@ fn push_means<'a>(
     group: impl Iterator<Item = &'a Scored>,
     threshold: f64,
 ) {
-    let (mut exact, mut f1, mut total) = (0.0, 0.0, 0.0);
-    for scored in group {
-        // A question that counts as unanswered is right exactly when it has no answer.
-        let unanswered = scored.odds > threshold;
-        let right = f64::from(u8::from(!scored.has_answer));
-        exact += if unanswered { right } else { scored.exact };
-        f1 += if unanswered { right } else { scored.f1 };
-        total += 1.0;
-    }
-    if total == 0.0 && !prefix.is_empty() {
+    let group: Vec<&Scored> = group.collect();
+    if group.is_empty() && !prefix.is_empty() {
         return;
     }
-    let percent = |sum: f64| if total > 0.0 { 100.0 * sum / total } else { 0.0 };
-    metrics.push(format!("{prefix}exact"), percent(exact));
-    metrics.push(format!("{prefix}f1"), percent(f1));
-    metrics.push(format!("{prefix}total"), total);
+    let all = || group.iter().copied();
+    metrics.push(format!("{prefix}exact"), percent(all(), |s| s.at(threshold, s.exact)));
+    metrics.push(format!("{prefix}f1"), percent(all(), |s| s.at(threshold, s.f1)));
+    metrics.push(format!("{prefix}total"), group.len() as f64);
 }
 
-/// The highest score, in percent, that any threshold on the null odds would give, and that
-/// threshold (`find_best_thresh` of the official script).
+/// The mean of a number over questions, in percent; 0 of none. It is added up in their order, so
+/// that it is the same to the last bit wherever it is told.
+fn percent<'a>(
+    questions: impl IntoIterator<Item = &'a Scored>,
+    of: impl Fn(&Scored) -> f64,
+) -> f64 {
+    let (mut sum, mut total) = (0.0, 0.0);
+    for question in questions {
+        sum += of(question);
+        total += 1.0;
+    }
+    if total > 0.0 { 100.0 * sum / total } else { 0.0 }
+}
+
+/// The best score and threshold of probabilities, by `find_best_thresh` of the official script.
 ///
-/// `scored` is sorted by odds. At first nothing is answered. Then each question in turn is:
-/// an answer adds its score, a text where there is no answer takes 1 away.
-fn best_threshold(scored: &[Scored], of: impl Fn(&Scored) -> f64) -> (f64, f64) {
-    let mut current = scored.iter().filter(|scored| !scored.has_answer).count() as f64;
+/// At first nothing is answered. Then each question in turn is, by rising probability of none: an
+/// answer adds its score, a text where there is no answer takes 1 away.
+fn official_best(questions: &[Scored], of: impl Fn(&Scored) -> f64) -> Option<(f64, f64)> {
+    // The sort is stable: equal odds stay in the data's order.
+    let mut sorted: Vec<&Scored> = questions.iter().collect();
+    sorted.sort_by(|a, b| a.odds.total_cmp(&b.odds));
+    let mut current = sorted.iter().filter(|scored| !scored.has_answer).count() as f64;
     let (mut best, mut threshold) = (current, 0.0);
-    for scored in scored {
+    for scored in &sorted {
         current += match (scored.has_answer, scored.predicts) {
             (true, _) => of(scored),
             (false, true) => -1.0,
@@ -164,12 +210,13 @@ fn best_threshold(scored: &[Scored], of: impl Fn(&Scored) -> f64) -> (f64, f64) 
             threshold = scored.odds;
         }
     }
-    (100.0 * best / scored.len() as f64, threshold)
+    (!sorted.is_empty()).then(|| (100.0 * best / sorted.len() as f64, threshold))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random::SplitMix64;
     use crate::{Answer, Paragraph};
 
     /// Scores and thresholds below were computed by the formulas of the official script.
@@ -218,7 +265,7 @@ mod tests {
 
     fn evaluate_at(threshold: f64) -> Vec<(String, f64)> {
         let odds = odds();
-        let null_odds = Some(NullOdds { odds: &odds, threshold });
+        let null_odds = Some(NullOdds { odds: &odds, threshold, kind: NullKind::Differences });
         let result = evaluate(&data(), &predictions(), null_odds).unwrap();
         result.metrics.iter().map(|(key, value)| (key.to_owned(), value)).collect()
     }
@@ -268,6 +315,68 @@ mod tests {
     }
 
     #[test]
+    fn the_best_scores_are_those_that_their_thresholds_give_to_the_digit() {
+        let mut random = SplitMix64::new(3, 0);
+        for _ in 0..3_000 {
+            let mut data = SquadData { questions: Vec::new(), ..data() };
+            let (mut texts, mut odds) = (Predictions::new(), HashMap::new());
+            let always = random.below(4);
+            for number in 0..1 + random.below(40) {
+                let id = number.to_string();
+                let gold = ["the red dog of Rome", "1895", "in the year 1895"][random.below(3)];
+                let has_answer = always != 1 && (always == 2 || random.below(2) == 0);
+                let answers = vec![Answer { text: gold.into(), start: 0 }; has_answer.into()];
+                let question = Question { id: id.clone(), answers, ..Question::default() };
+                data.questions.push(question);
+                let text = ["red dog", "1895", "year", "the", "", "Rome in the year of 1895"];
+                texts.insert(id.clone(), text[random.below(6)].to_owned());
+                let score = (random.below(12) as f32 - 6.0) / 7.0;
+                odds.insert(id, f64::from(if always == 3 { score.abs() } else { score }));
+            }
+            let at = |threshold| {
+                let kind = NullKind::Differences;
+                let null_odds = Some(NullOdds { odds: &odds, threshold, kind });
+                evaluate(&data, &texts, null_odds).unwrap().metrics
+            };
+            let metrics = at(0.0);
+            for name in ["exact", "f1"] {
+                let told = |key: String| metrics.get(&key).unwrap();
+                let (best, threshold) =
+                    (told(format!("best_{name}")), told(format!("best_{name}_thresh")));
+                // As it comes back from a file.
+                let text = serde_json::to_string(&metrics).unwrap();
+                let read: Metrics = serde_json::from_str(&text).unwrap();
+                assert_eq!(read.get(&format!("best_{name}_thresh")), Some(threshold));
+                assert_eq!(at(threshold).get(name), Some(best), "{name} at {threshold}");
+                assert!(best >= told(name.to_owned()) - 1e-9);
+                assert!([-1e9, 1e9].iter().all(|&t| best >= at(t).get(name).unwrap() - 1e-9));
+            }
+        }
+    }
+
+    #[test]
+    fn of_probabilities_the_best_threshold_is_that_of_the_official_script() {
+        let with = |numbers: [f64; 6]| {
+            let ids = ["q1", "q2", "q3", "q4", "q5", "q6"].map(str::to_owned);
+            let odds: HashMap<String, f64> = ids.into_iter().zip(numbers).collect();
+            assert_eq!(NullKind::of(&odds), NullKind::Probabilities);
+            let kind = NullKind::Probabilities;
+            let null_odds = Some(NullOdds { odds: &odds, threshold: 1.0, kind });
+            let metrics = evaluate(&data(), &predictions(), null_odds).unwrap().metrics;
+            ["best_exact", "best_exact_thresh", "best_f1", "best_f1_thresh"]
+                .map(|key| metrics.get(key).unwrap())
+        };
+        // evaluate-v2.0.py --na-prob-file says so.
+        let [exact, exact_at, f1, f1_at] = with([0.1, 0.3, 0.6, 0.9, 0.7, 0.0]);
+        assert_eq!([exact, exact_at, f1_at], [50.0, 0.1, 0.3]);
+        assert!((f1 - 61.111_111).abs() < 1e-5);
+        // Among equal ones it stops where it is best.
+        assert_eq!(with([0.0; 6])[..2], [50.0, 0.0]);
+        let differences = HashMap::from([("q".to_owned(), -0.5)]);
+        assert_eq!(NullKind::of(&differences), NullKind::Differences);
+    }
+
+    #[test]
     fn a_question_without_answer_scores_one_when_nothing_is_predicted() {
         let question = Question::default();
         assert_eq!(score(&question, ""), (1.0, 1.0));
@@ -300,7 +409,8 @@ mod tests {
         let mut odds = odds();
         odds.insert("q2".into(), f64::NAN);
         for message in ["not a number", "no null odds"] {
-            let null_odds = Some(NullOdds { odds: &odds, threshold: 0.0 });
+            let null_odds =
+                Some(NullOdds { odds: &odds, threshold: 0.0, kind: NullKind::Differences });
             let error = evaluate(&data(), &predictions(), null_odds).unwrap_err().to_string();
             assert!(error.contains("q2") && error.contains(message), "{error}");
             odds.remove("q2");
@@ -310,7 +420,7 @@ mod tests {
     #[test]
     fn data_without_questions_scores_nothing() {
         let odds = HashMap::new();
-        let null_odds = Some(NullOdds { odds: &odds, threshold: 0.0 });
+        let null_odds = Some(NullOdds { odds: &odds, threshold: 0.0, kind: NullKind::Differences });
         let result = evaluate(&SquadData::default(), &Predictions::new(), null_odds).unwrap();
         let metrics: Vec<_> = result.metrics.iter().collect();
         assert_eq!(metrics, [("exact", 0.0), ("f1", 0.0), ("total", 0.0)]);

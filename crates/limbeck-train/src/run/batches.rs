@@ -35,11 +35,6 @@ impl<'a> Batches<'a> {
         }
     }
 
-    /// Epochs done after so many batches.
-    pub(super) fn epochs_after(&self, batches: usize) -> f64 {
-        batches as f64 / self.order.len() as f64
-    }
-
     /// The passes in which each of so many processes goes through its part of batch `index` of the
     /// run.
     pub(super) fn passes(&mut self, index: usize, processes: usize) -> usize {

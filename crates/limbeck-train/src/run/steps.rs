@@ -8,6 +8,7 @@ use limbeck_model::folder::Limbeck;
 use limbeck_model::inference::InferenceModel;
 
 use super::batches::Batches;
+use super::pace::Pace;
 use super::{Outcome, Summary};
 use crate::checkpoint::{self, Progress, Window};
 use crate::error::{Result, TrainError};
@@ -34,10 +35,10 @@ pub(super) struct Loop<'a> {
     /// What is added up over processes beside gradients.
     pub(super) sums: Vec<f32>,
     pub(super) batches: Batches<'a>,
+    pub(super) pace: Pace,
     pub(super) schedule: Schedule,
     pub(super) options: &'a TrainOptions,
     pub(super) dev: Option<&'a dyn DevelopmentSet>,
-    pub(super) total_steps: usize,
     pub(super) progress: Progress,
     pub(super) trackers: Trackers,
     pub(super) folder: Option<&'a mut RunFolder>,
@@ -48,7 +49,7 @@ pub(super) struct Loop<'a> {
 impl Loop<'_> {
     /// Trains until all steps are done, or somebody asks to stop.
     pub(super) fn run(&mut self, observer: &mut dyn Observer) -> Result<Outcome> {
-        observer.stage("training", Some(self.total_steps as u64));
+        observer.stage("training", Some(self.pace.total_steps() as u64));
         observer.advance(self.progress.step as u64);
         loop {
             if self.evaluation_is_due() {
@@ -56,10 +57,10 @@ impl Loop<'_> {
                     return self.interrupt();
                 }
                 self.save()?;
-                observer.stage("training", Some(self.total_steps as u64));
+                observer.stage("training", Some(self.pace.total_steps() as u64));
                 observer.advance(self.progress.step as u64);
             }
-            if self.progress.step >= self.total_steps || self.out_of_patience() {
+            if self.progress.step >= self.pace.total_steps() || self.out_of_patience() {
                 return self.finish();
             }
             if self.any(observer.should_stop())? {
@@ -82,8 +83,8 @@ impl Loop<'_> {
     /// step will be taken again from its beginning.
     fn step(&mut self, observer: &dyn Observer) -> Result<Option<StepReport>> {
         let begun = Instant::now();
-        let micro_batches = self.options.gradient_accumulation_steps;
         let step = self.progress.step;
+        let micro_batches = self.pace.batches_of(step);
         let key = Key::new(self.options.seed).child(DROPOUT_STREAM).child(step as u64);
         self.parts.clear();
         self.parts.resize(self.names.len(), 0.0);
@@ -91,8 +92,8 @@ impl Loop<'_> {
         let masks_change = self.learner.begin_step(step);
         let Exchange { ranks, .. } = &self.learner.exchange;
         let (rank, processes) = (ranks.rank(), ranks.count());
-        for micro_batch in 0..micro_batches {
-            let index = step * micro_batches + micro_batch;
+        for (micro_batch, index) in micro_batches.clone().enumerate() {
+            let share = self.pace.share(index, micro_batches.clone());
             let passes = self.batches.passes(index, processes);
             for pass in 0..passes {
                 let begins = micro_batch == 0 && pass == 0;
@@ -106,11 +107,11 @@ impl Loop<'_> {
                     continue;
                 }
                 tokens += batch.rows();
-                let ends = micro_batch + 1 == micro_batches && pass + 1 == passes;
+                let ends = index + 1 == micro_batches.end && pass + 1 == passes;
                 let portion = Portion {
                     key: key.child(micro_batch as u64),
                     place: part.place,
-                    shares: part.shares.times(1.0 / micro_batches as f64),
+                    shares: part.shares.times(share),
                     longest: part.longest,
                     last: ends && processes > 1,
                 };
@@ -130,7 +131,7 @@ impl Loop<'_> {
                 return Err(TrainError::Diverged { step: step + 1, what, value });
             }
         }
-        if step + 1 == self.total_steps {
+        if step + 1 == self.pace.total_steps() {
             // No later loss would tell.
             let weights = self.learner.model.parameters.iter();
             if let Some(&weight) = weights.into_iter().find(|weight| !weight.is_finite()) {
@@ -154,8 +155,8 @@ impl Loop<'_> {
         }
         Ok(Some(StepReport {
             step: self.progress.step,
-            total_steps: self.total_steps,
-            epoch: self.batches.epochs_after(self.progress.step * micro_batches),
+            total_steps: self.pace.total_steps(),
+            epoch: self.pace.epochs_after(self.progress.step),
             loss,
             gradient_norm,
             learning_rate,
@@ -188,7 +189,7 @@ impl Loop<'_> {
     /// Reports the means since the last report.
     fn log(&mut self, report: &StepReport) -> Result<()> {
         let every = self.options.logging_steps.max(1);
-        if !report.step.is_multiple_of(every) && report.step != self.total_steps {
+        if !report.step.is_multiple_of(every) && report.step != self.pace.total_steps() {
             return Ok(());
         }
         let window = std::mem::take(&mut self.progress.window);
@@ -225,9 +226,8 @@ impl Loop<'_> {
         if self.dev.is_none() || step == 0 || self.progress.evaluated_at == step {
             return false;
         }
-        let micro_batches = self.options.gradient_accumulation_steps;
-        let epochs = |steps: usize| self.batches.epochs_after(steps * micro_batches).floor();
-        step == self.total_steps
+        let epochs = |steps: usize| self.pace.epochs_after(steps).floor();
+        step == self.pace.total_steps()
             || match self.options.eval_steps {
                 0 => epochs(step) > epochs(step - 1),
                 every => step.is_multiple_of(every),
@@ -308,7 +308,7 @@ impl Loop<'_> {
 
     fn interrupt(&mut self) -> Result<Outcome> {
         self.save()?;
-        Ok(Outcome::Interrupted { step: self.progress.step, total_steps: self.total_steps })
+        Ok(Outcome::Interrupted { step: self.progress.step, total_steps: self.pace.total_steps() })
     }
 
     fn finish(&mut self) -> Result<Outcome> {

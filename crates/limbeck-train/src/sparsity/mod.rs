@@ -103,6 +103,11 @@ impl Sparsity {
         self.changed
     }
 
+    /// What was shortened to fit the run, a line each.
+    pub fn told(&self) -> &[String] {
+        self.rhythm.told()
+    }
+
     /// Whether masks are as sparse before `step` as they will be at the end.
     pub fn has_arrived(&self, step: usize) -> bool {
         self.rhythm.has_arrived(step)

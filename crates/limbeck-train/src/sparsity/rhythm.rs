@@ -3,8 +3,8 @@
 use std::f64::consts::PI;
 
 use super::rounded;
-use crate::error::{Result, TrainError};
-use crate::options::{SparseMethod, SparsityOptions, steps_of};
+use crate::error::Result;
+use crate::options::{Ends, Fitted, SparseMethod, SparsityOptions, period_in};
 
 /// When the masks of a run change.
 #[derive(Debug, Clone)]
@@ -16,6 +16,7 @@ pub(super) struct Rhythm {
     /// RigL: the steps of the run. Gradual pruning: the step of the last change.
     end: usize,
     fraction: f64,
+    told: Vec<String>,
 }
 
 /// A change of the masks.
@@ -41,35 +42,48 @@ impl Change {
 }
 
 impl Rhythm {
-    /// The rhythm of a run of `total_steps`.
+    /// The rhythm of a run of `total_steps`. What is counted in steps and longer than the run is
+    /// shortened.
     ///
     /// # Errors
-    /// When warm-up and cool-down leave no step for what is between them.
+    /// When warm-up and cool-down are shares that leave no step for what is between them.
     pub(super) fn new(options: &SparsityOptions, total_steps: usize) -> Result<Rhythm> {
-        let warmup = steps_of(options.warmup, total_steps, "sparsity.warmup")?;
-        let cooldown = steps_of(options.cooldown, total_steps, "sparsity.cooldown")?;
-        let (method, period) = (options.method, options.period);
         // Without a level there is nothing to change, only what is kept.
-        let method = if options.masks() { method } else { SparseMethod::Static };
-        let end = match method {
-            SparseMethod::Static => 0,
-            SparseMethod::Rigl => total_steps,
-            SparseMethod::Gmp => {
-                let last = total_steps.saturating_sub(cooldown.saturating_add(1));
-                last.max(warmup) - last.saturating_sub(warmup) % period
-            }
+        let method = if options.masks() { options.method } else { SparseMethod::Static };
+        let has_cooldown = method == SparseMethod::Gmp;
+        let ends = Ends {
+            first: (options.warmup, "sparsity.warmup"),
+            last: (if has_cooldown { options.cooldown } else { 0.0 }, "sparsity.cooldown"),
+            between: 1,
         };
-        if method != SparseMethod::Static && (warmup >= total_steps || end < warmup.max(1)) {
-            let reason = format!("{warmup} steps leave none of the run's {total_steps}");
-            return Err(TrainError::Option { option: "sparsity.warmup", reason });
+        if method == SparseMethod::Static {
+            let (warmup, end) = (0, 0);
+            return Ok(Rhythm {
+                method,
+                period: options.period,
+                warmup,
+                end,
+                fraction: 0.0,
+                told: Vec::new(),
+            });
         }
-        if method == SparseMethod::Gmp && warmup.saturating_add(cooldown) >= total_steps {
-            let reason = format!(
-                "{cooldown} steps after {warmup} of warm-up leave none of the run's {total_steps}"
-            );
-            return Err(TrainError::Option { option: "sparsity.cooldown", reason });
-        }
-        Ok(Rhythm { method, period, warmup, end, fraction: options.fraction })
+        let Fitted { first: warmup, last: cooldown, told, .. } = ends.fit(total_steps)?;
+        let room = total_steps - warmup - cooldown;
+        let (period, shortened) = period_in(options.period, (room, total_steps), "sparsity.period");
+        let told = told.into_iter().chain(shortened).collect();
+        let end = match method {
+            SparseMethod::Gmp => {
+                let last = total_steps - cooldown - 1;
+                last - (last - warmup) % period
+            }
+            _ => total_steps,
+        };
+        Ok(Rhythm { method, period, warmup, end, fraction: options.fraction, told })
+    }
+
+    /// What was shortened to fit the run, a line each.
+    pub(super) fn told(&self) -> &[String] {
+        &self.told
     }
 
     /// Whether as many weights come as go.
@@ -79,7 +93,7 @@ impl Rhythm {
 
     /// What changes before the forward pass of `step`, counted from 0.
     pub(super) fn change(&self, step: usize) -> Option<Change> {
-        let &Rhythm { method, period, warmup, end, fraction } = self;
+        let &Rhythm { method, period, warmup, end, fraction, .. } = self;
         match method {
             SparseMethod::Static => None,
             // 0.5·f·(1 + cos(π·t / (T − 1))), t and T counted after the warm-up.
@@ -157,10 +171,20 @@ mod tests {
     }
 
     #[test]
-    fn a_run_without_room_for_changes_is_refused() {
-        let message = |result: Result<Rhythm>| result.unwrap_err().to_string();
-        assert!(message(rhythm(SparseMethod::Rigl, 100.0, 0.0, 100)).contains("sparsity.warmup"));
-        assert!(message(rhythm(SparseMethod::Gmp, 0.5, 0.6, 100)).contains("sparsity.cooldown"));
-        assert!(rhythm(SparseMethod::Static, 100.0, 0.4, 10).is_ok());
+    fn a_run_without_room_for_changes_makes_some_and_shares_of_all_are_refused() {
+        let changes = |rhythm: &Rhythm, total| {
+            (0..total).filter(|&step| rhythm.change(step).is_some()).collect::<Vec<_>>()
+        };
+        let rigl = rhythm(SparseMethod::Rigl, 100.0, 0.0, 60).unwrap();
+        assert_eq!((rigl.warmup, rigl.period, rigl.told().len()), (30, 3, 2));
+        assert_eq!(changes(&rigl, 60).len(), 10);
+        let gmp = rhythm(SparseMethod::Gmp, 2000.0, 20_000.0, 60).unwrap();
+        assert_eq!((gmp.warmup, gmp.period, gmp.end), (2, 3, 32));
+        assert!(gmp.has_arrived(60) && changes(&gmp, 60).len() > 3);
+        let short = rhythm(SparseMethod::Gmp, 100.0, 0.4, 2).unwrap();
+        assert_eq!(changes(&short, 2), [0, 1]);
+        assert_eq!(short.change(1), Some(Change::Prune(0.0)));
+        assert!(rhythm(SparseMethod::Gmp, 0.5, 0.6, 100).is_err());
+        assert!(rhythm(SparseMethod::Static, 100.0, 0.4, 10).unwrap().told().is_empty());
     }
 }

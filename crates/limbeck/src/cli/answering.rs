@@ -71,6 +71,11 @@ pub struct EvaluateArgs {
 }
 
 /// Score a file of predictions.
+///
+/// With --null-odds, best_exact and best_f1 are what the best thresholds give. Where all numbers of
+/// that file lie from 0 to 1 they are probabilities, and the thresholds those of the official script
+/// of SQuAD 2.0, which looks from 0 on; else they are differences of scores, and each threshold is
+/// one that gives its best score when --na-prob-thresh, evaluate or answer takes it.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   limbeck score --data dev.json --predictions predictions.json
@@ -83,10 +88,20 @@ pub struct ScoreArgs {
     /// answer means "no answer"
     #[arg(long, value_name = "FILE")]
     pub predictions: PathBuf,
-    /// JSON object of question ids and the lead of "no answer", or rows with `id` and
-    /// `no_answer_probability`, for the best_* scores
-    #[arg(long, value_name = "FILE")]
+    /// JSON object of question ids and the lead of "no answer" or its probability, or rows with `id`
+    /// and `no_answer_probability`, for the best_* scores
+    #[arg(long, visible_alias = "na-prob-file", value_name = "FILE")]
     pub null_odds: Option<PathBuf>,
+    /// Count a question as unanswered where its number in that file exceeds this; without it
+    /// predictions are taken as they are
+    #[arg(
+        long,
+        visible_alias = "null-score-diff-threshold",
+        value_name = "SCORE",
+        requires = "null_odds",
+        allow_negative_numbers = true
+    )]
+    pub na_prob_thresh: Option<f64>,
 }
 
 /// Answer one question, or a stream of questions from standard input.

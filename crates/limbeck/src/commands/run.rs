@@ -148,6 +148,15 @@ fn execute(
     part: &Part,
     report: impl FnOnce(&[Value]) -> Result<()>,
 ) -> Result<Ending> {
+    if part.leads() {
+        plans.iter().flat_map(|plan| &plan.notices).for_each(|line| console.message(line));
+    }
+    if let Some(lacks) = plans.iter().find_map(|plan| plan.lacks.clone()) {
+        if !how.print_config {
+            return Err(lacks.into());
+        }
+        console.message(&lacks.to_string());
+    }
     if how.print_config {
         let texts = plans.iter().map(Plan::to_toml).collect::<Result<Vec<_>>>()?;
         console::print(&texts.join("\n"))?;

@@ -67,7 +67,7 @@ pub fn run(args: &RunArgs, assignments: &[Assignment], console: Console) -> Resu
         None => out.clone(),
     };
     // A mistake in the recipe is told here.
-    let stages = Plan::of_recipe(&recipe, assignments, Some(&out), &out, &named)?;
+    let stages = Plan::of_recipe(&recipe, assignments, Some(&out), &out, &named)?.runnable()?;
     let plan = stages.to_toml()?;
     let plan = blake3::hash(plan.as_bytes()).to_hex().to_string();
     let mut state = State::read(&folder);

@@ -34,6 +34,8 @@ pub fn repeat(plan: &Plan, runs: usize) -> Plan {
     let stages = plan.stages.iter();
     Plan {
         stages: stages.flat_map(|stage| (0..runs).map(move |run| repeated(stage, run))).collect(),
+        notices: plan.notices.clone(),
+        lacks: plan.lacks.clone(),
     }
 }
 
@@ -94,7 +96,11 @@ mod tests {
         let mut config = RunConfig::default();
         config.train.seed = 7;
         config.output.dir = Some("o".into());
-        let plan = Plan { stages: vec![Stage { name: None, config: config.clone() }] };
+        let plan = Plan {
+            stages: vec![Stage { name: None, config: config.clone() }],
+            notices: Vec::new(),
+            lacks: None,
+        };
         let repeated = repeat(&plan, 3);
         assert_eq!(repeated.stages.len(), 3);
         for (run, stage) in repeated.stages.iter().enumerate() {

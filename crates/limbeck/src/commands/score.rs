@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use anyhow::Result;
-use limbeck_data::metrics::squad::{self, NullOdds};
+use limbeck_data::metrics::squad::{self, NullKind, NullOdds};
 use limbeck_data::metrics::{Metrics, Predictions, SquadMetrics};
 use limbeck_data::predictions::Predicted;
 use limbeck_data::{Gold, SquadData, predictions};
@@ -20,8 +20,10 @@ pub fn run(args: &ScoreArgs, console: Console) -> Result<Ending> {
     let Predicted { texts: predicted, no_answer } = predictions::read(&args.predictions)?;
     let odds = args.null_odds.as_deref().map(predictions::read_null_odds).transpose()?;
     let odds = odds.or(no_answer);
-    // The file's predictions are final: an empty one already means "no answer".
-    let null_odds = odds.as_ref().map(|odds| NullOdds { odds, threshold: f64::INFINITY });
+    // Without a threshold predictions are final: an empty one already means "no answer".
+    let threshold = args.na_prob_thresh.unwrap_or(f64::INFINITY);
+    let null_odds =
+        odds.as_ref().map(|odds| NullOdds { odds, threshold, kind: NullKind::of(odds) });
     let SquadMetrics { metrics, missing } = squad::evaluate(&data, &predicted, null_odds)?;
     if missing.len() == data.questions.len() {
         let what = format!("no prediction is for a question of {}", args.data.display());
@@ -70,10 +72,11 @@ fn as_json(metrics: &Metrics, missing: usize, unknown: usize) -> Result<Value> {
 
 /// The metrics one under the other.
 pub fn as_text(metrics: &Metrics) -> String {
-    let is_count = |name: &str| name.ends_with("total");
-    let text = |name: &str, value: f64| match is_count(name) {
-        true => format!("{value:.0}"),
-        false => format!("{value:.2}"),
+    let text = |name: &str, value: f64| match name {
+        _ if name.ends_with("total") => format!("{value:.0}"),
+        // With all digits: it is there to be given again.
+        _ if name.ends_with("_thresh") => format!("{value:?}"),
+        _ => format!("{value:.2}"),
     };
     columns(&metrics.iter().map(|(name, value)| (name, text(name, value))).collect::<Vec<_>>())
 }

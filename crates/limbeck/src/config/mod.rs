@@ -9,11 +9,13 @@
 //! - [`layer`]: partial configurations and how they are laid over one another.
 //! - [`recipe`]: reads recipe files and what they extend, with the line of every error.
 //! - [`plan`]: recipes, `--set` and flags to the stages that will run.
-//! - [`check`]: what the values must keep to; [`defaults`]: those that depend on the task.
+//! - [`check`]: what the values must keep to; [`defaults`]: those that depend on the task;
+//!   [`effects`]: those that were given and have no effect.
 //! - [`suggest`]: the nearest known key.
 
 pub mod check;
 pub mod defaults;
+pub mod effects;
 pub mod layer;
 pub mod plan;
 pub mod recipe;

@@ -7,6 +7,7 @@ use anyhow::Result;
 use serde::Serialize;
 use toml::Value;
 
+use super::effects::{self, Written};
 use super::recipe::{Recipe, advice_for, unknown};
 use super::settings::{self, Kind};
 use super::suggest::nearest;
@@ -29,6 +30,10 @@ pub struct Stage {
 pub struct Plan {
     /// At least one stage.
     pub stages: Vec<Stage>,
+    /// What was given and has no effect, a line each.
+    pub notices: Vec<String>,
+    /// What is missing for it to run, though it can be shown.
+    pub lacks: Option<InputError>,
 }
 
 /// One `--set KEY=VALUE`.
@@ -94,14 +99,20 @@ impl Plan {
             recipe.stages.iter().map(|stage| (Some(stage.name.as_str()), Some(&stage.layer)));
         let single = recipe.stages.is_empty().then_some((None, None));
         let mut stages: Vec<Stage> = Vec::new();
+        let mut written = Vec::new();
         for (name, own) in names.chain(single) {
             let mut layer = recipe.shared.clone();
+            let mut alone = Layer::default();
             if let Some(own) = own {
                 layer = layer.under(own);
+                alone = own.clone();
             }
             for assignment in assignments {
                 if assignment.stage.is_none() || assignment.stage.as_deref() == name {
                     layer = layer.under(&assignment.layer);
+                }
+                if assignment.stage.is_some() && assignment.stage.as_deref() == name {
+                    alone = alone.under(&assignment.layer);
                 }
             }
             let place = match name {
@@ -109,7 +120,7 @@ impl Plan {
                 None => place.to_owned(),
             };
             let own_dir = own.and_then(|own| own.get("output.dir")).is_some();
-            let mut config = typed(layer, &place)?;
+            let mut config = typed(layer.clone(), &place)?;
             config.output.dir = Some(match (name, out, config.output.dir.take()) {
                 (Some(_), None, Some(dir)) if own_dir => dir,
                 (Some(name), Some(out), _) => out.join(name),
@@ -120,8 +131,9 @@ impl Plan {
             resolve_references(&mut config, &stages, &place)?;
             check::run(&config, &place)?;
             stages.push(Stage { name: name.map(str::to_owned), config });
+            written.push((place, layer, alone));
         }
-        Ok(Plan { stages })
+        Ok(Plan::of(stages, &written))
     }
 
     /// The plan of a command with flags; `command` names it in errors.
@@ -132,14 +144,42 @@ impl Plan {
             .iter()
             .fold(Layer::default(), |layer, assignment| layer.under(&assignment.layer))
             .under(&flags);
-        let mut config = typed(layer, command)?;
+        let mut config = typed(layer.clone(), command)?;
         resolve_references(&mut config, &[], command)?;
         check::run(&config, command)?;
         if config.output.dir.is_none() {
             let what = "nowhere to write to";
             return Err(InputError::new(what, command, "give --out DIR").into());
         }
-        Ok(Plan { stages: vec![Stage { name: None, config }] })
+        let stages = vec![Stage { name: None, config }];
+        Ok(Plan::of(stages, &[(command.to_owned(), layer, Layer::default())]))
+    }
+
+    /// The plan, if nothing is missing for it to run.
+    pub fn runnable(self) -> Result<Plan, InputError> {
+        match self.lacks {
+            Some(error) => Err(error),
+            None => Ok(self),
+        }
+    }
+
+    /// A plan with what is to be said of it. Beside each stage stands what was written: where, all
+    /// of it, and what is the stage's own.
+    fn of(stages: Vec<Stage>, written: &[(String, Layer, Layer)]) -> Plan {
+        let others = stages.iter().any(|stage| !stage.config.teacher.is_empty());
+        let all: Vec<Written<'_>> = stages
+            .iter()
+            .zip(written)
+            .map(|(Stage { config, .. }, (place, given, own))| Written {
+                place: place.clone(),
+                given,
+                own,
+                config,
+            })
+            .collect();
+        let lacks = all.iter().find_map(|stage| effects::missing_teacher(stage, others));
+        let notices = effects::without(&all);
+        Plan { stages, notices, lacks }
     }
 
     /// The resolved plan as a recipe that gives the same plan again.

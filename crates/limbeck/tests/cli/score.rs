@@ -87,6 +87,25 @@ fn null_odds_add_the_best_thresholds() {
 }
 
 #[test]
+fn a_threshold_that_is_told_gives_its_score_back() {
+    let folder = Folder::new();
+    folder.write("data.json", TWO_ZERO);
+    folder.write("p.json", r#"{"a": "wrong", "b": "1843"}"#);
+    folder.write("odds.json", r#"{"a": -0.39, "b": -0.62}"#);
+    let args = ["score", "--data", "data.json", "--predictions", "p.json", "--null-odds"];
+    let score = |rest: &[&str]| folder.run(&[&args[..], rest].concat());
+    let scored = score(&["odds.json", "--json"]).json();
+    assert_eq!((&scored["exact"], &scored["best_exact"]), (&json!(0.0), &json!(50.0)));
+    assert_eq!(scored["best_exact_thresh"], -1.0);
+    assert!(score(&["odds.json"]).out.contains("-1.0\n"));
+    let at = score(&["odds.json", "--na-prob-thresh", "-1.0", "--json"]).json();
+    assert_eq!((&at["exact"], &at["NoAns_exact"]), (&json!(50.0), &json!(100.0)));
+    // Of probabilities the search begins where the official script begins.
+    folder.write("probabilities.json", r#"{"a": 0.0, "b": 0.5}"#);
+    assert_eq!(score(&["probabilities.json", "--json"]).json()["best_exact_thresh"], 0.0);
+}
+
+#[test]
 fn questions_without_a_prediction_are_told_and_counted() {
     let folder = Folder::new();
     folder.write("data.json", ONE_ONE);

@@ -109,7 +109,8 @@ fn levels_that_cannot_be_are_refused() {
     };
     refused(&["--sparsity", "1"], &["sparsity.level"]);
     refused(&["--sparsity", "0.5", "--sparse-modules", "*.decoder.*=0.5"], &["decoder"]);
-    refused(&["--sparsity", "0.5", "--sparse-method", "rigl"], &["sparsity.warmup"]);
+    let gmp = ["--sparsity", "0.5", "--sparse-method", "gmp", "--sparse-warmup", "0.7"];
+    refused(&gmp, &["sparsity.cooldown", "1.1"]);
     refused(&["--sparsity", "0.99", "--sparsity-of", "model"], &["sparsity.level"]);
     assert!(!folder.path().join("r/model.safetensors").exists());
 }

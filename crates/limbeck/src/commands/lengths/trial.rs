@@ -210,7 +210,11 @@ impl Logits {
 
     fn score(&self, set: &Set) -> Result<f64> {
         Ok(match (self, set) {
-            (Logits::Spans(logits), Set::Questions(set)) => set.score(logits)?.score(),
+            (Logits::Spans(logits), Set::Questions(set)) => {
+                let metrics = set.score(logits)?.metrics;
+                // A threshold belongs to the lengths that it was chosen at.
+                metrics.get("best_f1").or_else(|| metrics.get("f1")).unwrap_or(0.0)
+            }
             (Logits::Classes(logits), Set::Texts(set)) => main_score(&score(&set.data, logits)),
             _ => f64::NAN,
         })

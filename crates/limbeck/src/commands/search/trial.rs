@@ -51,7 +51,7 @@ pub fn run(args: &TrialArgs, console: Console) -> Result<Ending> {
             let all = assignments.iter().map(|text| Assignment::parse(text));
             let all: Vec<Assignment> = all.collect::<Result<_, _>>()?;
             let place = path.display().to_string();
-            let plan = Plan::of_recipe(&recipe, &all, Some(out), out, &place)?;
+            let plan = Plan::of_recipe(&recipe, &all, Some(out), out, &place)?.runnable()?;
             measured(&plan, console)
         }
     }

@@ -279,7 +279,7 @@ pub const TRAINING: Group = Group {
             "gradient-accumulation-steps",
             Count,
             "N",
-            "Forward passes averaged into one optimiser step",
+            "Forward passes averaged into one optimiser step; the last of an epoch takes what is left",
         ),
         row("train.seed", "seed", Count, "SEED", "Fixes order, dropout and newly drawn weights"),
         row("train.dropout", "dropout", Switch, "BOOL", "Dropout while training"),
