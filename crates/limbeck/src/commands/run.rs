@@ -45,6 +45,7 @@ pub fn recipes(args: &RunArgs, part: &Part, console: Console) -> Result<Ending> 
         plans.push(plan);
     }
     refuse_shared_folders(&plans)?;
+    tell_of(&plans, &args.how, part, console)?;
     if args.how.print_config {
         console::print(&printed.join("\n"))?;
         return Ok(Ending::Done);
@@ -73,6 +74,7 @@ pub fn from_flags(
         let what = "there is no teacher to learn from";
         return Err(InputError::new(what, command, "give --teacher MODEL").into());
     }
+    tell_of(std::slice::from_ref(&plan), how, part, console)?;
     match runs {
         Some(runs) => {
             let plan = runs::repeat(&plan, runs.into());
@@ -113,6 +115,19 @@ fn assignments(how: &HowArgs) -> Result<Vec<Assignment>> {
     Ok(how.assignments.iter().map(|text| Assignment::parse(text)).collect::<Result<_, _>>()?)
 }
 
+/// Tells what was given and has no effect; refuses to run what lacks something, but not to show it.
+fn tell_of(plans: &[Plan], how: &HowArgs, part: &Part, console: Console) -> Result<()> {
+    if part.leads() {
+        plans.iter().flat_map(|plan| &plan.notices).for_each(|line| console.message(line));
+    }
+    match plans.iter().find_map(|plan| plan.lacks.clone()) {
+        Some(lacks) if how.print_config => console.message(&lacks.to_string()),
+        Some(lacks) => return Err(lacks.into()),
+        None => {}
+    }
+    Ok(())
+}
+
 /// Two runs that write to one folder would destroy each other.
 fn refuse_shared_folders(plans: &[Plan]) -> Result<(), InputError> {
     let mut seen: Vec<&Path> = Vec::new();
@@ -148,15 +163,6 @@ fn execute(
     part: &Part,
     report: impl FnOnce(&[Value]) -> Result<()>,
 ) -> Result<Ending> {
-    if part.leads() {
-        plans.iter().flat_map(|plan| &plan.notices).for_each(|line| console.message(line));
-    }
-    if let Some(lacks) = plans.iter().find_map(|plan| plan.lacks.clone()) {
-        if !how.print_config {
-            return Err(lacks.into());
-        }
-        console.message(&lacks.to_string());
-    }
     if how.print_config {
         let texts = plans.iter().map(Plan::to_toml).collect::<Result<Vec<_>>>()?;
         console::print(&texts.join("\n"))?;

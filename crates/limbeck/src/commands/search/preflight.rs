@@ -95,7 +95,8 @@ fn of_recipe(path: &Path, assignments: &[String], space: &Space, needs: &mut Nee
                 continue;
             }
         };
-        let plan = match Plan::of_recipe(&recipe, &all, Some(out), out, &place) {
+        let plan = Plan::of_recipe(&recipe, &all, Some(out), out, &place);
+        let plan = match plan.and_then(|plan| Ok(plan.runnable()?)) {
             Ok(plan) => plan,
             Err(error) if number == 0 => return Err(error),
             // What goes together is found by trying.
