@@ -29,6 +29,11 @@ pub use squad::SquadMetrics;
 /// The text predicted for each question, by its id.
 pub type Predictions = HashMap<String, String>;
 
+/// Whether a metric of this name is the better the smaller it is.
+pub fn is_small_good(name: &str) -> bool {
+    ["loss", "perplexity"].contains(&name)
+}
+
 /// Named scores in a fixed order, written as a JSON object. A score that is not a number, being
 /// undefined, is `null` there.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -188,6 +188,9 @@ pub struct TrainOptions {
     pub logging_steps: usize,
     /// Stop after this many evaluations without a better score; 0 never stops early.
     pub early_stop_patience: usize,
+    /// The metric by which the best model is kept, instead of the task's own score.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub best_metric: Option<String>,
 }
 
 impl Default for TrainOptions {
@@ -205,6 +208,7 @@ impl Default for TrainOptions {
             eval_steps: 0,
             logging_steps: 10,
             early_stop_patience: 0,
+            best_metric: None,
         }
     }
 }

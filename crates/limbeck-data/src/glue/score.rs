@@ -75,6 +75,14 @@ pub fn main_score(metrics: &Metrics) -> f64 {
     if count > 0.0 { sum / count } else { 0.0 }
 }
 
+/// The metrics that GLUE's tables have of a task: those of its file, and for MNLI that of the second
+/// set too.
+pub fn reported(task: TextTask) -> Vec<&'static str> {
+    let own = task.scores().iter().map(|score| score.key());
+    let second = (task == TextTask::Mnli).then_some("accuracy_mm");
+    own.chain(second).collect()
+}
+
 /// What the [main score](main_score) of a task is called: by its one metric, or, as Transformers'
 /// `run_glue.py` calls the mean of several, `combined_score`.
 pub fn main_metric(task: TextTask) -> &'static str {

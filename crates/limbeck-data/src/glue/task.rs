@@ -99,6 +99,19 @@ impl TextTask {
         TextTask::Regress,
     ];
 
+    /// The nine that GLUE has a score for, in its order.
+    pub const GLUE: [TextTask; 9] = [
+        TextTask::Cola,
+        TextTask::Sst2,
+        TextTask::Mrpc,
+        TextTask::Stsb,
+        TextTask::Qqp,
+        TextTask::Mnli,
+        TextTask::Qnli,
+        TextTask::Rte,
+        TextTask::Wnli,
+    ];
+
     /// How flags and recipes call it.
     pub fn name(self) -> &'static str {
         self.row().0

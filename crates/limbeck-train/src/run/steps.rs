@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use limbeck_data::Tokenizer;
+use limbeck_data::metrics::{Metrics, is_small_good};
 use limbeck_kernels::random::Key;
 use limbeck_model::folder::Limbeck;
 use limbeck_model::inference::InferenceModel;
@@ -252,7 +253,10 @@ impl Loop<'_> {
         let values: Vec<(&str, f64)> = values.iter().map(|(key, value)| (&**key, *value)).collect();
         self.trackers.scalars(step as u64, now(), &values)?;
         observer.evaluated(step, &examined.metrics);
-        let score = examined.score;
+        let score = match &self.options.best_metric {
+            Some(name) => score_by(&examined.metrics, name)?,
+            None => examined.score,
+        };
         self.progress.evaluated_at = step;
         self.progress.threshold = examined.threshold;
         if self.learner.sparsity().is_some_and(|sparsity| !sparsity.has_arrived(step)) {
@@ -337,5 +341,37 @@ impl Loop<'_> {
         }
         checkpoint::remove(&folder)?;
         Ok(Outcome::Finished { summary: Summary { steps: step, best_step, metrics } })
+    }
+}
+
+/// The number by which models are compared when one metric decides; larger is better. What is
+/// undefined is worse than anything.
+fn score_by(metrics: &Metrics, name: &str) -> Result<f64> {
+    let value = metrics.get(name).ok_or_else(|| TrainError::Option {
+        option: "train.best_metric",
+        reason: format!("there is no metric {name} in this task's evaluation"),
+    })?;
+    Ok(match value {
+        value if value.is_nan() => f64::NEG_INFINITY,
+        value if is_small_good(name) => -value,
+        value => value,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_metric_that_decides_is_the_better_the_larger_but_for_losses() {
+        let mut metrics = Metrics::default();
+        for (name, value) in [("f1", 0.5), ("perplexity", 9.0), ("pearson", f64::NAN)] {
+            metrics.push(name, value);
+        }
+        let of = |name| score_by(&metrics, name);
+        assert_eq!(of("f1").unwrap(), 0.5);
+        assert_eq!(of("perplexity").unwrap(), -9.0);
+        assert_eq!(of("pearson").unwrap(), f64::NEG_INFINITY);
+        assert!(of("exact").unwrap_err().to_string().contains("train.best_metric"));
     }
 }

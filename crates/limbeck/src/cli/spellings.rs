@@ -4,7 +4,7 @@
 use clap::{Arg, Command};
 
 /// Our flag and the name by which `run_squad.py`, `run_qa.py` or `run_glue.py` knows it.
-const OLDER_NAMES: [(&str, &str); 12] = [
+const OLDER_NAMES: [(&str, &str); 14] = [
     ("task", "task-name"),
     ("model", "model-name-or-path"),
     ("train", "train-file"),
@@ -15,6 +15,8 @@ const OLDER_NAMES: [(&str, &str); 12] = [
     ("epochs", "num-train-epochs"),
     ("max-steps", "steps"),
     ("batch-size", "per-device-train-batch-size"),
+    ("best-metric", "metric-for-best-model"),
+    ("runs", "num-runs"),
     ("beta-1", "adam-beta1"),
     ("beta-2", "adam-beta2"),
 ];

@@ -21,11 +21,21 @@ use super::settings::{Distilling, Finetuning, Pretraining, Settings};
 /// another recipe but where its results go: keys of this one win, stages of the same name are
 /// merged, new ones come behind. A key of a stage wins over the same key outside of stages,
 /// whichever of the files it stands in.
+///
+/// A stage with `runs = N` is trained N times with other seeds, in folders `run-1` to `run-N` of its
+/// own, each of which can be gone on with by itself; `runs.json` beside them says how their scores lie
+/// and which is the best. For later stages `stage:NAME` is that one.
+///
+/// `summary = "glue"` sums up the stages of GLUE's tasks, in `metrics.json` and `report.html` in the
+/// folder of the results and on the terminal: the best, the mean, the median and the standard deviation
+/// of each task's scores, average_bert (all tasks but WNLI) and average_glue (all nine). It is
+/// written after every stage; an average that lacks a task is null, and what it lacks is told.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   limbeck run recipes/distilbert-squared-small.toml
   limbeck run recipes/distilbert-squared-small.toml --set data.max_train_questions=500 --out runs/try
   limbeck run one.toml two.toml --set optim.learning_rate=3e-5
+  limbeck run recipes/numenta-glue-small.toml --only cola,rte
   limbeck run recipe.toml --on ray=http://head:8265 --job-cpus 8 --job-memory 16G
   limbeck run recipes/distilbert-squared.toml --set stage.teacher.train.epochs=3 --print-config")]
 pub struct RunArgs {
@@ -35,6 +45,9 @@ pub struct RunArgs {
     /// Folder of the results; several recipes get a folder each in it
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
+    /// Run these stages only; those that they name must have finished before
+    #[arg(long, value_name = "STAGE,...", value_delimiter = ',', visible_alias = "tasks")]
+    pub only: Vec<String>,
     /// What every training command understands.
     #[command(flatten)]
     pub how: HowArgs,
@@ -96,9 +109,6 @@ pub struct FinetuneArgs {
     /// Flags that set keys.
     #[command(flatten)]
     pub settings: Settings<Finetuning>,
-    /// With how many seeds.
-    #[command(flatten)]
-    pub seeds: SeedArgs,
     /// What every training command understands.
     #[command(flatten)]
     pub how: HowArgs,
@@ -128,9 +138,6 @@ pub struct DistillArgs {
     /// Flags that set keys.
     #[command(flatten)]
     pub settings: Settings<Distilling>,
-    /// With how many seeds.
-    #[command(flatten)]
-    pub seeds: SeedArgs,
     /// What every training command understands.
     #[command(flatten)]
     pub how: HowArgs,
@@ -165,9 +172,6 @@ pub struct PretrainArgs {
         default_missing_value = "exponential", help_heading = "One-cycle and range test"
     )]
     pub range_test: Option<RangeShape>,
-    /// With how many seeds.
-    #[command(flatten)]
-    pub seeds: SeedArgs,
     /// What every training command understands.
     #[command(flatten)]
     pub how: HowArgs,
@@ -180,16 +184,6 @@ pub enum RangeShape {
     Exponential,
     /// In equal steps.
     Linear,
-}
-
-/// With how many seeds a command with flags trains.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Run")]
-pub struct SeedArgs {
-    /// Train N times, with this and the following seeds, in folders run-1, run-2, ... of --out;
-    /// then tell the best, the mean and the standard deviation of the scores
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1000))]
-    pub runs: Option<u16>,
 }
 
 /// What every training command understands.

@@ -10,6 +10,7 @@
 //! - [`cache`]: where what is derived from data is kept.
 //! - [`compare`]: training runs side by side.
 //! - [`demo`]: a teacher and two students on questions of its own.
+//! - [`glue`]: what models reach on GLUE's tasks.
 //! - [`lengths`]: the search for length plans.
 //! - [`mod@search`]: `search` and `trial`; [`study`]: what is done with a study.
 //! - [`tracking`]: who is told of a run.
@@ -28,6 +29,7 @@ mod compare;
 mod demo;
 mod evaluate;
 mod export;
+mod glue;
 mod guard;
 mod inspect;
 mod lengths;
@@ -79,22 +81,12 @@ pub fn run(cli: Cli) -> Result<Ending> {
     let console = Console { json: global.json, quiet: global.quiet, reports: false };
     match command {
         Command::Run(args) => run::recipes(&args, &part, console),
-        Command::Finetune(args) => run::from_flags(
-            args.settings.layer,
-            &args.how,
-            args.seeds.runs,
-            "finetune",
-            &part,
-            console,
-        ),
-        Command::Distill(args) => run::from_flags(
-            args.settings.layer,
-            &args.how,
-            args.seeds.runs,
-            "distill",
-            &part,
-            console,
-        ),
+        Command::Finetune(args) => {
+            run::from_flags(args.settings.layer, &args.how, "finetune", &part, console)
+        }
+        Command::Distill(args) => {
+            run::from_flags(args.settings.layer, &args.how, "distill", &part, console)
+        }
         Command::Pretrain(args) => run::pretrain(args, &part, console),
         Command::Join(args) => run::join(&args, console),
         Command::Predict(args) => evaluate::predict(&args, console),

@@ -1,7 +1,7 @@
 //! From what a user names to a model's folder.
 
 use std::io::{self, IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -10,6 +10,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use limbeck_remote::hub::{Fetched, Hub};
 use limbeck_remote::store;
 
+use super::runs;
 use crate::revision::pinned;
 
 /// Time between two lines where there is no terminal.
@@ -22,11 +23,14 @@ pub fn configure(quiet: bool) {
     QUIET.store(quiet, Ordering::Relaxed);
 }
 
-/// The folder of a model: itself, that of an address in an object store, or that of a model of the
+/// The folder of a model: itself, the best of the runs in it, that of an address in an object store, or that of a model of the
 /// Hugging Face Hub by its id. What the cache does not hold is fetched, from the hub with a bar.
 pub fn resolve(model: &str) -> Result<PathBuf> {
     if store::is_url(model) {
         return Ok(store::local(model)?);
+    }
+    if let Some(best) = runs::best(Path::new(model)) {
+        return Ok(best);
     }
     let mut shown = Shown { bar: None, last_line: Instant::now() };
     let folder = Hub::from_environment().resolve(&pinned(model), &mut |fetched| shown.see(fetched));

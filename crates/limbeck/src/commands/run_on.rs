@@ -20,8 +20,9 @@ use serde_json::Value;
 
 pub use results::hand_over;
 
+use super::glue::campaign;
 use super::place::address;
-use super::run::tell;
+use super::run::{Told, only, tell};
 use super::search::preflight::advice_of;
 use super::search::ray::{PROGRAM, RECIPE, cluster, program, quoted};
 use super::train::needs::{Machine, Needs};
@@ -67,8 +68,12 @@ pub fn run(args: &RunArgs, assignments: &[Assignment], console: Console) -> Resu
         None => out.clone(),
     };
     // A mistake in the recipe is told here.
-    let stages = Plan::of_recipe(&recipe, assignments, Some(&out), &out, &named)?.runnable()?;
-    let plan = stages.to_toml()?;
+    let plan_in = |out: &Path| -> Result<Vec<Plan>> {
+        let plan = Plan::of_recipe(&recipe, assignments, Some(out), out, &named)?;
+        Ok(only(vec![plan.runnable()?], &args.only)?)
+    };
+    let plans = plan_in(&out)?;
+    let plan = plans.iter().map(Plan::to_toml).collect::<Result<Vec<_>>>()?.concat();
     let plan = blake3::hash(plan.as_bytes()).to_hex().to_string();
     let mut state = State::read(&folder);
     let is_another = state.plan != plan && !how.overwrite;
@@ -83,12 +88,13 @@ pub fn run(args: &RunArgs, assignments: &[Assignment], console: Console) -> Resu
     if let Some(results) = state.results.as_ref().filter(|_| !how.overwrite) {
         let done = out.display();
         console.message(&format!("{done}: finished already; --overwrite starts afresh"));
-        tell(results, console)?;
+        let out = out.canonicalize().ok().filter(|_| address(&out).is_none()).unwrap_or(out);
+        told(&plan_in(&out)?, results.clone(), console)?;
         return Ok(Ending::Done);
     }
 
     let mut needs = Needs::on(Machine::Nodes);
-    needs.of_stages(&stages.stages, true);
+    plans.iter().for_each(|plan| needs.of_stages(&plan.stages, true));
     needs.refuse(&advice_of(path))?;
     let jobs = cluster(place.on.as_deref().unwrap_or_default())?;
     let packed = tempfile::tempdir().context("cannot make a folder for what goes along")?;
@@ -151,7 +157,7 @@ pub fn run(args: &RunArgs, assignments: &[Assignment], console: Console) -> Resu
                 let results = results::fetch(&jobs, &log, &info, &id, &folder)?;
                 state.results = Some(results);
                 state.write(&folder)?;
-                tell(state.results.as_deref().unwrap_or_default(), console)?;
+                told(&plan_in(&out)?, state.results.unwrap_or_default(), console)?;
                 return Ok(Ending::Done);
             }
             JobEnd::Stopped if interrupt::requested() => {
@@ -175,6 +181,17 @@ pub fn run(args: &RunArgs, assignments: &[Assignment], console: Console) -> Resu
     }
 }
 
+/// Tells what came of a recipe, summed up under the names that its folders have here.
+fn told(plans: &[Plan], results: Vec<Value>, console: Console) -> Result<()> {
+    let mut summaries = Vec::new();
+    for plan in plans {
+        if let Some((_, folder)) = &plan.summary {
+            summaries.push(campaign::sum_up(plan, folder, &results)?);
+        }
+    }
+    tell(&Told { results, summaries }, console)
+}
+
 /// The line that runs the recipe there.
 fn entrypoint(args: &RunArgs, id: &str, out: &Path, overwrite: bool) -> String {
     let place = &args.place;
@@ -187,6 +204,9 @@ fn entrypoint(args: &RunArgs, id: &str, out: &Path, overwrite: bool) -> String {
     let mut words = vec![format!("./{PROGRAM}"), "run".to_owned(), RECIPE.to_owned()];
     words.extend(["--out".to_owned(), there, "--job".to_owned(), id.to_owned()]);
     words.extend(["--threads".to_owned(), threads]);
+    if !args.only.is_empty() {
+        words.extend(["--only".to_owned(), args.only.join(",")]);
+    }
     if let Some(ranks) = args.how.processes.ranks {
         words.extend(["--ranks".to_owned(), ranks.to_string()]);
     }

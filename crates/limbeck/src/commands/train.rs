@@ -25,7 +25,7 @@ use limbeck_remote::store::{self, StoreError};
 use limbeck_runtime::folder::check_vocabulary;
 use limbeck_train::TrainError;
 use limbeck_train::evaluation::DevelopmentSet;
-use limbeck_train::folder::{self, Found, RunFolder};
+use limbeck_train::folder::{self, Found, Record, RunFolder};
 use limbeck_train::observer::Observer;
 use limbeck_train::run::{Outcome, Run, total_steps};
 use limbeck_train::sparsity::Sparsity;
@@ -38,7 +38,7 @@ use super::objective::{self, Student, Teachers};
 use super::place::Place;
 use super::subject::check_length;
 use super::tracking::Tracking;
-use super::{range_test, train_report};
+use super::{range_test, runs, train_report};
 use crate::commands::guard::{refuse_own_file, refuse_own_folder};
 use crate::commands::models::resolve;
 use crate::commands::questions::Notes;
@@ -255,6 +255,18 @@ fn run_in(
     }
 }
 
+/// The metrics that a finished run of this configuration has left on this machine; those of a run
+/// of another one in its folder are not its.
+pub fn finished(config: &RunConfig) -> Option<Metrics> {
+    let named = config.output.dir.as_deref()?;
+    let out = Place::of_another(named).ok()?;
+    let record = Record::read(&out).ok().flatten()?;
+    if !record.finished || record.configuration != identity(config).ok()? {
+        return None;
+    }
+    serde_json::from_slice(&std::fs::read(out.join("metrics.json")).ok()?).ok()
+}
+
 /// The same configuration with data that is at hand: what lies in a store is fetched.
 fn with_local_data(config: &RunConfig) -> Result<RunConfig> {
     let mut here = config.clone();
@@ -313,6 +325,10 @@ pub fn last_or_only(name: &str) -> String {
         return run.unwrap_or(name).to_owned();
     }
     let path = Path::new(name);
+    // The last model of the best of several runs.
+    if let Some(best) = path.parent().filter(|_| path.ends_with("last")).and_then(runs::best) {
+        return last_or_only(&best.join("last").to_string_lossy());
+    }
     let of_run = path
         .parent()
         .filter(|run| path.ends_with("last") && !path.exists() && folder::has_finished(run));
@@ -326,7 +342,7 @@ fn given<'a, T>(value: Option<&'a T>, key: &str) -> Result<&'a T, InputError> {
 
 /// What makes two runs the same: all but where they write and keep things, and where a cluster has
 /// put what they read.
-fn identity(config: &RunConfig) -> Result<Value> {
+pub fn identity(config: &RunConfig) -> Result<Value> {
     let mut value = serde_json::to_value(config)?;
     if let Some(object) = value.as_object_mut() {
         object.remove("output");

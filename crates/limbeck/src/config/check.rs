@@ -1,9 +1,15 @@
 //! What the values of a configuration must keep to before anything is read or written.
 
 use anyhow::Result;
+use limbeck_data::glue::TextTask;
+use limbeck_data::glue::score::reported;
 
+use super::plan::Stage;
 use super::{DataSection, Importance, ModelSection, RunConfig, Task, settings};
 use crate::exit::InputError;
+
+/// More runs of one configuration than anybody compares.
+const MAX_RUNS: usize = 1000;
 
 /// Refuses a configuration that cannot run; `place` names the recipe or command.
 pub fn run(config: &RunConfig, place: &str) -> Result<()> {
@@ -20,6 +26,11 @@ pub fn run(config: &RunConfig, place: &str) -> Result<()> {
     if !config.model.layers.is_empty() && config.model.num_layers > 0 {
         let what = "both `model.layers` and `model.num_layers` are given";
         return Err(InputError::new(what, place, "give one of them").into());
+    }
+    best_metric(config, place)?;
+    if config.runs > MAX_RUNS {
+        let what = format!("`runs` is {}", config.runs);
+        return Err(InputError::new(what, place, format!("it must be {MAX_RUNS} or less")).into());
     }
     for (key, value, rule, holds) in rules(config) {
         if !holds {
@@ -47,6 +58,55 @@ pub fn run(config: &RunConfig, place: &str) -> Result<()> {
         let what = "`data.dev_mismatched` is given";
         let advice = "it is a second set of texts beside `data.dev`, for a task such as mnli";
         return Err(InputError::new(what, place, advice).into());
+    }
+    Ok(())
+}
+
+/// Refuses stages that cannot be summed up by GLUE's tasks; `place` names the recipe.
+pub fn summary(stages: &[Stage], place: &str) -> Result<()> {
+    let refuse = |what: String, advice: &str| Err(InputError::new(what, place, advice).into());
+    let mut seen: Vec<(TextTask, &str)> = Vec::new();
+    for stage in stages {
+        let Some(name) = &stage.name else { continue };
+        let of_glue = |task: &TextTask| TextTask::GLUE.contains(task);
+        let Some(task) = stage.config.task.texts().filter(of_glue) else { continue };
+        if let Some((_, other)) = seen.iter().find(|(other, _)| *other == task) {
+            let what = format!("`{other}` and `{name}` are both of {task}");
+            return refuse(what, "a summary has one stage of a task; `runs = N` repeats one");
+        }
+        if stage.config.data.dev.is_none() {
+            return refuse(format!("stage `{name}` is not evaluated"), "set its `data.dev`");
+        }
+        seen.push((task, name));
+    }
+    if seen.is_empty() {
+        let what = "`summary = \"glue\"`, but there are stages of none of GLUE's tasks".to_owned();
+        return refuse(what, "give each task a [[stage]], or leave `summary` out");
+    }
+    Ok(())
+}
+
+/// Refuses to keep models by a metric that is not measured.
+fn best_metric(config: &RunConfig, place: &str) -> Result<()> {
+    let Some(metric) = config.train.best_metric.as_deref() else { return Ok(()) };
+    let what = || format!("`train.best_metric` is {metric}");
+    let (is_pretraining, dev) = (config.task == Task::Pretrain, config.data.dev.as_ref());
+    if dev.is_none() && !is_pretraining {
+        return Err(InputError::new(what(), place, "nothing is evaluated: give --dev").into());
+    }
+    let measured = match (config.task.texts(), config.task) {
+        (Some(task), _) => reported(task),
+        (None, Task::Pretrain) => vec!["loss", "perplexity", "accuracy"],
+        (None, Task::SquadV2) => vec!["exact", "f1", "best_exact", "best_f1"],
+        (None, _) => vec!["exact", "f1"],
+    };
+    if !measured.contains(&metric) {
+        let advice = format!("this task's are {}", measured.join(", "));
+        return Err(InputError::new(what(), place, advice).into());
+    }
+    if metric == "accuracy_mm" && config.data.dev_mismatched.is_none() {
+        let advice = "it is measured on a second set: give --dev-mismatched";
+        return Err(InputError::new(what(), place, advice).into());
     }
     Ok(())
 }
@@ -104,8 +164,6 @@ fn rules(config: &RunConfig) -> Vec<(&'static str, String, &'static str, bool)> 
 
 #[cfg(test)]
 mod tests {
-    use limbeck_data::glue::TextTask;
-
     use super::*;
 
     fn runnable() -> RunConfig {
@@ -139,6 +197,7 @@ mod tests {
             refusal(|c| c.eval.n_best_size = 0),
             "`eval.n_best_size` is 0: here: it must be 1 or more"
         );
+        assert!(refusal(|c| c.runs = 1001).contains("`runs` is 1001"));
         assert!(refusal(|c| c.train.batch_size = 0).contains("train.batch_size"));
         assert!(refusal(|c| c.optim.beta_1 = 1.0).contains("optim.beta_1"));
         assert!(refusal(|c| c.optim.learning_rate = f64::NAN).contains("NaN"));
@@ -157,6 +216,23 @@ mod tests {
         assert!(refusal(|c| c.data = texts.data.clone()).contains("dev_mismatched"));
         texts.data.dev = None;
         assert!(run(&texts, "here").unwrap_err().to_string().contains("beside `data.dev`"));
+    }
+
+    #[test]
+    fn a_metric_that_decides_is_one_that_is_measured() {
+        let by = |c: &mut RunConfig, metric: &str, task: Task| {
+            c.task = task;
+            c.data.dev = Some("d".into());
+            c.train.best_metric = Some(metric.to_owned());
+        };
+        let mut config = runnable();
+        by(&mut config, "f1", Task::Texts(TextTask::Mrpc));
+        run(&config, "here").unwrap();
+        assert!(refusal(|c| by(c, "pearson", Task::Squad)).ends_with("this task's are exact, f1"));
+        let mnli = |c: &mut RunConfig| by(c, "accuracy_mm", Task::Texts(TextTask::Mnli));
+        assert!(refusal(mnli).contains("--dev-mismatched"));
+        let unmeasured = |c: &mut RunConfig| (by(c, "f1", Task::Squad), c.data.dev = None).0;
+        assert!(refusal(unmeasured).contains("give --dev"));
     }
 
     #[test]

@@ -41,6 +41,10 @@ pub use limbeck_runtime::folder::Task;
 pub struct RunConfig {
     /// What is learnt.
     pub task: Task,
+    /// How often it is done, each time with the next seed and in a folder of its own, `run-1`,
+    /// `run-2` and so on; 0: once, in the folder itself.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub runs: usize,
     /// Folders or `stage:NAME`s of the teachers; with any, the run distils.
     #[serde(deserialize_with = "one_or_many")]
     pub teacher: Vec<String>,
@@ -272,6 +276,11 @@ impl Default for OutputSection {
         let track = vec!["tensorboard".to_owned()];
         Self { dir: None, track, register_model: None, remove_local: false }
     }
+}
+
+/// Serde's test for what stays unwritten.
+fn is_zero(number: &usize) -> bool {
+    *number == 0
 }
 
 /// A list of strings, or one string alone.

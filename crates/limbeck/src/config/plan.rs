@@ -8,7 +8,7 @@ use serde::Serialize;
 use toml::Value;
 
 use super::effects::{self, Written};
-use super::recipe::{Recipe, advice_for, unknown};
+use super::recipe::{Recipe, Summary, advice_for, unknown};
 use super::settings::{self, Kind};
 use super::suggest::nearest;
 use super::{Layer, ModelSection, RunConfig, Task, check, defaults};
@@ -25,8 +25,36 @@ pub struct Stage {
     pub config: RunConfig,
 }
 
-/// The stages of one recipe or command, in the order in which they run.
+/// One training of a stage.
 #[derive(Debug, Clone, PartialEq)]
+pub struct Training {
+    /// The number of the run, from 1, where the stage has several.
+    pub run: Option<usize>,
+    /// What it does; its `runs` is 0.
+    pub config: RunConfig,
+}
+
+impl Stage {
+    /// The trainings of the stage: itself, or each of its runs with the next seed and a folder of
+    /// its own.
+    pub fn trainings(&self) -> Vec<Training> {
+        let RunConfig { runs, .. } = self.config;
+        if runs == 0 {
+            return vec![Training { run: None, config: self.config.clone() }];
+        }
+        let training = |run: usize| {
+            let mut config = self.config.clone();
+            config.runs = 0;
+            config.train.seed = config.train.seed.wrapping_add(run as u64 - 1);
+            config.output.dir = config.output.dir.map(|dir| dir.join(format!("run-{run}")));
+            Training { run: Some(run), config }
+        };
+        (1..=runs).map(training).collect()
+    }
+}
+
+/// The stages of one recipe or command, in the order in which they run.
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Plan {
     /// At least one stage.
     pub stages: Vec<Stage>,
@@ -34,6 +62,10 @@ pub struct Plan {
     pub notices: Vec<String>,
     /// What is missing for it to run, though it can be shown.
     pub lacks: Option<InputError>,
+    /// Which of them do not run, because others were asked for.
+    pub left_out: Vec<Stage>,
+    /// How they are summed up, if they are, and the folder for that.
+    pub summary: Option<(Summary, PathBuf)>,
 }
 
 /// One `--set KEY=VALUE`.
@@ -133,7 +165,25 @@ impl Plan {
             stages.push(Stage { name: name.map(str::to_owned), config });
             written.push((place, layer, alone));
         }
-        Ok(Plan::of(stages, &written))
+        let plan = Plan::of(stages, &written);
+        let Some(summary) = recipe.summary else { return Ok(plan) };
+        check::summary(&plan.stages, place)?;
+        let of_all = assignments.iter().filter(|assignment| assignment.stage.is_none());
+        let shared = of_all.fold(recipe.shared.clone(), |layer, own| layer.under(&own.layer));
+        let own = shared.get("output.dir").and_then(Value::as_str);
+        let own = own.map(|dir| with_environment(dir, "output.dir", place)).transpose()?;
+        let dir = out.map(PathBuf::from).or(own.map(PathBuf::from));
+        let summary = Some((summary, dir.unwrap_or_else(|| default_out.into())));
+        Ok(Plan { summary, ..plan })
+    }
+
+    /// The plan with the stages of these names only; the others are left out.
+    pub fn only(mut self, names: &[String]) -> Plan {
+        if !names.is_empty() {
+            let is_asked = |stage: &Stage| stage.name.as_ref().is_some_and(|n| names.contains(n));
+            (self.stages, self.left_out) = self.stages.into_iter().partition(is_asked);
+        }
+        self
     }
 
     /// The plan of a command with flags; `command` names it in errors.
@@ -179,7 +229,7 @@ impl Plan {
             .collect();
         let lacks = all.iter().find_map(|stage| effects::missing_teacher(stage, others));
         let notices = effects::without(&all);
-        Plan { stages, notices, lacks }
+        Plan { stages, notices, lacks, ..Plan::default() }
     }
 
     /// The resolved plan as a recipe that gives the same plan again.
@@ -191,7 +241,15 @@ impl Plan {
             config: &'a RunConfig,
         }
         #[derive(Serialize)]
+        struct Output<'a> {
+            dir: &'a Path,
+        }
+        #[derive(Serialize)]
         struct Stages<'a> {
+            #[serde(skip_serializing_if = "Option::is_none")]
+            summary: Option<Summary>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            output: Option<Output<'a>>,
             stage: Vec<Named<'a>>,
         }
         match self.stages.as_slice() {
@@ -201,7 +259,12 @@ impl Plan {
                     let name = name.as_deref().unwrap_or_default();
                     Named { name, config }
                 });
-                Ok(toml::to_string(&Stages { stage: named.collect() })?)
+                let stage = named.collect();
+                let (summary, output) = match &self.summary {
+                    Some((summary, dir)) => (Some(*summary), Some(Output { dir })),
+                    None => (None, None),
+                };
+                Ok(toml::to_string(&Stages { summary, output, stage })?)
             }
         }
     }
@@ -407,6 +470,54 @@ mod tests {
         let single = "model.path = 'm'\ndata.train = 't'";
         let first = plan(single, &[], Some("elsewhere")).unwrap();
         assert_eq!(first, plan(&first.to_toml().unwrap(), &[], None).unwrap());
+    }
+
+    #[test]
+    fn runs_of_a_stage_differ_in_seed_and_folder_only() {
+        let text = TWO_STAGES.replace("model.path = \"big\"", "model.path = \"big\"\nruns = 3");
+        let sets = ["train.seed=7", "stage.student.runs=1"];
+        let plan = plan(&text, &sets, Some("o")).unwrap();
+        let trainings = plan.stages[0].trainings();
+        assert_eq!(trainings.len(), 3);
+        for (run, training) in (1..).zip(&trainings) {
+            let mut own = training.config.clone();
+            assert_eq!((training.run, own.train.seed), (Some(run), 6 + run as u64));
+            assert_eq!(own.output.dir, Some(format!("o/teacher/run-{run}").into()));
+            own.train.seed = 7;
+            own.output.dir.clone_from(&plan.stages[0].config.output.dir);
+            assert_eq!(own, RunConfig { runs: 0, ..plan.stages[0].config.clone() });
+        }
+        // One run that is asked for is the first of those that may follow.
+        let [student] = &plan.stages[1].trainings()[..] else { panic!("one") };
+        assert_eq!(student.config.output.dir, Some("o/student/run-1".into()));
+        assert_eq!(plan, super::tests::plan(&plan.to_toml().unwrap(), &[], None).unwrap());
+    }
+
+    #[test]
+    fn stages_that_were_not_asked_for_are_left_out() {
+        let plan = plan(TWO_STAGES, &[], None).unwrap().only(&["student".to_owned()]);
+        assert_eq!(plan.stages[0].config.teacher, ["runs/r/teacher"]);
+        assert_eq!((plan.stages.len(), plan.left_out.len()), (1, 1));
+    }
+
+    #[test]
+    fn a_summary_has_each_task_once_and_scores_of_it() {
+        let stage = |name: &str, task: &str| {
+            format!("[[stage]]\nname='{name}'\ntask='{task}'\ndata.dev='d'\n")
+        };
+        let shared = "summary = 'glue'\ndata.train = 't'\nmodel.path = 'm'\n";
+        let of = |stages: &str| plan(&format!("{shared}{stages}"), &[], Some("o"));
+        let both = stage("a", "cola") + &stage("b", "rte");
+        let first = of(&both).unwrap();
+        assert_eq!(first.summary, Some((Summary::Glue, "o".into())));
+        assert_eq!(first, plan(&first.to_toml().unwrap(), &[], None).unwrap());
+        let refused = |stages: &str| of(stages).unwrap_err().to_string();
+        assert!(
+            refused(&(both.clone() + &stage("c", "rte"))).contains("`b` and `c` are both of rte")
+        );
+        assert!(refused(&both.replace("data.dev='d'", "")).contains("stage `a` is not evaluated"));
+        assert!(refused(&stage("a", "sst2").replace("sst2", "squad")).contains("none of GLUE's"));
+        assert!(refused("").contains("none of GLUE's tasks"));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use toml::de::{DeTable, DeValue, Deserializer};
 use toml::{Table, Value};
 
@@ -19,6 +19,17 @@ const SEARCH: [&str; 4] = ["constraints", "metrics", "parameters", "search"];
 /// The key under which a recipe names the one that it extends.
 const EXTENDS: &str = "extends";
 
+/// The key that says how its stages are summed up.
+const SUMMARY: &str = "summary";
+
+/// How the stages of a recipe are summed up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Summary {
+    /// By the scores of GLUE's tasks and their averages.
+    Glue,
+}
+
 /// What a recipe file says, those that it extends included.
 #[derive(Debug, Clone, Default)]
 pub struct Recipe {
@@ -28,6 +39,8 @@ pub struct Recipe {
     pub stages: Vec<RecipeStage>,
     /// The keys of `limbeck search`, as they are written.
     pub search: Table,
+    /// How the stages are summed up, if they are.
+    pub summary: Option<Summary>,
 }
 
 /// One `[[stage]]` of a recipe.
@@ -90,6 +103,9 @@ impl Recipe {
             table.extend(stage.layer.clone().into_table());
             Value::Table(table)
         };
+        if let Some(Summary::Glue) = self.summary {
+            table.insert(SUMMARY.into(), "glue".into());
+        }
         if !self.stages.is_empty() {
             let stages: Vec<Value> = self.stages.iter().map(stage).collect();
             table.insert("stage".into(), stages.into());
@@ -135,7 +151,8 @@ impl Recipe {
                 }
             }
         }
-        Recipe { shared: base.shared.without(OUTPUT).under(&self.shared), stages, search }
+        let shared = base.shared.without(OUTPUT).under(&self.shared);
+        Recipe { shared, stages, search, summary: self.summary.or(base.summary) }
     }
 }
 
@@ -162,9 +179,14 @@ impl<'a> Source<'a> {
             }
         });
         let extended = extended.transpose()?;
+        let summary = root.remove(SUMMARY).map(|kind| match kind.get_ref().as_str() {
+            Some("glue") => Ok(Summary::Glue),
+            _ => Err(self.error(&kind.span(), "no such `summary`", "write `summary = \"glue\"`")),
+        });
+        let summary = summary.transpose()?;
         let stages = root.remove("stage");
         let shared = self.layer(root, 0..0)?;
-        let mut recipe = Recipe { shared, stages: Vec::new(), search };
+        let mut recipe = Recipe { shared, stages: Vec::new(), search, summary };
         let Some(stages) = stages else { return Ok((recipe, extended)) };
         let span = stages.span();
         let DeValue::Array(stages) = stages.into_inner() else {
@@ -255,7 +277,9 @@ pub fn unknown(key: &str) -> String {
 /// What to say to somebody who used an unknown key.
 pub fn advice_for(key: &str) -> String {
     let section = key.split('.').next().unwrap_or_default();
-    match nearest(key, settings::keys().chain([EXTENDS])).or_else(|| nearest(section, SEARCH)) {
+    match nearest(key, settings::keys().chain([EXTENDS, SUMMARY]))
+        .or_else(|| nearest(section, SEARCH))
+    {
         Some(known) => format!("did you mean `{known}`?"),
         None => "`limbeck run --help` tells where all keys are listed".to_owned(),
     }
@@ -320,6 +344,19 @@ mod tests {
         let two = ["train.epochs", "train.seed", "optim.epsilon"];
         let two = two.map(|key| number(&recipe.stages[1].layer, key));
         assert_eq!(two, [Some(2.0), Some(5.0), Some(1e-9)]);
+    }
+
+    #[test]
+    fn a_summary_is_taken_over_and_written_again() {
+        let stage = "[[stage]]\nname = 'cola'";
+        let base = format!("summary = 'glue'\n{stage}");
+        let recipe = read(&[("a.toml", "extends = 'b.toml'"), ("b.toml", &base)]).unwrap();
+        assert_eq!(recipe.summary, Some(Summary::Glue));
+        let again = toml::to_string(&recipe.to_toml()).unwrap();
+        assert_eq!(Recipe::parse(&again, "r").unwrap().summary, Some(Summary::Glue));
+        let refused = refusal(&format!("task = 'rte'\nsummary = 'superglue'\n{stage}"));
+        assert_eq!(refused, "no such `summary`: r.toml:2: write `summary = \"glue\"`");
+        assert!(refusal("summry = 'glue'").contains("did you mean `summary`?"));
     }
 
     #[test]

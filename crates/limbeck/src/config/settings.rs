@@ -129,6 +129,8 @@ mod tests {
     /// A configuration in which every optional key has a value.
     fn full() -> RunConfig {
         let mut config = RunConfig::default();
+        config.runs = 2;
+        config.train.best_metric = Some("f1".into());
         config.model.path = Some("m".into());
         config.model.config = Some("c".into());
         config.text.tokenizer = Some("t".into());

@@ -231,3 +231,79 @@ fn broken_rows_and_wrong_tasks_are_refused_on_one_line() {
     let mismatched = ["evaluate", "--model", "model", "--data", "dev.json", "--mismatched", "x"];
     folder.run(&mismatched).refused(&["--mismatched is for texts"]);
 }
+
+/// Adds small files of all nine tasks to a folder of [`texts`].
+fn nine_tasks(folder: &Folder) {
+    let text = |i: usize| format!("{} lives in {}.", PEOPLE[i % 6], TOWNS[(i * 5) % 6]);
+    let named = |i: usize| ["entailment", "not_entailment"][i % 2];
+    let single = |i: usize| format!("x\t{}\t\t{}\n", i % 2, text(i));
+    let pair = |i: usize| format!("{}\t{}\t{}\n", text(i), text(i + 1), i % 2);
+    let inference = |i: usize| format!("{}\t{}\t{}\n", text(i), text(i + 1), named(i));
+    let quality = |i: usize| format!("{}\t{}\t{}\n", i % 2, text(i), text(i + 1));
+    let tasks: [(&str, &str, Line<'_>); 6] = [
+        ("cola", "", &single),
+        ("mrpc", "Quality\t#1 String\t#2 String\n", &quality),
+        ("qqp", "question1\tquestion2\tis_duplicate\n", &pair),
+        ("qnli", "question\tsentence\tlabel\n", &inference),
+        ("rte", "sentence1\tsentence2\tlabel\n", &inference),
+        ("wnli", "sentence1\tsentence2\tlabel\n", &pair),
+    ];
+    for (task, header, row) in tasks {
+        for name in ["train", "dev"] {
+            let rows: String = (0..8).map(row).collect();
+            folder.write(&format!("{task}/{name}.tsv"), format!("{header}{rows}"));
+        }
+    }
+}
+
+#[test]
+fn a_campaign_over_nine_tasks_is_one_command_and_goes_on_where_it_was() {
+    let folder = texts();
+    nine_tasks(&folder);
+    let stage = |task: &str| {
+        let mismatched = if task == "mnli" { "data.dev_mismatched = 'mnli/dev.tsv'\n" } else { "" };
+        let runs = if task == "cola" { "runs = 2\n" } else { "" };
+        format!(
+            "[[stage]]\nname = '{task}'\ntask = '{task}'\n{runs}data.train = '{task}/train.tsv'\n\
+             data.dev = '{task}/dev.tsv'\n{mismatched}"
+        )
+    };
+    let tasks = ["cola", "sst2", "mrpc", "stsb", "qqp", "mnli", "qnli", "rte", "wnli"];
+    let shared = "summary = 'glue'\nmodel.path = 'model'\nfeatures.max_length = 24\n\
+                  train = { max_steps = 2, batch_size = 4 }\noutput.dir = 'nine'\n";
+    folder.write("nine.toml", format!("{shared}{}", tasks.map(stage).concat()));
+    let run = ["run", "nine.toml", "--quiet", "--json"];
+    folder.run(&[&run[..], &["--only", "colo"]].concat()).refused(&["no stage `colo`", "cola"]);
+    let some = folder.run(&[&run[..], &["--only", "cola,rte"]].concat()).json();
+    let summary = &some["summary"];
+    assert!(summary["average_bert"].is_null() && summary["average_glue"].is_null());
+    assert_eq!(summary["missing"]["mnli"], "its stage was left out and has not finished");
+    assert_eq!(some["runs"][0]["stage"], "cola");
+    assert_eq!(some["stages"][1]["run"], 2);
+
+    let all = folder.run(&run).json();
+    let stages = all["stages"].as_array().unwrap();
+    assert_eq!(stages.len(), 10);
+    let trained: Vec<bool> = stages.iter().map(|stage| stage.get("steps").is_some()).collect();
+    assert_eq!(trained[..3], [false, false, true], "{all}");
+    let score = |stage: &Value| {
+        let metrics = stage["metrics"].as_object().unwrap();
+        metrics.values().map(|value| value.as_f64().unwrap()).sum::<f64>() / metrics.len() as f64
+    };
+    let scores: Vec<f64> = stages.iter().map(score).collect();
+    let best = scores[0].max(scores[1]);
+    let mean = (best + scores[2..].iter().sum::<f64>()) / 9.0;
+    let told = all["summary"]["average_glue"].as_f64().unwrap();
+    assert!((told - mean).abs() < 1e-9, "{told} {mean}");
+
+    let written = std::fs::read(folder.path().join("nine/metrics.json")).unwrap();
+    let written: Value = serde_json::from_slice(&written).unwrap();
+    assert_eq!(written, all["summary"]);
+    assert!(folder.path().join("nine/report.html").is_file());
+    let compared = folder.run(&["compare", "--glue", "nine", "--json"]).json();
+    assert_eq!(compared["models"][0]["average_glue"], all["summary"]["average_glue"]);
+    // The folder of several runs is the best of them.
+    let evaluate = ["evaluate", "--model", "nine/cola", "--data", "cola/dev.tsv", "--json"];
+    let found = folder.run(&evaluate).json()["matthews_correlation"].as_f64().unwrap();
+    assert!((found - best).abs() < 1e-9, "{found} {best}");
+}

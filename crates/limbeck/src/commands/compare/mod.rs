@@ -4,18 +4,19 @@
 //! - `run`: what the folder of a run says.
 //! - `table`: what differs and what came of it, as rows of one cell a run.
 //! - `page`: the same and the curves as a page.
-//! - `glue`: runs of GLUE's tasks summed up by model.
+//! - `glue`: runs of GLUE's tasks by model.
 
 mod glue;
-mod page;
+pub mod page;
 mod run;
-mod table;
+pub mod table;
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use serde_json::json;
 
+use super::glue::{self as scores, page as scores_page};
 use super::place::Destination;
 use crate::cli::compare::CompareArgs;
 use crate::console::Console;
@@ -55,10 +56,10 @@ fn glue(args: &CompareArgs, runs: &[PastRun], console: Console) -> Result<Ending
     let cards = glue::scorecards(runs)?;
     let page = args.out.as_deref().map(Destination::of).transpose()?;
     if let Some(page) = page {
-        glue::write(page.local(), &cards)?;
+        scores_page::of_models(page.local(), &cards)?;
         page.deliver()?;
     }
-    console.result(&json!({ "models": cards }), || glue::as_text(&cards))?;
+    console.result(&json!({ "models": cards }), || scores::as_text(&cards))?;
     tell_of_page(args, console);
     Ok(Ending::Done)
 }
@@ -83,6 +84,9 @@ fn open(folders: &[PathBuf]) -> Result<Vec<PastRun>> {
     Ok(runs)
 }
 
+/// How deep a recipe lays its runs: below a stage's folder in that of the results.
+const DEPTH: usize = 2;
+
 /// The run in a folder, or those in the folders that it holds.
 fn of_folder(folder: &Path) -> Result<Vec<PastRun>> {
     if let Some(run) = PastRun::open(folder)? {
@@ -93,15 +97,8 @@ fn of_folder(folder: &Path) -> Result<Vec<PastRun>> {
         let what = "no such folder";
         return Err(InputError::new(what, place(), "give the folder of a training run").into());
     }
-    let cannot = || format!("cannot read {}", folder.display());
-    let entries = std::fs::read_dir(folder).with_context(cannot)?;
-    let paths = entries.map(|entry| entry.map(|entry| entry.path()));
-    let mut paths = paths.collect::<std::io::Result<Vec<PathBuf>>>().with_context(cannot)?;
-    paths.sort();
     let mut runs = Vec::new();
-    for path in paths {
-        runs.extend(PastRun::open(&path)?);
-    }
+    below(folder, DEPTH, &mut runs)?;
     if runs.is_empty() {
         let what = "not the folder of a training run";
         let advice = "give one that `finetune`, `distill` or `run` has written to";
@@ -110,4 +107,22 @@ fn of_folder(folder: &Path) -> Result<Vec<PastRun>> {
     // In the order in which they were trained, as stages are.
     runs.sort_by(|a, b| a.began.total_cmp(&b.began));
     Ok(runs)
+}
+
+/// Adds the runs in the folders below one, down to a depth. What lies in a run's own folder is the
+/// run's.
+fn below(folder: &Path, depth: usize, runs: &mut Vec<PastRun>) -> Result<()> {
+    let cannot = || format!("cannot read {}", folder.display());
+    let entries = std::fs::read_dir(folder).with_context(cannot)?;
+    let paths = entries.map(|entry| entry.map(|entry| entry.path()));
+    let mut paths = paths.collect::<std::io::Result<Vec<PathBuf>>>().with_context(cannot)?;
+    paths.sort();
+    for path in paths {
+        match PastRun::open(&path)? {
+            Some(run) => runs.push(run),
+            None if depth > 1 && path.is_dir() => below(&path, depth - 1, runs)?,
+            None => {}
+        }
+    }
+    Ok(())
 }

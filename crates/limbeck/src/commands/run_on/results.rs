@@ -165,7 +165,11 @@ pub fn fetch(jobs: &Jobs, log: &str, info: &JobInfo, id: &str, out: &Path) -> Re
 }
 
 fn stage_of(result: &Value) -> String {
-    result.get("stage").and_then(Value::as_str).unwrap_or_default().to_owned()
+    let stage = result.get("stage").and_then(Value::as_str).unwrap_or_default();
+    match result.get("run").and_then(Value::as_u64) {
+        Some(run) => Path::new(stage).join(format!("run-{run}")).to_string_lossy().into_owned(),
+        None => stage.to_owned(),
+    }
 }
 
 /// Fetches one file, unless it is here.

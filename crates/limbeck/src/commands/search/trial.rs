@@ -59,6 +59,11 @@ pub fn run(args: &TrialArgs, console: Console) -> Result<Ending> {
 
 /// Trains the stages of a plan and writes the metrics of the last.
 fn measured(plan: &Plan, console: Console) -> Result<Ending> {
+    if let Some(stage) = plan.stages.iter().find(|stage| stage.config.runs > 0) {
+        let what = format!("`runs` is {} in a recipe that is searched", stage.config.runs);
+        let place = stage.name.as_ref().map(|name| format!("stage `{name}`")).unwrap_or_default();
+        return Err(InputError::new(what, place, "leave it out: a trial is one run").into());
+    }
     interrupt::install()?;
     let console = Console { reports: true, ..console };
     let mut trained: Option<PathBuf> = None;

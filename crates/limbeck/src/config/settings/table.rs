@@ -26,6 +26,20 @@ const TASKS: Kind = Choice(&[
 ]);
 const SOFT_LOSSES: Kind = Choice(&["divergence", "cross-entropy", "one-sided"]);
 const RATE_SCALES: Kind = Choice(&["none", "linear", "sqrt"]);
+/// Those by which a model may be kept, of all tasks.
+const METRICS: Kind = Choice(&[
+    "exact",
+    "f1",
+    "best_exact",
+    "best_f1",
+    "accuracy",
+    "accuracy_mm",
+    "matthews_correlation",
+    "pearson",
+    "spearmanr",
+    "loss",
+    "perplexity",
+]);
 const STRIDES: Kind = Choice(&["overlap", "advance"]);
 const SCHEDULES: Kind = Choice(&[
     "linear",
@@ -282,6 +296,15 @@ pub const TRAINING: Group = Group {
             "Forward passes averaged into one optimiser step; the last of an epoch takes what is left",
         ),
         row("train.seed", "seed", Count, "SEED", "Fixes order, dropout and newly drawn weights"),
+        row(
+            "runs",
+            "runs",
+            Count,
+            "N",
+            "Train N times, with this and the following seeds, in folders run-1, run-2, ... of the \
+             run's; then tell the best, the mean, the median and the standard deviation of the \
+             scores. More runs may be asked for later; 0 trains once, in the folder itself",
+        ),
         row("train.dropout", "dropout", Switch, "BOOL", "Dropout while training"),
         row(
             "train.recompute",
@@ -325,6 +348,14 @@ pub const TRAINING: Group = Group {
             Count,
             "N",
             "Stop after N evaluations without a better score; 0 never does",
+        ),
+        row(
+            "train.best_metric",
+            "best-metric",
+            METRICS,
+            "METRIC",
+            "Keep the model that is best by this metric, instead of by F1, the mean of a task's \
+             metrics, or the loss of masked words",
         ),
     ],
 };
