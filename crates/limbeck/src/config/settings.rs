@@ -128,8 +128,7 @@ mod tests {
 
     /// A configuration in which every optional key has a value.
     fn full() -> RunConfig {
-        let mut config = RunConfig::default();
-        config.runs = 2;
+        let mut config = RunConfig { runs: 2, ..RunConfig::default() };
         config.train.best_metric = Some("f1".into());
         config.model.path = Some("m".into());
         config.model.config = Some("c".into());
