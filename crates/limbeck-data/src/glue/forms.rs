@@ -44,8 +44,10 @@ fn quotes_of_tables_are_no_part_of_texts_labels_and_names() {
     let data = own("a.tsv", "text\tlabel\na 5\" pipe\tx\n\"two\nlines\"\ty\n");
     assert_eq!(data.examples[0].text, "a 5\" pipe");
     assert_eq!(data.examples[1].text, "two\nlines");
-    let error = read_as("a.tsv", b"text\tlabel\n\"open\tx\n", TextTask::Classify, Use::Learn);
-    assert!(error.unwrap_err().contains("line 2"));
+    // Where they are not meant so they stay, and that is told.
+    let data = own("a.tsv", "text\tlabel\n\"open\tx\n\"Fine\" it is\ty\n");
+    assert_eq!(data.examples[0].text, "\"open");
+    assert!(data.told()[0].contains("quotes are read as characters: line 2"), "{:?}", data.told());
 }
 
 #[test]
@@ -59,6 +61,17 @@ fn quotes_of_glue_s_own_tables_are_characters() {
     let data = read_as("train.tsv", quoted.as_bytes(), TextTask::Sst2, Use::Learn).unwrap();
     assert_eq!(data.examples[0].text, "\"a \"\"fine\"\" film\"");
     assert!(data.told()[0].contains("1 texts look quoted"), "{:?}", data.told());
+    let rte = "sentence1\tsentence2\tlabel\n\"a \"\"b\"\"\"\tc\t1\n";
+    for (content, text) in [
+        (rte.to_owned(), "a \"b\""),
+        (
+            rte.replace("sentence1", "index\tsentence1").replace("\n\"a", "\n0\t\"a"),
+            "\"a \"\"b\"\"\"",
+        ),
+    ] {
+        let data = read_as("train.tsv", content.as_bytes(), TextTask::Rte, Use::Learn).unwrap();
+        assert_eq!(data.examples[0].text, text);
+    }
     // Names that GLUE's files do not have are another program's, and so are quoted names.
     for other in ["text\tlabel\n", "sentence\tlabel\tidx\n", "\"sentence\"\t\"label\"\n"] {
         let idx = if other.contains("idx") { "\t0" } else { "" };

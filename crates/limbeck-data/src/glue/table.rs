@@ -10,6 +10,9 @@ use crate::DataError;
 use crate::rows::Place;
 use crate::text_keys;
 
+/// The columns of which each of GLUE's tables of pairs has one, beside its texts.
+const NUMBERED: [&str; 4] = ["index", "id", "#1 ID", "Logic"];
+
 /// Where the fields of a row are.
 struct Places {
     text: usize,
@@ -34,7 +37,9 @@ pub(super) fn is_of_glue(path: &Path, text: &str, task: TextTask) -> bool {
         let is_label = text_keys::is_label(name, &[]);
         name.is_empty() || name == "idx" || (is_label && !columns.label.contains(&name))
     };
-    !header.split('\t').map(str::trim).any(is_foreign)
+    let names = || header.split('\t').map(str::trim);
+    let is_numbered = names().any(|name| NUMBERED.contains(&name));
+    (is_numbered || !columns.pair_is_needed) && !names().any(is_foreign)
 }
 
 fn header(text: &str) -> &str {

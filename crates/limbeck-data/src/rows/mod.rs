@@ -8,7 +8,8 @@
 //! * [`open`](open()) and [`text`](text()): what is read of any file, a stream or all of it.
 //! * `kind`: names what a file is, where it is none that can be read.
 //! * `json`: JSON and JSON lines. `mend`: what Python writes into JSON that is none.
-//! * `table`: CSV and TSV, `python`: lists and objects in their fields. `parquet`: Parquet.
+//! * `table`: CSV and TSV, `quotes`: whether their quotes are as they must be, `python`: lists and
+//!   objects in their fields. `parquet`: Parquet.
 
 mod json;
 mod kind;
@@ -16,6 +17,7 @@ mod mend;
 mod open;
 mod parquet;
 pub(crate) mod python;
+mod quotes;
 mod table;
 mod text;
 
@@ -123,7 +125,8 @@ pub(crate) fn of_table(path: &Path, text: &str) -> Result<Rows, DataError> {
     if text.trim().is_empty() {
         return Err(DataError::file(path, "is empty"));
     }
-    Ok(Rows { rows: table::rows(path, text)?, ..Rows::default() })
+    let (rows, notice) = table::rows(path, text)?;
+    Ok(Rows { rows, notice, ..Rows::default() })
 }
 
 fn of_document(path: &Path, document: Document) -> Result<Rows, DataError> {
@@ -146,7 +149,8 @@ pub(crate) fn document(path: &Path) -> Result<(Document, Option<String>), DataEr
     if text.trim().is_empty() {
         return Err(DataError::file(path, "is empty"));
     }
-    Ok((Document::Rows(table::rows(path, &text)?), None))
+    let (rows, notice) = table::rows(path, &text)?;
+    Ok((Document::Rows(rows), notice))
 }
 
 /// What bytes are that a file or a stream begins with, where they are no UTF-8 text; as the end of a

@@ -4,11 +4,13 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
+use super::quotes::{self, Inner};
 use super::{Place, Row};
 use crate::DataError;
 
-/// Reads the rows of a table's `text`; `path` names it in errors.
-pub(super) fn rows(path: &Path, text: &str) -> Result<Vec<Row>, DataError> {
+/// Reads the rows of a table's `text`, and says what a user should know of them; `path` names it in
+/// errors.
+pub(super) fn rows(path: &Path, text: &str) -> Result<(Vec<Row>, Option<String>), DataError> {
     // Excel may say in a line of its own what separates the columns.
     let (said, skipped) = match text.lines().next() {
         Some(line) if line.starts_with("sep=") && line.len() == 5 => {
@@ -18,8 +20,23 @@ pub(super) fn rows(path: &Path, text: &str) -> Result<Vec<Row>, DataError> {
     };
     let (lines_before, text) = (usize::from(skipped > 0), &text[skipped..]);
     let delimiter = said.unwrap_or_else(|| delimiter(path, text));
+    let inner = [Inner::Twice, Inner::Escaped]
+        .into_iter()
+        .find(|inner| quotes::fault(text, delimiter, *inner).is_none());
+    let notice = match (inner, quotes::fault(text, delimiter, Inner::Twice)) {
+        (None, Some(fault)) if delimiter == b'\t' => {
+            let why = fault.message(lines_before);
+            Some(format!("quotes are read as characters: {why}"))
+        }
+        (None, Some(fault)) => return Err(DataError::file(path, fault.message(lines_before))),
+        _ => None,
+    };
+    let is_escaped = inner == Some(Inner::Escaped);
     let mut reader = csv::ReaderBuilder::new()
         .delimiter(delimiter)
+        .quoting(notice.is_none())
+        .double_quote(!is_escaped)
+        .escape(is_escaped.then_some(b'\\'))
         .flexible(true)
         .has_headers(false)
         .from_reader(text.as_bytes());
@@ -31,16 +48,8 @@ pub(super) fn rows(path: &Path, text: &str) -> Result<Vec<Row>, DataError> {
     {
         records.push(std::mem::take(&mut record));
     }
-    if let Some(line) = open_quote(text, delimiter) {
-        let message = format!(
-            "line {}: a quote is opened and never closed; a field that begins with one must end \
-             with one, and quotes in it stand twice",
-            line + lines_before
-        );
-        return Err(DataError::file(path, message));
-    }
     let mut records = records.into_iter();
-    let names = names(path, records.next().unwrap_or_default())?;
+    let mut names = names(path, records.next().unwrap_or_default())?;
     let line = |record: &csv::StringRecord| {
         let Some(position) = record.position() else { return 0 };
         // Empty lines before a record belong to it for the reader.
@@ -50,9 +59,16 @@ pub(super) fn rows(path: &Path, text: &str) -> Result<Vec<Row>, DataError> {
         lines_before + position.line() as usize + empty
     };
     // White space alone is no row of a single column.
-    let records = records
-        .filter(|record| record.iter().any(|field| record.len() > 1 || !field.trim().is_empty()));
-    records.map(|record| row(path, &names, line(&record), &record)).collect()
+    let records: Vec<_> = records
+        .filter(|record| record.iter().any(|field| record.len() > 1 || !field.trim().is_empty()))
+        .collect();
+    if !records.is_empty() && records.iter().all(|record| record.len() == names.len() + 1) {
+        // R writes the names of rows under no header; others end every row with a delimiter.
+        let ends_empty = records.iter().all(|record| record.iter().next_back() == Some(""));
+        names.insert(if ends_empty { names.len() } else { 0 }, String::new());
+    }
+    let rows = records.iter().map(|record| row(path, &names, line(record), record));
+    Ok((rows.collect::<Result<_, _>>()?, notice))
 }
 
 fn row(
@@ -115,24 +131,4 @@ fn delimiter(path: &Path, text: &str) -> u8 {
     let others = [b'\t', b',', b';', b'|'];
     let most = others.into_iter().rev().max_by_key(|&delimiter| count(delimiter));
     most.filter(|&delimiter| count(delimiter) > 0).unwrap_or(of_name)
-}
-
-/// The line of a quote that is never closed, which would have the rest of the file for its field.
-fn open_quote(text: &str, delimiter: u8) -> Option<usize> {
-    let (mut opened, mut line, mut begins) = (None, 1, true);
-    for byte in text.bytes() {
-        line += usize::from(byte == b'\n');
-        if opened.is_some() {
-            // A quote that stands twice closes the field and opens it again at once.
-            if byte == b'"' {
-                (opened, begins) = (None, true);
-            }
-            continue;
-        }
-        if byte == b'"' && begins {
-            opened = Some(line);
-        }
-        begins = byte == delimiter || byte == b'\n' || byte == b'\r';
-    }
-    opened
 }

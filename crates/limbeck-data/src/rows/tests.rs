@@ -174,6 +174,7 @@ fn what_is_no_row_is_told_with_its_place() {
         ("a,a\n1,2\n", "two columns have the name `a`"),
         ("a,b\n1,\"open\n3,4\n", "line 2: a quote is opened"),
         ("a,b\n1,2\n\"open,4\n", "line 3: a quote is opened"),
+        ("a,b\n1,2\n\"so\" it goes,4\n", "line 3: a field goes on behind"),
     ] {
         let error = read("rows.csv", content).expect_err(content);
         assert!(error.contains(wanted), "{error}");
@@ -193,6 +194,33 @@ fn half_of_a_character_is_replaced_and_told() {
 }
 
 #[test]
+fn quotes_that_are_not_those_of_a_quoted_table_are_characters_between_tabs() {
+    for first in ["\"open", "\"so\" it goes", "\"one\\nand \"two"] {
+        let content = format!("a\tb\n{first}\t1\n\"whole\"\t2\n\"x\ty\n");
+        let read = read("rows.tsv", &content).unwrap();
+        let firsts: Vec<_> =
+            read.rows.iter().map(|row| row.fields["a"].as_str().unwrap()).collect();
+        assert_eq!(firsts, [first, "\"whole\"", "\"x"]);
+        assert!(read.notice.unwrap().contains("quotes are read as characters: line 2"));
+    }
+    let read = read("rows.tsv", "a\tb\n5\" pipe\t1\n\"x\"\t2\n").unwrap();
+    assert_eq!(
+        (&read.rows[0].fields["a"], &read.rows[1].fields["a"]),
+        (&json!("5\" pipe"), &json!("x"))
+    );
+    assert_eq!(read.notice, None);
+}
+
+#[test]
+fn names_of_rows_and_delimiters_at_the_end_are_no_columns() {
+    for content in ["\"a\"\t\"b\"\n\"1\"\t\"x\"\t2\n\"2\"\t\"y\"\t3\n", "a\tb\nx\t2\t\ny\t3\t\n"] {
+        let rows = read("rows.tsv", content).unwrap().rows;
+        let fields: Vec<_> = rows.into_iter().map(|row| Value::Object(row.fields)).collect();
+        assert_eq!(fields, [json!({"a": "x", "b": "2"}), json!({"a": "y", "b": "3"})]);
+    }
+}
+
+#[test]
 fn tables_are_quoted_as_pandas_r_and_excel_do() {
     let wanted =
         vec![json!({"id": "1", "text": "a \"b\",\nc\td;e"}), json!({"id": "2", "text": ""})];
@@ -203,6 +231,7 @@ fn tables_are_quoted_as_pandas_r_and_excel_do() {
         ("t.csv", "id;text\n1;\"a \"\"b\"\",\nc\td;e\"\n2;\n"),
         ("t.csv", "sep=;\nid;text\n1;\"a \"\"b\"\",\nc\td;e\"\n2;\n"),
         ("t.txt", "id,text\n1,\"a \"\"b\"\",\nc\td;e\"\n2,\n"),
+        ("t.tsv", "\"id\"\t\"text\"\n\"1\"\t\"a \\\"b\\\",\nc\td;e\"\n\"2\"\t\"\"\n"),
         ("t.csv", ",id,text\n0,1,\"a \"\"b\"\",\nc\td;e\"\n1,2,\n"),
         ("t.csv", "\u{feff}id,text\n1,\"a \"\"b\"\",\nc\td;e\"\n2,\n"),
     ] {
