@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::Result;
+use limbeck_data::glue::TextData;
 use limbeck_data::squad::LeftOut;
 use limbeck_data::{BuildReport, Gold, ReadReport, SquadData, files};
 use serde::Serialize;
@@ -63,6 +64,14 @@ impl Notes {
         }));
     }
 
+    /// Notes the rows of texts that were left out.
+    pub fn texts(&mut self, data: &TextData) {
+        self.lines.extend(data.left_out.iter().map(|one| Note {
+            reason: Some(one.reason.to_owned()),
+            ..Note::new(&one.path.display().to_string(), &one.place.to_string(), "left_out")
+        }));
+    }
+
     fn left_out(&mut self, file: &str, what: &'static str, left_out: &[LeftOut]) {
         self.lines.extend(left_out.iter().map(|one| Note {
             reason: Some(one.reason.clone()),
@@ -93,7 +102,7 @@ impl Notes {
     /// Where all of them are to be found, once they are in `folder`; nothing where there are none.
     pub fn message(&self, folder: &Path) -> Option<String> {
         let path = folder.join(LEFT_OUT);
-        (!self.lines.is_empty()).then(|| format!("{} names all of these questions", path.display()))
+        (!self.lines.is_empty()).then(|| format!("{} names all of them", path.display()))
     }
 }
 

@@ -300,7 +300,7 @@ fn labelled(
     check_vocabulary(&mut tokenizer, &model.config, &dir)?;
     check_length(&config.features, &model.config, &dir)?;
     let lesson = match texts {
-        Some(texts) => texts.lesson(config, &tokenizer, progress)?,
+        Some(texts) => texts.lesson(config, &tokenizer, left_out, progress)?,
         None => questions::lesson(config, cache, &tokenizer, left_out, progress)?,
     };
     Ok(Start { model, tokenizer, lesson })

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use limbeck_data::glue::{TextFeatures, Use};
-use limbeck_data::{Examples, FeatureOptions, Features, Gold, Purpose, SquadData, Tokenizer};
+use limbeck_data::{Examples, FeatureOptions, Features, Gold, Purpose, Tokenizer};
 use limbeck_model::folder::Limbeck;
 use limbeck_model::{HeadKind, ModelConfig};
 use limbeck_runtime::folder::Habits;

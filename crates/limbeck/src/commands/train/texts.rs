@@ -10,6 +10,7 @@ use limbeck_train::evaluation::{DevelopmentSet, TextEvaluationSet};
 use limbeck_train::observer::Observer;
 
 use super::Lesson;
+use crate::commands::questions::Notes;
 use crate::config::{DataSection, RunConfig};
 use crate::exit::InputError;
 use crate::progress::Progress;
@@ -57,6 +58,7 @@ impl Texts {
         self,
         config: &RunConfig,
         tokenizer: &Tokenizer,
+        notes: &mut Notes,
         progress: &mut Progress,
     ) -> Result<Lesson> {
         let max_length = config.features.max_length;
@@ -69,6 +71,7 @@ impl Texts {
                 let cut = features.truncated();
                 progress.message(&format!("{name}: {cut} texts cut to features.max_length"));
             }
+            notes.texts(data);
             data.told().iter().for_each(|line| progress.message(&format!("{name}: {line}")));
             Ok(features)
         };
