@@ -325,7 +325,7 @@ mod tests {
                 let id = number.to_string();
                 let gold = ["the red dog of Rome", "1895", "in the year 1895"][random.below(3)];
                 let has_answer = always != 1 && (always == 2 || random.below(2) == 0);
-                let answers = vec![Answer { text: gold.into(), start: 0 }; has_answer.into()];
+                let answers = vec![Answer { text: gold.into(), start: Some(0) }; has_answer.into()];
                 let question = Question { id: id.clone(), answers, ..Question::default() };
                 data.questions.push(question);
                 let text = ["red dog", "1895", "year", "the", "", "Rome in the year of 1895"];
