@@ -21,7 +21,7 @@ fn sum<const COUNT: usize>(bencher: Bencher, values: usize) {
         let listener = listener.take_if(|_| rank == 0);
         let (address, secret) = (address.to_string(), "bench".to_owned());
         let meeting = Meeting { rank, count: COUNT, address, secret };
-        let start = move || Ranks::start(move || join(&meeting, listener, || true));
+        let start = move || Ranks::start(move || join(&meeting, listener, || Ok(())));
         if rank == 0 {
             first = Some(start().expect("the others come"));
         } else {

@@ -11,6 +11,7 @@ use limbeck_remote::store::StoreError;
 use limbeck_runtime::RuntimeError;
 use limbeck_search::SearchError;
 use limbeck_train::TrainError;
+use limbeck_train::ranks::RanksError;
 
 /// Something failed that the user did not cause.
 pub const FAILURE: u8 = 1;
@@ -133,7 +134,22 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 }
 
 fn code_of(error: &anyhow::Error) -> u8 {
-    if error.chain().any(is_the_users) { INPUT } else { FAILURE }
+    if error.chain().any(is_an_interrupt) {
+        INTERRUPTED
+    } else if error.chain().any(is_the_users) {
+        INPUT
+    } else {
+        FAILURE
+    }
+}
+
+/// A wait for other processes that the user has ended.
+fn is_an_interrupt(cause: &(dyn std::error::Error + 'static)) -> bool {
+    let of_training = match cause.downcast_ref::<TrainError>() {
+        Some(TrainError::Ranks(error)) => error.is_interrupt(),
+        _ => false,
+    };
+    of_training || cause.downcast_ref().is_some_and(RanksError::is_interrupt)
 }
 
 /// Files that cannot be read or understood are the user's input; files that cannot be

@@ -10,10 +10,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use anyhow::{Context, Result};
 use limbeck_train::observer::Observer;
 use limbeck_train::ranks::rendezvous::{self, Meeting};
+use limbeck_train::ranks::waiting::StopWaiting;
 use limbeck_train::ranks::{Ranks, RanksError};
 
 use crate::cli::ranks::{JoinArgs, RanksArgs};
 use crate::exit::InputError;
+use crate::interrupt;
 use crate::progress::Progress;
 
 /// Where the secret is that the processes of a run share.
@@ -106,15 +108,21 @@ impl Part {
                     bound.port()
                 ));
                 let meeting = Meeting { rank: 0, count, address: bound.to_string(), secret };
-                alone(Ranks::start(move || rendezvous::join(&meeting, Some(listener), || true))?)
+                let join = move || rendezvous::join(&meeting, Some(listener), until_interrupted);
+                alone(Ranks::start(join)?)
             }
             Part::Helps(meeting) => {
                 let meeting = meeting.clone();
-                alone(Ranks::start(move || rendezvous::join(&meeting, None, || true))?)
+                alone(Ranks::start(move || rendezvous::join(&meeting, None, until_interrupted))?)
             }
             Part::OfMpi { .. } => alone(of_mpi_world()?),
         })
     }
+}
+
+/// A wait for other processes ends when the user asks for a stop.
+fn until_interrupted() -> Result<(), StopWaiting> {
+    if interrupt::requested() { Err(StopWaiting::Interrupted) } else { Ok(()) }
 }
 
 /// Number and count of the processes that `mpirun` has started.
@@ -197,8 +205,11 @@ fn start(count: usize, config: &Path) -> Result<Together> {
     }
     let meeting = Meeting { rank: 0, count, address, secret };
     let watched = started.clone();
-    let ranks =
-        Ranks::start(move || rendezvous::join(&meeting, Some(listener), || watched.live()))?;
+    let keep_waiting = move || match watched.live() {
+        true => until_interrupted(),
+        false => Err(StopWaiting::ProcessEnded),
+    };
+    let ranks = Ranks::start(move || rendezvous::join(&meeting, Some(listener), keep_waiting))?;
     Ok(Together { ranks, _started: Some(started) })
 }
 

@@ -8,8 +8,12 @@
 //! - here: what the loop sees of the others, and the thread that talks to them
 //! - [`division`]: which part of a batch is whose
 //! - [`ring`]: sums over TCP, in a ring; [`rendezvous`]: how its processes find each other
+//! - `channel`: a connection that takes the secret to open, read or write; `callers`: who is let in;
+//!   [`waiting`]: waits that can be ended
 //! - `mpi`: sums by MPI, with the feature `mpi`
 
+mod callers;
+mod channel;
 pub mod division;
 #[cfg(feature = "mpi")]
 pub mod mpi;
@@ -17,6 +21,7 @@ pub mod rendezvous;
 pub mod ring;
 #[cfg(test)]
 mod tests;
+pub mod waiting;
 
 use std::ops::Range;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -50,6 +55,24 @@ pub enum RanksError {
         /// What happened, and what to do.
         reason: String,
     },
+    /// The user has asked for a stop while this process waited for the others.
+    #[error("process {rank} of {count} was stopped while it waited for the others")]
+    Interrupted {
+        /// Who says it.
+        rank: usize,
+        /// How many there are.
+        count: usize,
+    },
+    /// The system gives no thread to talk to the others.
+    #[error("no thread to talk to the other processes: {0}")]
+    Thread(std::io::Error),
+}
+
+impl RanksError {
+    /// Whether the user has asked for it.
+    pub fn is_interrupt(&self) -> bool {
+        matches!(self, RanksError::Interrupted { .. })
+    }
 }
 
 /// A way to add up numbers over processes.
@@ -124,7 +147,8 @@ impl Ranks {
         let (work, to_do) = sync_channel::<Bucket>(IN_FLIGHT);
         let (finished, done) = sync_channel(IN_FLIGHT + 1);
         let (joined, answer) = sync_channel(1);
-        let thread = std::thread::spawn(move || {
+        let builder = std::thread::Builder::new().name("ranks".into());
+        let thread = builder.spawn(move || {
             let mut collective = match join() {
                 Ok(collective) => {
                     let _ = joined.send(Ok((collective.rank(), collective.count())));
@@ -143,6 +167,7 @@ impl Ranks {
                 }
             }
         });
+        let thread = thread.map_err(RanksError::Thread)?;
         let (rank, count) = answer.recv().unwrap_or_else(|_| Err(gone(0, 0)))?;
         if count < 2 {
             return Ok(Ranks::alone());

@@ -1,22 +1,21 @@
 //! How the processes of a ring find each other: all call the first one, which tells each where
-//! the next one listens.
+//! the next one listens. Who calls, and who is called, has to know the secret ([`super::channel`]).
 
-use std::io::{ErrorKind, Read, Write};
-use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
+use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
 use super::RanksError;
+use super::callers::{Caller, Callers, GREETING, Hello, Purpose};
+use super::channel::{Channel, Key, Patience};
 use super::ring::Ring;
+use super::waiting::{KeepWaiting, StopWaiting, TICK, WaitError};
 
 /// How long a process waits for the others to start.
 const PATIENCE: Duration = Duration::from_secs(300);
-/// How long it then waits for a sign of them: an evaluation or a checkpoint of the first may lie
-/// between.
-const SILENCE: Duration = Duration::from_secs(1800);
-/// How long one greeting may take.
-const GREETING: Duration = Duration::from_secs(10);
-const PAUSE: Duration = Duration::from_millis(50);
-const MAGIC: [u8; 8] = *b"limbeck1";
+/// How often a process that knows another secret is called, before the user is told.
+const REFUSALS: usize = 3;
+/// The length of an address in a message: any of IPv6 with its port is shorter.
+const ADDRESS: usize = 64;
 
 /// What the processes of a ring know before they meet.
 #[derive(Clone)]
@@ -27,7 +26,8 @@ pub struct Meeting {
     pub count: usize,
     /// Where the first one listens, `host:port`.
     pub address: String,
-    /// What only they know: who does not say it is turned away.
+    /// What only they know: who does not know it is turned away. It should be long and random: who
+    /// records a connection can try secrets at leisure.
     pub secret: String,
 }
 
@@ -35,48 +35,6 @@ impl std::fmt::Debug for Meeting {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Meeting { rank, count, address, .. } = self;
         write!(f, "Meeting {{ rank: {rank}, count: {count}, address: {address:?} }}")
-    }
-}
-
-/// What a process says when it calls another.
-#[derive(bytemuck::Pod, bytemuck::Zeroable, Clone, Copy)]
-#[repr(C)]
-struct Greeting {
-    magic: [u8; 8],
-    /// A hash of the secret and of what is said.
-    proof: [u8; 32],
-    rank: [u8; 4],
-    count: [u8; 4],
-    /// Where it listens itself.
-    port: [u8; 2],
-}
-
-impl Greeting {
-    fn new(meeting: &Meeting, port: u16) -> Greeting {
-        let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX).to_le_bytes();
-        let (rank, count, port) = (number(meeting.rank), number(meeting.count), port.to_le_bytes());
-        let mut hash = blake3::Hasher::new();
-        hash.update(meeting.secret.as_bytes());
-        hash.update(&rank).update(&count).update(&port);
-        Greeting { magic: MAGIC, proof: hash.finalize().into(), rank, count, port }
-    }
-
-    /// Who speaks and where it listens, if it is one of us.
-    fn check(&self, meeting: &Meeting) -> Option<(usize, u16)> {
-        let (rank, port) = (u32::from_le_bytes(self.rank) as usize, u16::from_le_bytes(self.port));
-        let expected = Greeting::new(&Meeting { rank, ..meeting.clone() }, port);
-        // Compared as hashes are: in constant time.
-        let proven = blake3::Hash::from(self.proof) == blake3::Hash::from(expected.proof);
-        let ours = proven && self.magic == MAGIC && self.count == expected.count;
-        (ours && rank < meeting.count).then_some((rank, port))
-    }
-
-    fn read(stream: &mut TcpStream, meeting: &Meeting) -> std::io::Result<Option<(usize, u16)>> {
-        let mut greeting: Greeting = bytemuck::Zeroable::zeroed();
-        stream.set_read_timeout(Some(GREETING))?;
-        stream.read_exact(bytemuck::bytes_of_mut(&mut greeting))?;
-        stream.set_read_timeout(None)?;
-        Ok(greeting.check(meeting))
     }
 }
 
@@ -91,140 +49,184 @@ pub fn listen(address: &str) -> std::io::Result<(TcpListener, SocketAddr)> {
     Ok((listener, bound))
 }
 
-/// Joins the ring. `listener` is that of the first process ([`listen`]); `live` says whether the
-/// others can still come.
+/// Joins the ring. `listener` is that of the first process ([`listen`]); `keep_waiting` is asked
+/// while this process waits, for the others and later for their sums.
 ///
 /// # Errors
-/// When the others do not come within five minutes or cannot be reached.
+/// When the others do not come within five minutes, cannot be reached or know another secret, and
+/// when `keep_waiting` says so.
 pub fn join(
     meeting: &Meeting,
     listener: Option<TcpListener>,
-    live: impl Fn() -> bool,
+    keep_waiting: impl Fn() -> Result<(), StopWaiting> + Send + Sync + 'static,
 ) -> Result<Ring, RanksError> {
-    let fail = |reason: String| RanksError::Rendezvous {
-        rank: meeting.rank,
-        count: meeting.count,
-        reason,
-    };
-    meet(meeting, listener, &live).map_err(|error| {
-        fail(match error.kind() {
-            ErrorKind::TimedOut | ErrorKind::WouldBlock => {
-                format!("not all were there within {} s", PATIENCE.as_secs())
+    let Meeting { rank, count, .. } = *meeting;
+    let mut turned_away = false;
+    meet(meeting, listener, Box::new(keep_waiting), &mut turned_away).map_err(|error| {
+        let reason = match error {
+            WaitError::Stopped(StopWaiting::Interrupted) => {
+                return RanksError::Interrupted { rank, count };
             }
-            _ => error.to_string(),
-        })
+            WaitError::Stopped(StopWaiting::ProcessEnded) => "one of them has ended".into(),
+            WaitError::NotProven => format!(
+                "the process at {} has another secret, another number of processes or another \
+                 version of limbeck",
+                meeting.address
+            ),
+            WaitError::TimedOut if turned_away => format!(
+                "not all were there within {} s, and who called did not know the secret: is it the \
+                 same for all, and the number of processes, too?",
+                PATIENCE.as_secs()
+            ),
+            WaitError::TimedOut => format!("not all were there within {} s", PATIENCE.as_secs()),
+            WaitError::Io(error) => error.to_string(),
+        };
+        RanksError::Rendezvous { rank, count, reason }
     })
 }
 
 fn meet(
     meeting: &Meeting,
     listener: Option<TcpListener>,
-    live: &dyn Fn() -> bool,
-) -> std::io::Result<Ring> {
-    let Meeting { rank, count, .. } = *meeting;
-    let deadline = Instant::now() + PATIENCE;
-    let accept = |listener: &TcpListener| accept(listener, meeting, deadline, live);
-    let (next, previous) = if rank == 0 {
-        let listener = match listener {
-            Some(listener) => listener,
-            None => TcpListener::bind(&meeting.address)?,
-        };
-        let mut calls: Vec<Option<(TcpStream, SocketAddr)>> = (0..count).map(|_| None).collect();
-        while calls.iter().skip(1).any(Option::is_none) {
-            let (stream, rank, listens) = accept(&listener)?;
-            calls[rank] = Some((stream, listens));
-        }
-        // Each hears where the next one listens; the last one's next is the first.
-        let address = |rank: usize| calls.get(rank).and_then(Option::as_ref).map(|call| call.1);
-        let addresses: Vec<Option<SocketAddr>> = (0..count).map(|rank| address(rank + 1)).collect();
-        for (call, next) in calls.iter_mut().zip(&addresses) {
-            if let Some((stream, _)) = call {
-                let text = next.map(|address| address.to_string()).unwrap_or_default();
-                stream.write_all(&[text.len() as u8])?;
-                stream.write_all(text.as_bytes())?;
-            }
-        }
-        let next = addresses.first().copied().flatten();
-        let next = call(&next.map(|a| a.to_string()).unwrap_or_default(), meeting, 0, deadline)?;
-        let (previous, ..) = loop {
-            let call = accept(&listener)?;
-            if call.1 == count - 1 {
-                break call;
-            }
-        };
-        (next, previous)
-    } else {
-        let any = if meeting.address.starts_with('[') { "[::]:0" } else { "0.0.0.0:0" };
-        let local =
-            meeting.address.starts_with("127.") || meeting.address.starts_with("localhost:");
-        let own = TcpListener::bind(if local { "127.0.0.1:0" } else { any })?;
-        let mut first = call(&meeting.address, meeting, own.local_addr()?.port(), deadline)?;
-        first.set_read_timeout(Some(PATIENCE))?;
-        let mut len = [0];
-        first.read_exact(&mut len)?;
-        let mut text = vec![0; usize::from(len[0])];
-        first.read_exact(&mut text)?;
-        let next = String::from_utf8_lossy(&text).into_owned();
-        let next = if next.is_empty() { meeting.address.clone() } else { next };
-        let next = call(&next, meeting, 0, deadline)?;
-        let (previous, ..) = loop {
-            let call = accept(&own)?;
-            if call.1 == rank - 1 {
-                break call;
-            }
-        };
-        (next, previous)
+    keep_waiting: Box<KeepWaiting<'static>>,
+    turned_away: &mut bool,
+) -> Result<Ring, WaitError> {
+    let key = Key::new(&meeting.secret, meeting.count);
+    let listener = match listener {
+        Some(listener) => listener,
+        None => TcpListener::bind(own_address(meeting))?,
     };
-    for stream in [&next, &previous] {
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(SILENCE))?;
-        stream.set_write_timeout(Some(SILENCE))?;
-    }
-    Ok(Ring::new(rank, count, next, previous))
+    let port = listener.local_addr()?.port();
+    let mut callers = Callers::new(listener, key.clone())?;
+    let patience = Patience {
+        deadline: Some(Instant::now() + PATIENCE),
+        silence: PATIENCE,
+        silence_after_interrupt: Duration::ZERO,
+        keep_waiting: &*keep_waiting,
+    };
+    let next = if meeting.rank == 0 {
+        gather(meeting, &mut callers, &patience)
+    } else {
+        ask_first(meeting, &key, port, &patience)
+    };
+    let met = next.and_then(|address| {
+        let hello = Hello { purpose: Purpose::Neighbour, rank: meeting.rank, port };
+        let next = call(&address, &key, hello, &patience)?;
+        let before = (meeting.rank + meeting.count - 1) % meeting.count;
+        let is_previous =
+            |hello: Hello| hello.purpose == Purpose::Neighbour && hello.rank == before;
+        let previous = loop {
+            let caller = callers.next(&patience)?;
+            if is_previous(caller.hello) {
+                break caller.channel;
+            }
+        };
+        Ok((next, previous))
+    });
+    *turned_away = callers.has_turned_away();
+    let (next, previous) = met?;
+    Ok(Ring::new(meeting.rank, meeting.count, next, previous, keep_waiting))
 }
 
-/// Calls a process that may not listen yet.
+/// Where a process listens: the first at the address that all know, another one at a port of its
+/// own.
+fn own_address(meeting: &Meeting) -> &str {
+    let address = meeting.address.as_str();
+    match meeting.rank {
+        0 => address,
+        _ if address.starts_with("127.") || address.starts_with("localhost:") => "127.0.0.1:0",
+        _ if address.starts_with("[::1]:") => "[::1]:0",
+        _ if address.starts_with('[') => "[::]:0",
+        _ => "0.0.0.0:0",
+    }
+}
+
+/// The first process: waits for all others, tells each where its next one listens (the last one's
+/// next is the first, which all know), and returns where its own does.
+fn gather(
+    meeting: &Meeting,
+    callers: &mut Callers,
+    patience: &Patience<'_>,
+) -> Result<String, WaitError> {
+    let mut joined: Vec<Option<Caller>> = (1..meeting.count).map(|_| None).collect();
+    while joined.iter().any(Option::is_none) {
+        let caller = callers.next(patience)?;
+        let Hello { purpose, rank, .. } = caller.hello;
+        if let (Purpose::Join, Some(place)) = (purpose, joined.get_mut(rank.wrapping_sub(1))) {
+            // One that was started again takes its own place.
+            *place = Some(caller);
+        }
+    }
+    let addresses: Vec<String> =
+        joined.iter().flatten().map(|caller| caller.listens.to_string()).collect();
+    let nexts = addresses.iter().skip(1).map(String::as_str).chain(std::iter::once(""));
+    for (caller, next) in joined.iter_mut().flatten().zip(nexts) {
+        let mut message = [0; ADDRESS];
+        message[..next.len()].copy_from_slice(next.as_bytes());
+        caller.channel.send(&message, patience)?;
+    }
+    Ok(addresses.into_iter().next().unwrap_or_default())
+}
+
+/// Any other process: asks the first where the next one listens.
+fn ask_first(
+    meeting: &Meeting,
+    key: &Key,
+    port: u16,
+    patience: &Patience<'_>,
+) -> Result<String, WaitError> {
+    let hello = Hello { purpose: Purpose::Join, rank: meeting.rank, port };
+    let mut first = call(&meeting.address, key, hello, patience)?;
+    let mut message = [0; ADDRESS];
+    first.receive(&mut message, patience)?;
+    let next = String::from_utf8_lossy(&message);
+    let next = next.trim_end_matches('\0');
+    Ok(if next.is_empty() { &meeting.address } else { next }.to_owned())
+}
+
+/// Calls a process that may not listen yet, or may be busy with strangers.
 fn call(
     address: &str,
-    meeting: &Meeting,
-    port: u16,
-    deadline: Instant,
-) -> std::io::Result<TcpStream> {
+    key: &Key,
+    hello: Hello,
+    patience: &Patience<'_>,
+) -> Result<Channel, WaitError> {
+    let begun = Instant::now();
+    let mut refusals = 0;
     loop {
-        let resolved = address.to_socket_addrs()?.next();
-        let resolved = resolved.ok_or_else(|| std::io::Error::other("the address has no host"))?;
-        match TcpStream::connect_timeout(&resolved, GREETING) {
-            Ok(mut stream) => {
-                stream.write_all(bytemuck::bytes_of(&Greeting::new(meeting, port)))?;
-                return Ok(stream);
+        let failed = match try_to_call(address, key, hello, patience) {
+            Ok(channel) => return Ok(channel),
+            Err(WaitError::NotProven) => {
+                refusals += 1;
+                WaitError::NotProven
             }
-            Err(error) if Instant::now() > deadline => return Err(error),
-            Err(_) => std::thread::sleep(PAUSE),
+            Err(stopped @ WaitError::Stopped(_)) => return Err(stopped),
+            Err(other) => other,
+        };
+        if refusals == REFUSALS {
+            return Err(failed);
+        }
+        match patience.look_up(begun.elapsed()) {
+            Ok(()) => std::thread::sleep(TICK),
+            // The reason of the last try says more than that there is no time left.
+            Err(WaitError::TimedOut) => return Err(failed),
+            Err(stopped) => return Err(stopped),
         }
     }
 }
 
-/// The next call of one of us; others are turned away.
-fn accept(
-    listener: &TcpListener,
-    meeting: &Meeting,
-    deadline: Instant,
-    live: &dyn Fn() -> bool,
-) -> std::io::Result<(TcpStream, usize, SocketAddr)> {
-    listener.set_nonblocking(true)?;
-    loop {
-        match listener.accept() {
-            Ok((mut stream, from)) => {
-                stream.set_nonblocking(false)?;
-                if let Ok(Some((rank, port))) = Greeting::read(&mut stream, meeting) {
-                    let ip: IpAddr = from.ip();
-                    return Ok((stream, rank, SocketAddr::new(ip, port)));
-                }
-            }
-            Err(error) if error.kind() != ErrorKind::WouldBlock => return Err(error),
-            Err(_) if Instant::now() > deadline => return Err(ErrorKind::TimedOut.into()),
-            Err(_) if !live() => return Err(std::io::Error::other("one of them has ended")),
-            Err(_) => std::thread::sleep(PAUSE / 10),
-        }
-    }
+fn try_to_call(
+    address: &str,
+    key: &Key,
+    hello: Hello,
+    patience: &Patience<'_>,
+) -> Result<Channel, WaitError> {
+    let resolved = address.to_socket_addrs()?.next();
+    let resolved = resolved.ok_or_else(|| std::io::Error::other("the address has no host"))?;
+    let stream = TcpStream::connect_timeout(&resolved, GREETING)?;
+    let deadline = Instant::now() + GREETING;
+    let patience = Patience { deadline: Some(deadline), silence: GREETING, ..*patience };
+    let mut channel = Channel::call(stream, key, &patience)?;
+    channel.send(&hello.to_bytes(), &patience)?;
+    Ok(channel)
 }

@@ -27,6 +27,7 @@ use limbeck_train::TrainError;
 use limbeck_train::evaluation::DevelopmentSet;
 use limbeck_train::folder::{self, Found, Record, RunFolder};
 use limbeck_train::observer::Observer;
+use limbeck_train::ranks::RanksError;
 use limbeck_train::run::{Outcome, Run, total_steps};
 use limbeck_train::sparsity::Sparsity;
 use limbeck_train::trackers::follow::Ending;
@@ -193,7 +194,14 @@ fn run_in(
         }
         files::replace(&run_toml, toml::to_string(config)?.as_bytes())?;
     }
-    let together = part.join(&run_toml, &mut progress)?;
+    let together = match part.join(&run_toml, &mut progress) {
+        Ok(together) => together,
+        Err(error) if error.downcast_ref().is_some_and(RanksError::is_interrupt) => {
+            drop(progress);
+            return Ok(interrupted(&out, "while it waited for the others", overwrite));
+        }
+        Err(error) => return Err(error),
+    };
     // What the teachers say goes with the checkpoint once the run is done, unless a cache was given
     // to keep it.
     let cache = cache.unwrap_or_else(|| Cache::folder(out.join("checkpoint")));
