@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Result, TrainError};
 pub use distill::{DistanceKind, DistillOptions, HiddenStates, MapsKind, Projection, SoftKind};
-pub use lengths::{Direction, LengthOptions, Sampling};
+pub use lengths::{CountFrom, Direction, LengthOptions, Sampling};
 pub(crate) use room::{Ends, Fitted, period_in};
 pub(crate) use sparsity::ModuleLevel;
 pub use sparsity::{InitialMask, LevelOf, Scope, SparseEmbeddings, SparseMethod, SparsityOptions};
@@ -80,6 +80,28 @@ pub struct ScheduleOptions {
     pub max_momentum: f64,
     /// Range test: the rate of the first step.
     pub range_start: f64,
+    /// Range test: the loss that tells where the rate is too high.
+    #[serde(skip_serializing_if = "RangeLoss::is_training")]
+    pub range_loss: RangeLoss,
+}
+
+/// The loss that a range test goes by.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RangeLoss {
+    /// That of each step's own batch, smoothed.
+    #[default]
+    Training,
+    /// That of the development sample, wherever the run is evaluated, as Numenta's range tests have
+    /// it.
+    Evaluation,
+}
+
+impl RangeLoss {
+    /// Whether it is what a configuration that does not say means.
+    fn is_training(&self) -> bool {
+        *self == RangeLoss::Training
+    }
 }
 
 impl Default for ScheduleOptions {
@@ -96,6 +118,7 @@ impl Default for ScheduleOptions {
             base_momentum: 0.85,
             max_momentum: 0.95,
             range_start: 1e-5,
+            range_loss: RangeLoss::Training,
         }
     }
 }

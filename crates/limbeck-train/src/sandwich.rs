@@ -11,7 +11,7 @@ use limbeck_model::LengthPlan;
 use limbeck_model::encoder::Route;
 use limbeck_model::heads::{Outputs, Part};
 
-use crate::options::{Direction, LengthOptions, Sampling};
+use crate::options::{CountFrom, Direction, LengthOptions, Sampling};
 
 /// Names of the streams of random bits below a pass's key.
 mod stream {
@@ -24,6 +24,8 @@ mod stream {
 pub struct Sandwich {
     options: LengthOptions,
     layers: usize,
+    /// Tokens of the longest input.
+    max_length: usize,
     /// What was drawn last: whether it is the whole pass, its lengths, the layers passed over.
     whole: bool,
     plan: LengthPlan,
@@ -36,10 +38,21 @@ impl Sandwich {
         Sandwich {
             options: options.clone(),
             layers,
+            max_length: 0,
             whole: true,
             plan: LengthPlan::Fractions(vec![1.0; layers]),
             skipped: vec![false; layers],
         }
+    }
+
+    /// For inputs of so many tokens at most, from which lengths are counted where that is asked for.
+    #[must_use]
+    pub fn of_inputs(mut self, max_length: usize) -> Sandwich {
+        self.max_length = max_length;
+        if self.options.count_from == CountFrom::MaxLength {
+            self.plan = LengthPlan::Tokens(vec![max_length; self.layers]);
+        }
+        self
     }
 
     /// Passes of a step, the whole one included.
@@ -54,6 +67,16 @@ impl Sandwich {
         self.draw_layers(pass, key.child(stream::LAYERS));
         let options = &self.options;
         let key = key.child(stream::LENGTHS);
+        if let LengthPlan::Tokens(lengths) = &mut self.plan {
+            let mut length = self.max_length;
+            for (layer, kept) in lengths.iter_mut().enumerate() {
+                if !self.skipped[layer] {
+                    let sampling = if pass <= 1 { Sampling::Fixed } else { options.sampling };
+                    length = shorter(length, options.drop_ratio_bound, sampling, key, layer as u64);
+                }
+                *kept = length;
+            }
+        }
         if let LengthPlan::Fractions(shares) = &mut self.plan {
             let mut share = 1.0;
             for (layer, kept) in shares.iter_mut().enumerate() {
@@ -126,6 +149,27 @@ impl Sandwich {
     }
 }
 
+/// Fewest tokens that go on.
+const FEWEST: usize = 2;
+
+/// Of `length` tokens that enter a layer those that go on, in the numbers of the Length-Adaptive
+/// Transformer's `sample_length_configuration`.
+fn shorter(length: usize, bound: f64, sampling: Sampling, key: Key, layer: u64) -> usize {
+    let least = (length as f64 * (1.0 - bound)).ceil() as usize;
+    let drawn = match sampling {
+        Sampling::Fixed => least,
+        Sampling::Uniform => {
+            let among = (length - least + 1) as f64;
+            (least + (among * key.uniform(layer)) as usize).min(length)
+        }
+        Sampling::Binomial => {
+            let key = key.child(layer);
+            length - (0..length as u64).filter(|&token| key.uniform(token) < bound).count()
+        }
+    };
+    drawn.max(FEWEST)
+}
+
 /// The share of `tokens` that leave when each does with this probability.
 fn binomial(tokens: usize, probability: f64, key: Key) -> f64 {
     let leaving = (0..tokens as u64).filter(|&token| key.uniform(token) < probability).count();
@@ -159,6 +203,40 @@ mod tests {
                 assert!(drawn[3] >= least * shortest[3] - 1e-12 && drawn[3] <= 1.0, "{drawn:?}");
             }
         }
+    }
+
+    #[test]
+    fn counted_from_the_longest_input_lengths_are_those_of_the_paper() {
+        let of = |sampling| {
+            let count_from = CountFrom::MaxLength;
+            let options = LengthOptions { sampling, count_from, ..LengthOptions::default() };
+            Sandwich::new(&options, 6).of_inputs(384)
+        };
+        let tokens = |route: Route<'_>| match route.lengths {
+            Some(LengthPlan::Tokens(tokens)) => tokens.clone(),
+            other => panic!("{other:?}"),
+        };
+        let shortest = [308, 247, 198, 159, 128, 103];
+        for sampling in [Sampling::Uniform, Sampling::Binomial, Sampling::Fixed] {
+            let mut sandwich = of(sampling);
+            assert!(sandwich.draw(0, 90, Key::new(1)).route().lengths.is_none());
+            assert_eq!(tokens(sandwich.draw(1, 90, Key::new(1)).route()), shortest);
+            for seed in 0..50 {
+                let drawn = tokens(sandwich.draw(2, 90, Key::new(seed)).route());
+                assert!(drawn.is_sorted_by(|a, b| a >= b) && drawn[0] <= 384, "{drawn:?}");
+                let least = if sampling == Sampling::Binomial { 0.8 } else { 1.0 };
+                let in_bounds = |(&l, &s): (&usize, &usize)| l as f64 >= least * s as f64;
+                assert!(drawn.iter().zip(&shortest).all(in_bounds), "{drawn:?}");
+            }
+        }
+        // Padding leaves first: a sequence of 120 tokens loses the first ones in the last layer.
+        let plan = LengthPlan::Tokens(shortest.to_vec());
+        let kept = (0..6).fold((120, Vec::new()), |(present, mut all), layer| {
+            let kept = plan.kept(layer, 120, present);
+            all.push(kept);
+            (kept, all)
+        });
+        assert_eq!(kept.1, [120, 120, 120, 120, 120, 103]);
     }
 
     #[test]

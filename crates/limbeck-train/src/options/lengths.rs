@@ -20,6 +20,26 @@ pub enum Sampling {
     Fixed,
 }
 
+/// What a length is counted from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CountFrom {
+    /// A sequence's own tokens: every sequence loses the same share.
+    #[default]
+    Sequence,
+    /// The longest input (`features.max_length`), as if all were padded to it: padding leaves first,
+    /// so that a sequence loses tokens only where fewer go on than it has. Length-Adaptive
+    /// Transformer and Dynamic-TinyBERT count so.
+    MaxLength,
+}
+
+impl CountFrom {
+    /// Whether it is what a configuration that does not say means.
+    fn is_sequence(&self) -> bool {
+        *self == CountFrom::Sequence
+    }
+}
+
 /// Which way the divergence between a shortened pass and the whole one is taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -42,6 +62,9 @@ pub struct LengthOptions {
     pub drop_ratio_bound: f64,
     /// How that share is drawn.
     pub sampling: Sampling,
+    /// What lengths are counted from.
+    #[serde(skip_serializing_if = "CountFrom::is_sequence")]
+    pub count_from: CountFrom,
     /// The probability with which a shortened pass goes past a layer.
     pub layer_dropout_prob: f64,
     /// Where that probability is 0: up to so many of the last layers are left out of a
@@ -62,6 +85,7 @@ impl Default for LengthOptions {
             num_sandwich: 2,
             drop_ratio_bound: 0.2,
             sampling: Sampling::Uniform,
+            count_from: CountFrom::Sequence,
             layer_dropout_prob: 0.0,
             layer_dropout_bound: 0,
             layer_dropout_whole: false,

@@ -57,7 +57,9 @@ impl Loop<'_> {
                 if !self.evaluate(observer)? {
                     return self.interrupt();
                 }
-                self.save()?;
+                if !self.only_looks() {
+                    self.save()?;
+                }
                 observer.stage("training", Some(self.pace.total_steps() as u64));
                 observer.advance(self.progress.step as u64);
             }
@@ -259,6 +261,9 @@ impl Loop<'_> {
         };
         self.progress.evaluated_at = step;
         self.progress.threshold = examined.threshold;
+        if self.only_looks() {
+            return Ok(true);
+        }
         if self.learner.sparsity().is_some_and(|sparsity| !sparsity.has_arrived(step)) {
             // A model that is not yet as sparse as asked is none to keep.
             return Ok(true);
@@ -272,6 +277,11 @@ impl Loop<'_> {
             self.progress.evaluations_since_best += 1;
         }
         Ok(true)
+    }
+
+    /// Whether the run is looked at only to find a rate, and its model on the way is none to keep.
+    fn only_looks(&self) -> bool {
+        self.schedule.is_range_test() && self.progress.step < self.pace.total_steps()
     }
 
     fn keep_evaluated(&mut self, examined: &Examined<'_>) -> Result<()> {

@@ -21,6 +21,9 @@ use super::settings::{Predicting, Settings};
 /// `half` (the best at half the cost), `fastest` and `best`. Every plan is scored once:
 /// plans.jsonl remembers it, so the same command goes on after a stop, also with more or
 /// fewer --generations or --trials.
+///
+/// With --sweep nothing is searched: the model is scored at uniform ratios on all data, and
+/// sweep.json, sweep.csv and report.html are written.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   limbeck lengths --model student --data dev.json --out student-lengths
@@ -29,6 +32,7 @@ use super::settings::{Predicting, Settings};
   limbeck lengths --model sentiment --data dev.tsv --out sentiment-lengths
   limbeck lengths --model student-int8 --data dev.json --teacher-score 88.5 --objective time \\
       --sample 200 --generations 10 --out int8-lengths
+  limbeck lengths --model student --data dev.json --sweep 1.0,0.9,0.8,0.7 --out student-sweep
   limbeck evaluate --model student --data dev.json --lengths within-1-percent")]
 pub struct LengthSearchArgs {
     /// Model folder, of floats or of one byte a weight
@@ -46,6 +50,12 @@ pub struct LengthSearchArgs {
     /// Questions or texts that every plan is scored on, drawn by the seed; 0 takes all
     #[arg(long, value_name = "N", default_value_t = 500)]
     pub sample: usize,
+    /// Instead of a search, score the model on all data where every layer keeps such a share of the
+    /// tokens that reach it, one ratio after another; with --unit tokens counted from the longest
+    /// input, padding included
+    #[arg(long, value_name = "RATIOS", value_delimiter = ',', value_parser = ratio)]
+    #[arg(conflicts_with_all = ["teacher", "teacher_score", "trials"])]
+    pub sweep: Vec<f64>,
     /// Take away what an earlier search left in --out
     #[arg(long)]
     pub overwrite: bool,
@@ -160,13 +170,18 @@ pub enum Objective {
 pub enum Unit {
     /// Thousandths of the input, whatever its length.
     Shares,
-    /// Tokens, as in the paper; shorter inputs stay whole.
+    /// Tokens, as in the paper, counted from the longest input; shorter inputs stay whole.
     Tokens,
 }
 
 fn share(text: &str) -> Result<f64, String> {
     let share = text.parse().ok().filter(|n| (0.0..=1.0).contains(n));
     share.ok_or_else(|| "expected a number from 0 to 1".to_owned())
+}
+
+fn ratio(text: &str) -> Result<f64, String> {
+    let ratio = text.trim().parse().ok().filter(|n| *n > 0.0 && *n <= 1.0);
+    ratio.ok_or_else(|| "expected shares above 0 and up to 1, such as 1.0,0.8".to_owned())
 }
 
 fn score(text: &str) -> Result<f64, String> {

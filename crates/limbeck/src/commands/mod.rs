@@ -39,7 +39,7 @@ mod place;
 mod prune;
 mod quantize;
 mod questions;
-mod range_test;
+pub mod range_test;
 mod run;
 mod run_on;
 mod runs;

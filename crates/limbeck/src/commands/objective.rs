@@ -83,7 +83,9 @@ pub fn build(
         losses: Vec::new(),
         words: None,
         intermediate,
-        sandwich: lengths.adaptive.then(|| Sandwich::new(lengths, layers)),
+        sandwich: lengths
+            .adaptive
+            .then(|| Sandwich::new(lengths, layers).of_inputs(config.features.max_length)),
         identity,
     };
     if config.task == Task::Pretrain {

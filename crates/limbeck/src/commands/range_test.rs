@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::Result;
 use limbeck_train::folder::write_json;
-use limbeck_train::options::ScheduleKind;
+use limbeck_train::options::{RangeLoss, ScheduleKind};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -31,6 +31,8 @@ pub struct Finding {
     pub lowest_loss: f64,
     /// Whether the loss still fell at the last rate: then the maximum may lie beyond.
     pub still_falling: bool,
+    /// Whose loss it is.
+    pub loss: RangeLoss,
 }
 
 /// Whether a run is a range test.
@@ -40,11 +42,15 @@ pub fn is_one(config: &RunConfig) -> bool {
 }
 
 /// Writes `range.json` beside `train.jsonl` and tells the suggestion.
-pub fn tell(out: &Path, console: Console) -> Result<()> {
+pub fn tell(out: &Path, by: RangeLoss, console: Console) -> Result<()> {
     let lines = std::fs::read_to_string(out.join("train.jsonl")).unwrap_or_default();
     let lines: Vec<Value> =
         lines.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
-    let Some(finding) = find(&losses(&lines)) else { return Ok(()) };
+    let Some(finding) = find(&losses(&lines, by), by) else {
+        console
+            .message("the range test came to no loss: set train.logging_steps or train.eval_steps");
+        return Ok(());
+    };
     write_json(&out.join("range.json"), &finding)?;
     let Finding { suggested_learning_rate, turning_point, still_falling, .. } = finding;
     console.message(&if still_falling {
@@ -58,16 +64,21 @@ pub fn tell(out: &Path, console: Console) -> Result<()> {
 }
 
 /// The plot of a range test: loss over the logarithm of the rate.
-pub fn plot(lines: &[Value]) -> Section {
-    let losses = losses(lines);
+pub fn plot(lines: &[Value], by: RangeLoss) -> Section {
+    let losses = losses(lines, by);
     let logarithmic = |points: &[(f64, f64)]| -> Vec<(f64, f64)> {
         points.iter().map(|&(rate, loss)| (rate.log10(), loss)).collect()
     };
-    let mut series = vec![
-        Series { name: "loss".to_owned(), points: logarithmic(&losses) },
-        Series { name: "smoothed".to_owned(), points: logarithmic(&smoothed(&losses)) },
-    ];
-    if let Some(found) = find(&losses) {
+    let mut series = match by {
+        RangeLoss::Training => vec![
+            Series { name: "loss".to_owned(), points: logarithmic(&losses) },
+            Series { name: "smoothed".to_owned(), points: logarithmic(&smoothed(&losses)) },
+        ],
+        RangeLoss::Evaluation => {
+            vec![Series { name: "evaluation loss".to_owned(), points: logarithmic(&losses) }]
+        }
+    };
+    if let Some(found) = find(&losses, by) {
         let (low, high) = losses
             .iter()
             .fold((f64::MAX, f64::MIN), |(low, high), &(_, loss)| (low.min(loss), high.max(loss)));
@@ -83,9 +94,17 @@ pub fn plot(lines: &[Value]) -> Section {
     })
 }
 
-/// Rate and loss of every step.
-fn losses(lines: &[Value]) -> Vec<(f64, f64)> {
-    let point = |line: &Value| Some((line["learning_rate"].as_f64()?, line["loss"].as_f64()?));
+/// Rate and loss of every step, or of every evaluation the rate of the step before it.
+fn losses(lines: &[Value], by: RangeLoss) -> Vec<(f64, f64)> {
+    let mut rate = None;
+    let point = |line: &Value| {
+        rate = line["learning_rate"].as_f64().or(rate);
+        let key = match by {
+            RangeLoss::Training => "loss",
+            RangeLoss::Evaluation => "eval_loss",
+        };
+        Some((rate?, line[key].as_f64()?))
+    };
     lines.iter().filter_map(point).collect()
 }
 
@@ -100,9 +119,13 @@ fn smoothed(losses: &[(f64, f64)]) -> Vec<(f64, f64)> {
     losses.iter().map(smooth).collect()
 }
 
-/// What the losses say; nothing of none.
-pub fn find(losses: &[(f64, f64)]) -> Option<Finding> {
-    let smooth = smoothed(losses);
+/// What the losses say; nothing of none. Those of an evaluation are all on the same data and need no
+/// smoothing.
+pub fn find(losses: &[(f64, f64)], by: RangeLoss) -> Option<Finding> {
+    let smooth = match by {
+        RangeLoss::Training => smoothed(losses),
+        RangeLoss::Evaluation => losses.to_vec(),
+    };
     let (place, &(turning_point, lowest_loss)) =
         smooth.iter().enumerate().min_by(|a, b| a.1.1.total_cmp(&b.1.1))?;
     Some(Finding {
@@ -110,6 +133,7 @@ pub fn find(losses: &[(f64, f64)]) -> Option<Finding> {
         turning_point,
         lowest_loss,
         still_falling: place + 1 == smooth.len(),
+        loss: by,
     })
 }
 
@@ -124,11 +148,30 @@ mod tests {
             .map(|i| (10_f64.powf(-5.0 + f64::from(i) / 12.0), (f64::from(i) - 36.0).powi(2)))
             .collect();
         losses[10].1 = -5.0;
-        let found = find(&losses).unwrap();
+        let found = find(&losses, RangeLoss::Training).unwrap();
         assert!(!found.still_falling);
         assert!(found.turning_point > 5e-3 && found.turning_point < 8e-2, "{found:?}");
         assert!((found.suggested_learning_rate * 1.5 - found.turning_point).abs() < 1e-12);
-        assert!(find(&losses[..20]).unwrap().still_falling);
-        assert_eq!(find(&[]), None);
+        assert!(find(&losses[..20], RangeLoss::Training).unwrap().still_falling);
+        assert_eq!(find(&[], RangeLoss::Training), None);
+    }
+
+    #[test]
+    fn the_loss_of_an_evaluation_belongs_to_the_rate_of_the_step_before_it() {
+        let text = r#"[{"step": 1, "learning_rate": 1e-3, "loss": 3.0}, {"step": 1, "eval_loss": 2.5},
+            {"step": 2, "learning_rate": 1e-2, "loss": 1.0}, {"step": 2, "eval_loss": 2.0},
+            {"step": 3, "learning_rate": 1e-1, "loss": 0.5}, {"step": 3, "eval_loss": 2.25},
+            {"step": 4, "learning_rate": 1e0, "loss": 0.25}, {"step": 4, "eval_loss": null}]"#;
+        let lines: Vec<Value> = serde_json::from_str(text).unwrap();
+        let by = RangeLoss::Evaluation;
+        assert_eq!(losses(&lines, by), [(1e-3, 2.5), (1e-2, 2.0), (1e-1, 2.25)]);
+        let found = find(&losses(&lines, by), by).unwrap();
+        assert_eq!(
+            (found.turning_point, found.lowest_loss, found.still_falling),
+            (1e-2, 2.0, false)
+        );
+        let by = RangeLoss::Training;
+        assert_eq!(losses(&lines, by).len(), 4);
+        assert!(find(&losses(&lines, by), by).unwrap().still_falling);
     }
 }

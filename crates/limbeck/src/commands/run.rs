@@ -106,14 +106,16 @@ pub fn from_flags(
 pub fn pretrain(args: PretrainArgs, part: &Part, console: Console) -> Result<Ending> {
     let mut flags = args.settings.layer;
     if let Some(shape) = args.range_test {
-        flags = range_test(shape).under(&flags);
+        let loss = flags.get("schedule.range_loss").and_then(toml::Value::as_str);
+        let by_evaluation = loss == Some("evaluation");
+        flags = range_test(shape, by_evaluation).under(&flags);
     }
     flags.set("task", toml::Value::String("pretrain".to_owned()));
     from_flags(flags, &args.how, "pretrain", part, console)
 }
 
 /// What a range test sets, where flags do not.
-fn range_test(shape: RangeShape) -> Layer {
+fn range_test(shape: RangeShape, by_evaluation: bool) -> Layer {
     let mut layer = Layer::default();
     let kind = match shape {
         RangeShape::Exponential => "range-exponential",
@@ -124,8 +126,9 @@ fn range_test(shape: RangeShape) -> Layer {
     layer.set("train.max_steps", toml::Value::Integer(100));
     layer.set("train.logging_steps", toml::Value::Integer(1));
     layer.set("train.save_steps", toml::Value::Integer(0));
-    // Beyond any run: it is evaluated at its end only.
-    layer.set("train.eval_steps", toml::Value::Integer(i64::from(u32::MAX)));
+    // After every step, or beyond any run: then it is evaluated at its end only.
+    let every = if by_evaluation { 1 } else { i64::from(u32::MAX) };
+    layer.set("train.eval_steps", toml::Value::Integer(every));
     layer
 }
 

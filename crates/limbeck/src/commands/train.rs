@@ -230,7 +230,7 @@ fn run_in(
     let outcome = run.execute(&mut progress);
     drop(progress);
     if range_test::is_one(config) && part.leads() {
-        range_test::tell(&out, console)?;
+        range_test::tell(&out, config.schedule.range_loss, console)?;
         // It is there to find out where this happens.
         if let Err(TrainError::Diverged { step, .. }) = outcome {
             train_report::write(&out, config, None)?;

@@ -74,7 +74,7 @@ pub fn write(out: &Path, config: &RunConfig, metrics: Option<&Metrics>) -> Resul
     let account = sparsity::account(out);
     sections.extend(account.as_ref().map(sparsity::density));
     if range_test::is_one(config) {
-        sections.insert(0, range_test::plot(&lines));
+        sections.insert(0, range_test::plot(&lines, config.schedule.range_loss));
     }
     sections.push(Section::Configuration {
         heading: "Resolved configuration".to_owned(),

@@ -3,9 +3,11 @@
 use anyhow::Result;
 use limbeck_data::glue::TextTask;
 use limbeck_data::glue::score::reported;
+use limbeck_train::options::RangeLoss;
 
 use super::plan::Stage;
 use super::{DataSection, Importance, ModelSection, RunConfig, Task, settings};
+use crate::commands::range_test;
 use crate::exit::InputError;
 
 /// More runs of one configuration than anybody compares.
@@ -52,6 +54,12 @@ pub fn run(config: &RunConfig, place: &str) -> Result<()> {
     }
     if config.task.has_windows() {
         config.features.validate().map_err(|e| InputError::new(e.to_string(), place, ""))?;
+    }
+    let by_evaluation = config.schedule.range_loss == RangeLoss::Evaluation;
+    if by_evaluation && range_test::is_one(config) && config.task != Task::Pretrain {
+        let what = "`schedule.range_loss` is evaluation";
+        let advice = "only pretraining tells the loss of an evaluation; take training";
+        return Err(InputError::new(what, place, advice).into());
     }
     let DataSection { dev, dev_mismatched, .. } = &config.data;
     if dev_mismatched.is_some() && (dev.is_none() || config.task.texts().is_none()) {

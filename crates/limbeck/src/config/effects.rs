@@ -217,7 +217,8 @@ fn reasons(config: &RunConfig) -> Vec<(Vec<&'static str>, String)> {
         "`schedule.cycle_momentum` is false",
     );
     let is_range = matches!(kind, ScheduleKind::RangeExponential | ScheduleKind::RangeLinear);
-    unless(is_range, vec!["schedule.range_start"], "it belongs to a range test");
+    let of_range = vec!["schedule.range_start", "schedule.range_loss"];
+    unless(is_range, of_range, "it belongs to a range test");
     unless(!is_range, vec!["schedule.warmup"], "a range test has no warm-up");
     unless(
         config.optim.scale_learning_rate != LearningRateScale::None,

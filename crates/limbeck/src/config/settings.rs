@@ -135,6 +135,8 @@ mod tests {
         config.text.tokenizer = Some("t".into());
         config.distill.temperature_end = Some(1.0);
         config.distill.factor_end = Some(0.5);
+        config.lengths.count_from = limbeck_train::options::CountFrom::MaxLength;
+        config.schedule.range_loss = limbeck_train::options::RangeLoss::Evaluation;
         config.model.hidden_act = Some("gelu".into());
         config.model.type_vocab_size = Some(2);
         config.model.hidden_dropout = Some(0.1);

@@ -233,6 +233,29 @@ fn plans_of_a_classifier_are_scored_by_the_metric_of_its_task() {
 }
 
 #[test]
+fn a_sweep_scores_the_model_at_uniform_ratios() {
+    let folder = world();
+    let args = ["lengths", "--model", "model", "--data", "dev.json", "--out", "sweep", "--json"];
+    let sweep = |more: &[&str]| folder.run(&[&args[..], more].concat());
+    let value = sweep(&["--sweep", "1.0,0.5"]).json();
+    let points = value["sweep"].as_array().unwrap();
+    assert_eq!(points.len(), 2);
+    assert_eq!(
+        (&points[0]["f1"], &points[0]["share_of_macs"]),
+        (&value["whole"]["f1"], &1.0.into())
+    );
+    assert!(points[1]["share_of_macs"].as_f64().unwrap() < 1.0, "{value}");
+    assert_eq!(read_json(&folder, "sweep/sweep.json"), value);
+    assert!(folder.path().join("sweep/report.html").is_file());
+    // More ratios and another unit join what is there.
+    let tokens = sweep(&["--sweep", "1,0.5,0.25", "--unit", "tokens"]).json();
+    assert_eq!(tokens["sweep"][0]["f1"], value["whole"]["f1"]);
+    let csv = std::fs::read_to_string(folder.path().join("sweep/sweep.csv")).unwrap();
+    assert_eq!(csv.lines().count(), 4, "{csv}");
+    sweep(&["--sweep", "1.5"]).refused(&["--sweep"]);
+}
+
+#[test]
 fn a_search_that_makes_no_sense_is_refused() {
     let folder = world();
     folder.write("unlabelled.json", {

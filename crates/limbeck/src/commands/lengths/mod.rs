@@ -5,6 +5,7 @@
 //!   `evolve` or `suggest`.
 //! - `reader`: what plans are tried on, questions or texts; `trial`: a plan tried; `ledger`: all that were, on disk.
 //! - `named`: the plans worth a name.
+//! - `sweep`: uniform ratios, without a search.
 //! - `results`: `lengths.csv` and `front.json`; `page`: `report.html`.
 //!
 //! Which plans are tried is decided in [`crate::evolution`].
@@ -17,6 +18,7 @@ mod reader;
 mod results;
 mod search;
 mod suggest;
+mod sweep;
 mod trial;
 
 use std::fs::File;
@@ -43,6 +45,7 @@ use ledger::{Ledger, Measured};
 use reader::{Data, Reader};
 use results::Results;
 use search::Search;
+use sweep::Sweep;
 use trial::{Tester, Timing};
 
 /// Runs the command.
@@ -53,6 +56,9 @@ pub fn run(args: &LengthSearchArgs, console: Console) -> Result<Ending> {
         return Err(InputError::new(what, args.model.display().to_string(), advice).into());
     }
     let start = args.strategy.population + 2;
+    if !args.sweep.is_empty() {
+        return sweep(args, console);
+    }
     if let Some(trials) = args.strategy.trials.filter(|trials| *trials < start) {
         let what = format!("{trials} are fewer than the {start} plans that a search starts from");
         let advice = "give more of them, or a smaller --population";
@@ -78,6 +84,49 @@ pub fn run(args: &LengthSearchArgs, console: Console) -> Result<Ending> {
     let Some(results) = outcome? else { return Ok(interrupted(&args.out)) };
     console.result(&results.summary(&args.out), || results.as_text(&args.out))?;
     Ok(Ending::Done)
+}
+
+/// Scores the model at uniform ratios.
+fn sweep(args: &LengthSearchArgs, console: Console) -> Result<Ending> {
+    let reader = Reader::open(&args.model.display().to_string(), &args.settings.layer, console)?;
+    let data = reader.read(&args.data, args.limit)?;
+    let identity = json!({
+        "sweep": true,
+        "model": fingerprint(&args.model)?,
+        "reads": reader.identity(&data),
+        "batch_size": args.cost.batch_size,
+        "rounds": timing(args).rounds,
+    });
+    refuse_own_folder(&args.out, &args.model, "--model")?;
+    refuse_own_file(&args.out, &args.data, "--data")?;
+    interrupt::install()?;
+    let place = Place::open(&args.out, console)?;
+    let scored = sweep_in(args, (data, &reader), identity, place.folder(), console);
+    let end = if let Ok(Some(_)) = &scored { End::Finished } else { End::Unfinished };
+    place.close(end, false)?;
+    let Some(scored) = scored? else { return Ok(interrupted(&args.out)) };
+    console.result(&scored.as_json(), || scored.as_text(&args.out))?;
+    Ok(Ending::Done)
+}
+
+/// The same in a folder of this machine; `None` when it was asked to stop.
+fn sweep_in(
+    args: &LengthSearchArgs,
+    data: (Data, &Reader),
+    identity: Value,
+    out: &Path,
+    console: Console,
+) -> Result<Option<Sweep>> {
+    let (mut folder, _) = RunFolder::open(out, identity, args.overwrite)?;
+    folder.begin()?;
+    let mut ledger = Ledger::open(out)?;
+    let mut progress = Progress::new(console);
+    let how = (args.sweep.as_slice(), args.strategy.unit, timing(args));
+    let Some(scored) = Sweep::run(data, how, &mut ledger, &mut progress)? else { return Ok(None) };
+    drop(progress);
+    scored.write(&args.model, out)?;
+    folder.finish()?;
+    Ok(Some(scored))
 }
 
 /// Searches in a folder; `None` when it was asked to stop.

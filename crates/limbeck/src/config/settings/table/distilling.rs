@@ -210,6 +210,14 @@ pub const LENGTHS: Group = Group {
             "How that share is drawn: evenly up to the bound, token by token, or always the bound",
         ),
         row(
+            "lengths.count_from",
+            "count-lengths-from",
+            Choice(&["sequence", "max-length"]),
+            "WHAT",
+            "What lengths are counted from: a sequence's own tokens, or the longest input, padding \
+             included, as in Dynamic-TinyBERT",
+        ),
+        row(
             "lengths.layer_dropout_prob",
             "layer-dropout-prob",
             Number,

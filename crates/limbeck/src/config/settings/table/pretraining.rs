@@ -249,5 +249,13 @@ pub const SCHEDULE: Group = Group {
             "RATE",
             "Range test: the first rate; the last is the learning rate",
         ),
+        row(
+            "schedule.range_loss",
+            "range-loss",
+            Choice(&["training", "evaluation"]),
+            "LOSS",
+            "Range test: the loss that tells; that of the evaluation is taken after every step, or \
+             every --eval-steps",
+        ),
     ],
 };
