@@ -89,7 +89,7 @@ pub fn run(args: &LengthSearchArgs, console: Console) -> Result<Ending> {
 /// Scores the model at uniform ratios.
 fn sweep(args: &LengthSearchArgs, console: Console) -> Result<Ending> {
     let reader = Reader::open(&args.model.display().to_string(), &args.settings.layer, console)?;
-    let data = reader.read(&args.data, args.limit)?;
+    let data = reader.read(&args.data, args.limit, console)?;
     let identity = json!({
         "sweep": true,
         "model": fingerprint(&args.model)?,
