@@ -32,7 +32,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     exit::finish(match cli::parse() {
-        Ok(cli) => commands::run(cli),
-        Err(error) => cli::usage::handle(&error),
+        Ok((cli, notes)) => commands::run(cli, &notes),
+        Err(mistake) => cli::usage::handle(mistake),
     })
 }

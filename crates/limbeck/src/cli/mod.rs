@@ -7,6 +7,7 @@
 //! - [`search`]: those of `search`, `study` and `trial`.
 //! - [`lengths`]: flags that several of them share.
 //! - [`paths`]: which paths may be addresses.
+//! - [`scripts`]: command lines of other programs' scripts, put into this program's.
 //! - [`settings`]: flags made from the [table of settings](crate::config::settings).
 //! - [`spellings`]: the underscore spelling and older names of every flag.
 //! - [`usage`]: clap's errors on one line.
@@ -16,6 +17,8 @@ pub mod answering;
 pub mod classify;
 pub mod compare;
 pub mod demo;
+#[cfg(test)]
+mod documents;
 pub mod export;
 pub mod length_search;
 pub mod lengths;
@@ -25,6 +28,7 @@ pub mod prune;
 pub mod quantize;
 pub mod ranks;
 pub mod reference;
+pub mod scripts;
 pub mod search;
 pub mod serve;
 pub mod settings;
@@ -32,7 +36,12 @@ pub mod spellings;
 pub mod training;
 pub mod usage;
 
+use std::ffi::OsString;
+
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use crate::exit::InputError;
+use scripts::Translation;
 
 /// Distils large BERT-family models into small, fast ones, and runs them.
 #[derive(Debug, Parser)]
@@ -129,12 +138,38 @@ pub fn command() -> clap::Command {
     spellings::add(Cli::command())
 }
 
-/// Reads the command line of this process.
+/// Why a command line cannot be read.
+#[derive(Debug)]
+pub enum Mistake {
+    /// A flag of a script that nothing stands for here.
+    Script(InputError),
+    /// What clap says, help and version among it.
+    Typed(Box<Typed>),
+}
+
+/// What clap says of a command line.
+#[derive(Debug)]
+pub struct Typed {
+    /// The error.
+    pub error: clap::Error,
+    /// The command line, in this program's words.
+    pub args: Vec<OsString>,
+}
+
+/// Reads the command line of this process, and what is to be told of it.
 ///
 /// # Errors
 /// Help and version come as errors too; [`usage`] knows what to do with each.
-pub fn parse() -> Result<Cli, clap::Error> {
-    Cli::from_arg_matches(&command().try_get_matches()?)
+pub fn parse() -> Result<(Cli, Vec<String>), Mistake> {
+    let mut root = command();
+    root.build();
+    let Translation { args, notes } =
+        scripts::translate(std::env::args_os().collect(), &root).map_err(Mistake::Script)?;
+    match command().try_get_matches_from(&args).and_then(|matches| Cli::from_arg_matches(&matches))
+    {
+        Ok(cli) => Ok((cli, notes)),
+        Err(error) => Err(Mistake::Typed(Box::new(Typed { error, args }))),
+    }
 }
 
 #[cfg(test)]

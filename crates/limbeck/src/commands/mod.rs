@@ -62,8 +62,8 @@ use crate::exit::Ending;
 use crate::ranks::Part;
 use crate::revision;
 
-/// Does what the command line says.
-pub fn run(cli: Cli) -> Result<Ending> {
+/// Does what the command line says, after telling the notes on it.
+pub fn run(cli: Cli, notes: &[String]) -> Result<Ending> {
     let Cli { mut command, global } = cli;
     let part = command.processes().map_or(Ok(Part::Alone), Part::of)?;
     let threads = global.threads.map_or_else(|| part.threads(), usize::from);
@@ -79,6 +79,7 @@ pub fn run(cli: Cli) -> Result<Ending> {
         }
     }
     let console = Console { json: global.json, quiet: global.quiet, reports: false };
+    notes.iter().for_each(|note| console.message(note));
     match command {
         Command::Run(args) => run::recipes(&args, &part, console),
         Command::Finetune(args) => {

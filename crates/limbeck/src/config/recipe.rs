@@ -11,6 +11,7 @@ use toml::{Table, Value};
 
 use super::suggest::nearest;
 use super::{Layer, RunConfig, settings};
+use crate::cli::scripts::advice::for_key;
 use crate::exit::InputError;
 
 /// Keys of the same file that belong to `limbeck search`.
@@ -277,6 +278,9 @@ pub fn unknown(key: &str) -> String {
 /// What to say to somebody who used an unknown key.
 pub fn advice_for(key: &str) -> String {
     let section = key.split('.').next().unwrap_or_default();
+    if let Some(advice) = for_key(key) {
+        return advice;
+    }
     match nearest(key, settings::keys().chain([EXTENDS, SUMMARY]))
         .or_else(|| nearest(section, SEARCH))
     {

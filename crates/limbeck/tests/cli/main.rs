@@ -22,6 +22,7 @@ mod ray_recipes;
 mod ray_stub;
 mod reference;
 mod score;
+mod scripts;
 mod search;
 mod search_failures;
 mod search_kills;
