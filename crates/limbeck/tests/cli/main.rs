@@ -11,6 +11,7 @@ mod glue;
 mod help;
 mod hub;
 mod inspect;
+mod kinds;
 mod length_search;
 mod lengths;
 mod pretrain;
