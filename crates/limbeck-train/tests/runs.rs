@@ -261,7 +261,7 @@ fn processes_divide_a_short_step_too() {
                 Meeting { rank, count, address: address.to_string(), secret: "ours".to_owned() };
             let (world, out, train) = (&world, out.path(), &train);
             scope.spawn(move || {
-                let ranks = Ranks::start(move || join(&meeting, listener, || true)).unwrap();
+                let ranks = Ranks::start(move || join(&meeting, listener, || Ok(()))).unwrap();
                 let mut folder = (rank == 0)
                     .then(|| RunFolder::open(out, serde_json::json!({}), false).unwrap().0);
                 let run = world.prepared(train, everything(), folder.as_mut());

@@ -124,12 +124,12 @@ fn what_a_model_is_kept_for_is_what_is_told_stored_and_answered() {
                 let context = dev.context(question);
                 let asked = [Asked { question: &question.text, context }];
                 let decoded = answerer.answer_all(&asked).unwrap().remove(0).decoded;
-                assert_eq!(decoded.text, told[&question.id]);
+                assert_eq!(decoded.text, told.texts[&question.id]);
                 assert_eq!(decoded.text, again.text);
                 // As the server has it.
                 let pooled = pool_documents(vec![decoded], &decode);
                 let chosen = &pooled.candidates[pooled.predicted.unwrap()].1;
-                assert_eq!(chosen.text, told[&question.id]);
+                assert_eq!(chosen.text, told.texts[&question.id]);
             }
         }
     }

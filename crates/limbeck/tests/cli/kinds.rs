@@ -3,7 +3,6 @@
 
 use serde_json::{Value, json};
 
-use crate::support::Folder;
 use crate::world::{train, world};
 
 const CONTEXT: &str = "ana lives in rome. ben lives in oslo.";
