@@ -64,6 +64,7 @@ pub fn without(stages: &[Written<'_>]) -> Vec<String> {
                 is_given(stage.given, key)
                     && !is_off(stage.given, key)
                     && (is_given(stage.own, key) || !stages.iter().any(elsewhere))
+                    && !is_overridden(stage.own, key)
                     // One reason is enough.
                     && !reasons[..place].iter().any(told)
             };
@@ -84,6 +85,12 @@ pub fn without(stages: &[Written<'_>]) -> Vec<String> {
 
 fn has_reason(config: &RunConfig, key: &str) -> bool {
     reasons(config).iter().any(|(keys, _)| keys.contains(&key))
+}
+
+/// Whether a stage says by another key what it wants in place of one that stages share, or that the
+/// recipe which it extends has.
+fn is_overridden(own: &Layer, key: &str) -> bool {
+    key == "train.epochs" && is_given(own, "train.max_steps")
 }
 
 /// Whether a key was written by hand: a section that has all its keys was printed by

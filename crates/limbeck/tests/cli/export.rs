@@ -54,7 +54,7 @@ fn an_export_to_onnx_is_a_folder_with_the_network_and_all_that_loaders_read() {
     assert!(config.contains("pruned_heads"), "the network lacks them: {config}");
 
     export("small", "onnx").refused(&["onnx", "files already"]);
-    export("onnx", "again").refused(&["onnx", "model.safetensors"]);
+    export("onnx", "again").refused(&["onnx", "only an ONNX file", "that was exported"]);
     folder.run(&["quantize", "--model", "small", "--out", "int8", "--json"]).json();
     let floats = export("int8", "floats");
     assert!(floats.code == 0 && floats.err.contains("one byte"), "{}", floats.err);

@@ -155,9 +155,9 @@ fn a_moved_answer_is_told_with_its_question() {
 #[test]
 fn an_epoch_is_one_however_many_batches_a_step_gathers() {
     let folder = world();
-    let own = ["--model", "model", "--batch-size", "2", "--gradient-accumulation-steps", "64"];
+    let own = ["--model", "model", "--gradient-accumulation-steps", "64"];
     let how = ["--epochs", "1", "--logging-steps", "1", "--out", "run", "--json"];
-    // 90 questions are 45 batches, fewer than one step would gather.
+    // 90 questions are 12 batches, fewer than one step would gather.
     let result = train(&folder, "finetune", &[&own[..], &how].concat()).json();
     assert_eq!(result["steps"], 1, "{result}");
     let lines = std::fs::read_to_string(folder.path().join("run/train.jsonl")).unwrap();
@@ -230,5 +230,5 @@ fn a_pointer_in_the_place_of_weights_is_told_with_its_cure() {
         "model/model.safetensors",
         "version https://git-lfs.github.com/spec/v1\noid sha256:0000\nsize 1000\n",
     );
-    folder.run(&["inspect", "model"]).refused(&["Git LFS pointer", "git lfs pull"]);
+    folder.run(&["inspect", "--model", "model"]).refused(&["Git LFS pointer", "git lfs pull"]);
 }

@@ -143,7 +143,7 @@ fn files_that_cannot_be_used_are_named() {
     score("latin.json", "p.json").refused(&["latin.json"]);
     folder.write("list.json", "[1, 2]");
     score("data.json", "list.json").refused(&["list.json"]);
-    folder.write("numbers.json", r#"{"a": 3}"#);
+    folder.write("numbers.json", r#"{"a": [3]}"#);
     score("data.json", "numbers.json").refused(&["numbers.json"]);
     folder.write("other.json", r#"{"x": "y"}"#);
     score("data.json", "other.json").refused(&["other.json", "no prediction"]);
