@@ -56,7 +56,7 @@ impl Content {
 ///
 /// # Errors
 /// When the file cannot be read, or is plainly no text; the message says what it is. Bytes that are
-/// not UTF-8 are left to the reader of the stream, and so are [`damage`] of what is compressed.
+/// not UTF-8 are left to the reader of the stream, and so are errors of decompression.
 pub fn open(path: &Path) -> Result<Box<dyn BufRead>, DataError> {
     let (mut content, _) = content(path)?;
     let mut start = Vec::with_capacity(LOOKED_AT);

@@ -1,5 +1,5 @@
 //! How the processes of a ring find each other: all call the first one, which tells each where
-//! the next one listens. Who calls, and who is called, has to know the secret ([`super::channel`]).
+//! the next one listens. Who calls, and who is called, has to know the secret (`channel`).
 
 use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};

@@ -45,7 +45,7 @@ pub struct ServeArgs {
     #[arg(long, value_name = "PATH", default_value = "", hide_default_value = true,
         value_parser = Prefix::parse)]
     pub root_path: Prefix,
-    /// Origins whose pages may ask from a browser, such as https://example.org, or * for all;
+    /// Origins whose pages may ask from a browser, such as `https://example.org`, or `*` for all;
     /// several are possible, by commas or by giving it again
     #[arg(long, value_name = "ORIGIN", value_delimiter = ',')]
     pub cors_allow_origin: Vec<String>,

@@ -43,6 +43,7 @@ struct Answer {
 
 /// A line of standard input.
 #[derive(Debug, Deserialize)]
+#[serde(expecting = "an object with `question` and `context`")]
 struct Line {
     #[serde(default)]
     id: Option<Value>,

@@ -9,7 +9,7 @@
 //! - [`table`]: what a row of the lists says.
 //! - [`common`], [`run_squad`], [`trainer`], [`length_adaptive`], [`sigopt`], [`habana`],
 //!   [`numenta`]: the lists, one for a family of scripts; [`words`]: their values in our words.
-//! - [`line`]: a line in parts.
+//! - [`mod@line`]: a line in parts.
 //! - [`whole`]: what several flags say together: what is done, with which files, how often.
 //! - [`distilling`]: the losses of SigOpt's and Intel's scripts.
 //! - [`defaults`]: the scripts' values for what a line does not say.
