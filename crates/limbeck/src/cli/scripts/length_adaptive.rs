@@ -26,8 +26,7 @@ pub const ROWS: &[Row] = &[
     refused(
         "measure-rate",
         Takes::Value,
-        "evaluate at one share after another: `limbeck evaluate --lengths`, or search them: \
-         `limbeck lengths`",
+        "score the model at one share after another: `limbeck lengths --sweep 1.0,0.9,0.8`",
     ),
     off_switch("save-only-best", KEPT),
     off_switch("save-latest", KEPT),

@@ -42,15 +42,20 @@ struct Point {
 /// sequence's own length, or as tokens counted from the longest input, each length rounded up.
 fn uniform(ratio: f64, layers: usize, unit: Unit, longest: usize) -> LengthPlan {
     match unit {
-        Unit::Shares => {
-            LengthPlan::Fractions((1..=layers).map(|layer| ratio.powi(layer as i32)).collect())
-        }
+        Unit::Shares => LengthPlan::Fractions(
+            (1..=layers).map(|layer| rounded(ratio.powi(layer as i32))).collect(),
+        ),
         Unit::Tokens => {
             let shorter = |length: &usize| Some(((*length as f64 * ratio).ceil() as usize).max(2));
             let lengths = std::iter::successors(Some(longest), shorter).skip(1);
             LengthPlan::Tokens(lengths.take(layers).collect())
         }
     }
+}
+
+/// A share in six digits, which is finer than a token of the longest input and can be read.
+fn rounded(share: f64) -> f64 {
+    (share * 1e6).round() / 1e6
 }
 
 /// A plan as the ledger knows it.
