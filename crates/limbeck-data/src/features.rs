@@ -89,13 +89,14 @@ impl BuildReport {
 /// An answer that was found elsewhere than the data says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MovedAnswer {
-    /// Its question's id.
+    /// The id of the question.
     pub id: String,
-    /// Its text.
+    /// The text of the answer, as the data gives it.
     pub text: String,
-    /// Where the data says that it begins, in code points, if it says so.
+    /// `answer_start` of the data: an offset into the context in Unicode code points; `None` where the
+    /// data gives no usable one.
     pub from: Option<usize>,
-    /// Where it was found.
+    /// The offset at which the answer was found in the context, in Unicode code points.
     pub to: usize,
 }
 

@@ -28,7 +28,7 @@ pub(crate) enum Lost {
 }
 
 impl Lost {
-    /// As the end of a sentence on its question.
+    /// The reason as the end of a sentence whose subject is the question.
     pub(crate) fn reason(self) -> &'static str {
         match self {
             Lost::Nowhere => "has an answer that is not in its context",

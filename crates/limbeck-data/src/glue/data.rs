@@ -23,13 +23,13 @@ pub(super) struct Row {
     pub label: Option<Value>,
 }
 
-/// What one file holds.
+/// The rows of one file of labelled texts, and the messages that reading it gave.
 #[derive(Debug, Default)]
 pub(super) struct File {
     pub rows: Vec<Row>,
     /// The lines of rows that lack columns.
     pub short: Vec<usize>,
-    /// What a user should know of it.
+    /// Messages about the file for the user, a sentence each.
     pub notices: Vec<String>,
 }
 
@@ -47,11 +47,11 @@ pub struct Example {
 /// A row that was left out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeftOut {
-    /// The file.
+    /// The file that holds the row.
     pub path: PathBuf,
-    /// Where in it.
+    /// The row's line, or its number in a file without lines.
     pub place: Place,
-    /// Why.
+    /// Why the row was left out, as the end of a sentence whose subject is the row.
     pub reason: &'static str,
 }
 
